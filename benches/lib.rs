@@ -1,0 +1,1 @@
+//! Benches against peers: see the `[[bench]]` entries of the manifest.

@@ -1,0 +1,1 @@
+//! Runnable scenarios: see the `[[example]]` entries of the manifest.

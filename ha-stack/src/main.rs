@@ -1,0 +1,2 @@
+//! The `ha-stack` daemon.
+fn main() {}
