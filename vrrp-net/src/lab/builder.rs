@@ -170,7 +170,7 @@ impl LabBuilder {
             hosts: ready,
             faults: Mutex::default(),
         };
-        lab.wait_until_connected().map_err(|source| LabError::Io {
+        lab.connect().map_err(|source| LabError::Io {
             step: "see all carriers come up".to_owned(),
             source,
         })?;
@@ -227,10 +227,11 @@ impl Plan {
     fn port_index(&self) -> u32 {
         FIRST_PORT + u32::from(self.number)
     }
+}
 
-    fn port_name(&self) -> String {
-        format!("port{}", self.number)
-    }
+/// The switch's port to which the host of this number (from 1) is cabled.
+pub(super) fn port_name(number: usize) -> String {
+    format!("port{number}")
 }
 
 /// dev_valid_name of the kernel.
@@ -268,7 +269,7 @@ fn wire_up(plans: &[Plan], hosts: &[Namespace]) -> io::Result<()> {
     for (plan, host) in plans.iter().zip(hosts) {
         netlink.add_cable(&Cable {
             bridge,
-            port: &plan.port_name(),
+            port: &port_name(usize::from(plan.number)),
             port_index: plan.port_index(),
             port_mac: MacAddr::new(2, 0, 0, 0, 1, plan.number),
             host: host.net(),

@@ -6,16 +6,15 @@ use std::io;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::MacAddr;
 use super::capture::Capture;
 use super::frame::Frame;
-use super::link::Netlink;
-use super::namespace::Namespace;
-use super::wait::wait_until;
+use super::link::{LinkState, Netlink};
+use super::namespace::{Namespace, get_sysctl};
+use super::wait::{SETTLE_TIMEOUT, wait_until};
 use crate::sys;
 
 /// A host: a network namespace with `lo` and one Ethernet interface that is cabled to the lab's switch.
@@ -160,7 +159,15 @@ impl Host {
     /// # Errors
     /// What the kernel says: `AlreadyExists` if the host has it.
     pub fn add_address(&self, address: IpNet) -> io::Result<()> {
-        self.run(|| Netlink::open()?.add_address(self.inner.index, address))
+        let Inner { interface, index, .. } = &*self.inner;
+        self.run(|| {
+            let netlink = Netlink::open()?;
+            netlink.add_address(*index, address)?;
+            if address.addr().is_ipv4() || netlink.state(interface)? != LinkState::Operational {
+                return Ok(());
+            }
+            wait_until(SETTLE_TIMEOUT, || netlink.addresses_are_usable(*index))
+        })
     }
 
     /// Removes an address with its prefix length from the interface.
@@ -179,12 +186,18 @@ impl Host {
         self.run(|| Netlink::open()?.addresses(self.inner.index))
     }
 
-    /// Waits until the interface has a carrier, or has none.
-    pub(super) fn wait_for_carrier(&self, carrier: bool, timeout: Duration) -> io::Result<()> {
+    /// Waits until the kernel has finished acting on a plugged or a pulled cable.
+    pub(super) fn settle(&self, plugged: bool) -> io::Result<()> {
+        let Inner { interface, index, .. } = &*self.inner;
         self.run(|| {
             let netlink = Netlink::open()?;
-            wait_until(timeout, || {
-                Ok(netlink.is_operational(&self.inner.interface)? == carrier)
+            wait_until(SETTLE_TIMEOUT, || {
+                Ok(match netlink.state(interface)? {
+                    // Set down by the host itself: no cable changes that.
+                    LinkState::Down => true,
+                    LinkState::NoCarrier => !plugged,
+                    LinkState::Operational => plugged && ipv6_is_usable(&netlink, interface, *index)?,
+                })
             })
         })
     }
@@ -194,8 +207,18 @@ impl Host {
     /// # Errors
     /// What the kernel says.
     pub fn has_carrier(&self) -> io::Result<bool> {
-        self.run(|| Netlink::open()?.is_operational(&self.inner.interface))
+        self.run(|| Ok(Netlink::open()?.state(&self.inner.interface)? == LinkState::Operational))
     }
+}
+
+/// True if the interface has its link-local address, and no address is tentative.
+fn ipv6_is_usable(netlink: &Netlink, interface: &str, index: u32) -> io::Result<bool> {
+    if get_sysctl(&format!("ipv6/conf/{interface}/disable_ipv6")).as_deref() != Some("0") {
+        return Ok(true);
+    }
+    let is_link_local =
+        |address: &IpNet| matches!(address, IpNet::V6(net) if net.addr().is_unicast_link_local());
+    Ok(netlink.addresses(index)?.iter().any(is_link_local) && netlink.addresses_are_usable(index)?)
 }
 
 impl fmt::Debug for Host {

@@ -6,9 +6,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use rtnetlink::packet_route::link::{
-    BridgeStpState, InfoBridge, InfoData, InfoVeth, LinkAttribute, LinkFlags, LinkMessage, State,
+    BridgePortState, BridgeStpState, InfoBridge, InfoBridgePort, InfoData, InfoPortData, InfoVeth,
+    LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
 };
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
 use tokio::runtime::{Builder, Runtime};
@@ -17,6 +18,17 @@ use super::MacAddr;
 
 /// The index of the loopback interface in every network namespace.
 pub(super) const LOOPBACK: u32 = 1;
+
+/// What an interface is ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LinkState {
+    /// It was set down.
+    Down,
+    /// It was set up, but the other end of the cable was not.
+    NoCarrier,
+    /// It carries frames.
+    Operational,
+}
 
 /// A netlink socket of the network namespace in which it was opened.
 pub(super) struct Netlink {
@@ -100,14 +112,36 @@ impl Netlink {
         Ok(self.link(name)?.header.index)
     }
 
-    /// True if the interface is up and its carrier is, and the kernel has finished acting on both.
-    pub(super) fn is_operational(&self, name: &str) -> io::Result<bool> {
+    /// What an interface is ready for, once the kernel has finished acting on it.
+    pub(super) fn state(&self, name: &str) -> io::Result<LinkState> {
         let link = self.link(name)?;
         let operational = link
             .attributes
             .iter()
             .any(|attribute| matches!(attribute, LinkAttribute::OperState(State::Up)));
-        Ok(operational && link.header.flags.contains(LinkFlags::LowerUp))
+        Ok(if !link.header.flags.contains(LinkFlags::Up) {
+            LinkState::Down
+        } else if operational && link.header.flags.contains(LinkFlags::LowerUp) {
+            LinkState::Operational
+        } else {
+            LinkState::NoCarrier
+        })
+    }
+
+    /// True if the bridge forwards frames from and to this port.
+    pub(super) fn is_forwarding(&self, port: &str) -> io::Result<bool> {
+        let link = self.link(port)?;
+        let infos = link.attributes.iter().filter_map(|attribute| match attribute {
+            LinkAttribute::LinkInfo(infos) => Some(infos),
+            _ => None,
+        });
+        let ports = infos.flatten().filter_map(|info| match info {
+            LinkInfo::PortData(InfoPortData::BridgePort(port)) => Some(port),
+            _ => None,
+        });
+        Ok(ports
+            .flatten()
+            .any(|info| matches!(info, InfoBridgePort::State(BridgePortState::Forwarding))))
     }
 
     /// Adds an address, without IPv6's duplicate address detection, so that it is usable at once.
@@ -124,46 +158,51 @@ impl Netlink {
 
     /// Removes an address.
     pub(super) fn remove_address(&self, index: u32, address: IpNet) -> io::Result<()> {
-        let found = self.wait(async {
-            let mut addresses = self.handle.address().get().set_link_index_filter(index).execute();
-            while let Some(message) = addresses.try_next().await? {
-                if message.header.prefix_len == address.prefix_len() && holds(&message.attributes, address) {
-                    return Ok(Some(message));
-                }
-            }
-            Ok(None)
-        })?;
+        let found = self
+            .address_messages(index)?
+            .into_iter()
+            .find(|message| address_in(message) == Some(address));
         let message = found.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
         self.wait(self.handle.address().del(message).execute())
     }
 
     /// The addresses of an interface.
     pub(super) fn addresses(&self, index: u32) -> io::Result<Vec<IpNet>> {
-        self.wait(async {
-            let mut found = Vec::new();
-            let mut addresses = self.handle.address().get().set_link_index_filter(index).execute();
-            while let Some(message) = addresses.try_next().await? {
-                let local = message.attributes.iter().find_map(|attribute| match attribute {
-                    AddressAttribute::Local(ip) => Some(*ip),
-                    _ => None,
-                });
-                let ip = local.or_else(|| {
-                    message.attributes.iter().find_map(|attribute| match attribute {
-                        AddressAttribute::Address(ip) => Some(*ip),
-                        _ => None,
-                    })
-                });
-                found.extend(ip.and_then(|ip| IpNet::new(ip, message.header.prefix_len).ok()));
-            }
-            Ok(found)
-        })
+        Ok(self
+            .address_messages(index)?
+            .iter()
+            .filter_map(address_in)
+            .collect())
+    }
+
+    /// True if no address of the interface is waiting for something that the kernel does later.
+    pub(super) fn addresses_are_usable(&self, index: u32) -> io::Result<bool> {
+        let is_tentative =
+            |message: &AddressMessage| message.header.flags.contains(AddressHeaderFlags::Tentative);
+        Ok(!self.address_messages(index)?.iter().any(is_tentative))
+    }
+
+    fn address_messages(&self, index: u32) -> io::Result<Vec<AddressMessage>> {
+        self.wait(
+            self.handle
+                .address()
+                .get()
+                .set_link_index_filter(index)
+                .execute()
+                .try_collect(),
+        )
     }
 }
 
 /// IPv4 gives the address as IFA_LOCAL (IFA_ADDRESS is the peer's), IPv6 as IFA_ADDRESS.
-fn holds(attributes: &[AddressAttribute], address: IpNet) -> bool {
-    attributes.iter().any(|attribute| match attribute {
-        AddressAttribute::Local(ip) | AddressAttribute::Address(ip) => *ip == address.addr(),
-        _ => false,
-    })
+fn address_in(message: &AddressMessage) -> Option<IpNet> {
+    let local = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(ip) => Some(*ip),
+        _ => None,
+    });
+    let address = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Address(ip) => Some(*ip),
+        _ => None,
+    });
+    IpNet::new(local.or(address)?, message.header.prefix_len).ok()
 }

@@ -64,7 +64,6 @@
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 mod builder;
 mod capture;
@@ -91,10 +90,7 @@ pub use testing::{LabTest, skip, test};
 use faults::{Cut, Faults};
 use link::Netlink;
 use namespace::Namespace;
-use wait::wait_until;
-
-/// How long an interface may take until it carries frames. The kernel does it in microseconds, by a work queue.
-const CARRIER_TIMEOUT: Duration = Duration::from_secs(5);
+use wait::{SETTLE_TIMEOUT, wait_until};
 
 /// A virtual LAN: a switch, hosts, and a cable from each host to the switch.
 ///
@@ -238,10 +234,35 @@ impl Lab {
 
     fn set_cable(&self, host: &str, plugged: bool) -> Result<(), FaultError> {
         let port = self.port(host);
-        let what = format!("{} the cable of {host}", if plugged { "plug in" } else { "pull" });
-        let outcome = self.switch.run(|| Netlink::open()?.set_up(port, plugged));
-        let settled = outcome.and_then(|()| self.host(host).wait_for_carrier(plugged, CARRIER_TIMEOUT));
-        settled.map_err(|source| FaultError { what, source })
+        let settled = self
+            .switch
+            .run(|| Netlink::open()?.set_up(port, plugged))
+            .and_then(|()| {
+                if plugged {
+                    self.settle(host)
+                } else {
+                    self.host(host).settle(false)
+                }
+            });
+        settled.map_err(|source| FaultError {
+            what: format!("{} the cable of {host}", if plugged { "plug in" } else { "pull" }),
+            source,
+        })
+    }
+
+    /// Waits until a plugged cable carries frames both ways.
+    fn settle(&self, host: &str) -> io::Result<()> {
+        let host = self.host(host);
+        let port = builder::port_name(self.position(host.name()) + 1);
+        host.settle(true)?;
+        if !host.has_carrier()? {
+            // The host has set its interface down, so that its port has no carrier either.
+            return Ok(());
+        }
+        self.switch.run(|| {
+            let netlink = Netlink::open()?;
+            wait_until(SETTLE_TIMEOUT, || netlink.is_forwarding(&port))
+        })
     }
 
     fn change_faults(
@@ -258,19 +279,10 @@ impl Lab {
         })
     }
 
-    fn wait_until_connected(&self) -> io::Result<()> {
-        self.switch.run(|| {
-            let netlink = Netlink::open()?;
-            netlink.set_up(builder::BRIDGE.1, true)?;
-            for number in 1..=self.hosts.len() {
-                wait_until(CARRIER_TIMEOUT, || {
-                    netlink.is_operational(&format!("port{number}"))
-                })?;
-            }
-            Ok::<_, io::Error>(())
-        })?;
-        self.hosts
-            .iter()
-            .try_for_each(|host| host.wait_for_carrier(true, CARRIER_TIMEOUT))
+    /// Turns the switch on and waits until every host is connected.
+    fn connect(&self) -> io::Result<()> {
+        self.switch
+            .run(|| Netlink::open()?.set_up(builder::BRIDGE.1, true))?;
+        self.hosts.iter().try_for_each(|host| self.settle(host.name()))
     }
 }

@@ -144,3 +144,9 @@ fn make_namespaces(private_run: bool) -> io::Result<(OwnedFd, OwnedFd)> {
 pub(super) fn set_sysctl(name: &str, value: &str) -> io::Result<()> {
     fs::write(format!("/proc/sys/net/{name}"), value)
 }
+
+/// Reads a variable below /proc/sys/net of the calling thread's network namespace.
+pub(super) fn get_sysctl(name: &str) -> Option<String> {
+    let value = fs::read_to_string(format!("/proc/sys/net/{name}")).ok()?;
+    Some(value.trim_end().to_owned())
+}

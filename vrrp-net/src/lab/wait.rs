@@ -3,6 +3,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+/// How long the kernel may take until a change of a cable or an address has its full effect. It takes microseconds to
+/// milliseconds, by work queues.
+pub(super) const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Asks again and again, every 200 µs.
 pub(super) fn wait_until(timeout: Duration, mut is_done: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
     const PAUSE: Duration = Duration::from_micros(200);
