@@ -103,7 +103,7 @@ fn what_was_lost_on_the_cable_teaches_the_switch_nothing() {
         lab.cut_from("a").unwrap();
         a.send_frame(&frame(virtual_mac, MacAddr::broadcast())).unwrap();
         lab.heal("a").unwrap();
-        let [mut at_a, mut at_b] = [a, b].map(|host| host.capture_if(move |frame| is_ours(frame)).unwrap());
+        let [mut at_a, mut at_b] = [a, b].map(|host| host.capture_if(is_ours).unwrap());
         c.send_frame(&frame(c.mac(), virtual_mac)).unwrap();
         assert!(
             at_b.wait_for(COMES, |frame| frame.destination() == virtual_mac)

@@ -71,7 +71,7 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 /// script users, no SCHED_FIFO, no mlock beyond the limit). The process's own network namespace is empty, so
 /// that nothing that runs outside a lab host reaches a real network by accident. A second call does nothing.
 ///
-/// Tests don't call it: [`test`](super::test) does what is needed below libtest, which has threads.
+/// Tests don't call it: [`test`](fn@super::test) does what is needed below libtest, which has threads.
 ///
 /// # Errors
 /// [`EnterError::Denied`] where a user may not make namespaces; the message says what to do.
@@ -114,7 +114,7 @@ pub(super) fn mark_entered() -> Result<(), EnterError> {
     Ok(())
 }
 
-/// True if this process has entered the lab's namespaces, by [`enter`] or as a [`test`](super::test).
+/// True if this process has entered the lab's namespaces, by [`enter`] or as a [`test`](fn@super::test).
 #[must_use]
 pub fn entered() -> bool {
     ENTERED.load(Ordering::Relaxed)

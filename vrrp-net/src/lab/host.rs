@@ -12,8 +12,9 @@ use ipnet::IpNet;
 use super::MacAddr;
 use super::capture::Capture;
 use super::frame::Frame;
+use super::ipv6;
 use super::link::{LinkState, Netlink};
-use super::namespace::{Namespace, get_sysctl};
+use super::namespace::Namespace;
 use super::wait::{SETTLE_TIMEOUT, wait_until};
 use crate::sys;
 
@@ -166,7 +167,7 @@ impl Host {
             if address.addr().is_ipv4() || netlink.state(interface)? != LinkState::Operational {
                 return Ok(());
             }
-            wait_until(SETTLE_TIMEOUT, || netlink.addresses_are_usable(*index))
+            wait_until(SETTLE_TIMEOUT, || ipv6::are_usable(&netlink, interface, *index))
         })
     }
 
@@ -186,19 +187,22 @@ impl Host {
         self.run(|| Netlink::open()?.addresses(self.inner.index))
     }
 
-    /// Waits until the kernel has finished acting on a plugged or a pulled cable.
-    pub(super) fn settle(&self, plugged: bool) -> io::Result<()> {
+    /// Waits until the kernel has finished acting on a plugged or a pulled cable, and returns what has come of it.
+    pub(super) fn settle(&self, plugged: bool) -> io::Result<LinkState> {
         let Inner { interface, index, .. } = &*self.inner;
         self.run(|| {
             let netlink = Netlink::open()?;
+            let mut state = LinkState::Down;
             wait_until(SETTLE_TIMEOUT, || {
-                Ok(match netlink.state(interface)? {
+                state = netlink.state(interface)?;
+                Ok(match state {
                     // Set down by the host itself: no cable changes that.
                     LinkState::Down => true,
                     LinkState::NoCarrier => !plugged,
-                    LinkState::Operational => plugged && ipv6_is_usable(&netlink, interface, *index)?,
+                    LinkState::Operational => plugged && ipv6::is_ready(&netlink, interface, *index)?,
                 })
-            })
+            })?;
+            Ok(state)
         })
     }
 
@@ -209,16 +213,6 @@ impl Host {
     pub fn has_carrier(&self) -> io::Result<bool> {
         self.run(|| Ok(Netlink::open()?.state(&self.inner.interface)? == LinkState::Operational))
     }
-}
-
-/// True if the interface has its link-local address, and no address is tentative.
-fn ipv6_is_usable(netlink: &Netlink, interface: &str, index: u32) -> io::Result<bool> {
-    if get_sysctl(&format!("ipv6/conf/{interface}/disable_ipv6")).as_deref() != Some("0") {
-        return Ok(true);
-    }
-    let is_link_local =
-        |address: &IpNet| matches!(address, IpNet::V6(net) if net.addr().is_unicast_link_local());
-    Ok(netlink.addresses(index)?.iter().any(is_link_local) && netlink.addresses_are_usable(index)?)
 }
 
 impl fmt::Debug for Host {

@@ -175,11 +175,11 @@ impl Netlink {
             .collect())
     }
 
-    /// True if no address of the interface is waiting for something that the kernel does later.
-    pub(super) fn addresses_are_usable(&self, index: u32) -> io::Result<bool> {
+    /// True if duplicate address detection goes on, or has failed, for an address of the interface.
+    pub(super) fn has_tentative_addresses(&self, index: u32) -> io::Result<bool> {
         let is_tentative =
             |message: &AddressMessage| message.header.flags.contains(AddressHeaderFlags::Tentative);
-        Ok(!self.address_messages(index)?.iter().any(is_tentative))
+        Ok(self.address_messages(index)?.iter().any(is_tentative))
     }
 
     fn address_messages(&self, index: u32) -> io::Result<Vec<AddressMessage>> {

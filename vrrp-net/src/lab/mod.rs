@@ -8,7 +8,7 @@
 //! It is a world in real time. For many schedules of faults in virtual time, from a seed, take `vrrp_core::sim`.
 //!
 //! # In a test
-//! libtest has threads, and a user namespace can only be made by a process that has one. So [`test`] runs the test's
+//! libtest has threads, and a user namespace can only be made by a process that has one. So [`test`](fn@test) runs the test's
 //! body in a child process of its own. Where namespaces are denied, the test says so, and passes; set
 //! `VRRP_LAB_REQUIRED=1` to make it fail.
 //!
@@ -71,6 +71,7 @@ mod enter;
 mod faults;
 mod frame;
 mod host;
+mod ipv6;
 mod link;
 mod namespace;
 mod nft;
@@ -88,7 +89,7 @@ pub use pnet::util::MacAddr;
 pub use testing::{LabTest, skip, test};
 
 use faults::{Cut, Faults};
-use link::Netlink;
+use link::{LinkState, Netlink};
 use namespace::Namespace;
 use wait::{SETTLE_TIMEOUT, wait_until};
 
@@ -234,34 +235,41 @@ impl Lab {
 
     fn set_cable(&self, host: &str, plugged: bool) -> Result<(), FaultError> {
         let port = self.port(host);
+        let host = self.host(host);
         let settled = self
             .switch
             .run(|| Netlink::open()?.set_up(port, plugged))
             .and_then(|()| {
                 if plugged {
-                    self.settle(host)
+                    self.settle(std::slice::from_ref(host))
                 } else {
-                    self.host(host).settle(false)
+                    host.settle(false).map(drop)
                 }
             });
         settled.map_err(|source| FaultError {
-            what: format!("{} the cable of {host}", if plugged { "plug in" } else { "pull" }),
+            what: format!(
+                "{} the cable of {}",
+                if plugged { "plug in" } else { "pull" },
+                host.name()
+            ),
             source,
         })
     }
 
-    /// Waits until a plugged cable carries frames both ways.
-    fn settle(&self, host: &str) -> io::Result<()> {
-        let host = self.host(host);
-        let port = builder::port_name(self.position(host.name()) + 1);
-        host.settle(true)?;
-        if !host.has_carrier()? {
-            // The host has set its interface down, so that its port has no carrier either.
-            return Ok(());
+    /// Waits until plugged cables carry frames both ways.
+    fn settle(&self, hosts: &[Host]) -> io::Result<()> {
+        let mut ports = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            // A host that has set its interface down leaves its port without carrier.
+            if host.settle(true)? == LinkState::Operational {
+                ports.push(builder::port_name(self.position(host.name()) + 1));
+            }
         }
         self.switch.run(|| {
             let netlink = Netlink::open()?;
-            wait_until(SETTLE_TIMEOUT, || netlink.is_forwarding(&port))
+            ports
+                .iter()
+                .try_for_each(|port| wait_until(SETTLE_TIMEOUT, || netlink.is_forwarding(port)))
         })
     }
 
@@ -283,6 +291,6 @@ impl Lab {
     fn connect(&self) -> io::Result<()> {
         self.switch
             .run(|| Netlink::open()?.set_up(builder::BRIDGE.1, true))?;
-        self.hosts.iter().try_for_each(|host| self.settle(host.name()))
+        self.settle(&self.hosts)
     }
 }

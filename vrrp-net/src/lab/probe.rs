@@ -18,6 +18,7 @@ use pnet::packet::ip::IpNextHeaderProtocols;
 use pnet::packet::ipv6::MutableIpv6Packet;
 
 use super::frame::{ETHERNET_LEN, Frame};
+use super::ipv6::solicited_node;
 use super::{Host, MacAddr};
 
 const ARP_LEN: usize = 28;
@@ -143,8 +144,8 @@ fn arp_request(mac: MacAddr, own: Ipv4Addr, wanted: Ipv4Addr) -> Vec<u8> {
 
 /// RFC 4861 §4.3, sent to the solicited-node multicast address (RFC 4291 §2.7.1).
 fn neighbor_solicitation(mac: MacAddr, own: Ipv6Addr, wanted: Ipv6Addr) -> Vec<u8> {
-    let [.., a, b, c] = wanted.octets();
-    let destination = Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c]);
+    let destination = solicited_node(wanted);
+    let [.., a, b, c] = destination.octets();
     let mut frame = vec![0; ETHERNET_LEN + IPV6_LEN + SOLICITATION_LEN];
     set_ethernet(
         &mut frame,

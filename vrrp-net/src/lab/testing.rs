@@ -45,7 +45,7 @@ pub fn test(body: impl FnOnce()) {
 /// Ends a test that can't be done here, for a reason such as a program that is not installed. The test passes, unless
 /// `VRRP_LAB_REQUIRED` is set.
 ///
-/// Call it only in the body of a [`test`]: it ends the process.
+/// Call it only in the body of a [`test`](fn@test): it ends the process.
 pub fn skip(reason: &str) -> ! {
     // Not eprintln!, which libtest may keep to itself.
     let _ = writeln!(io::stderr(), "{SKIPPED_PREFIX}{reason}");
