@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rtnetlink::packet_route::link::MacVlanMode;
 use socket2::{Domain, Protocol, Socket, Type};
 use vrrp_net::lab::{self, Host, Lab, LabBuilder, LabError, LabTest, MacAddr, UserNamespace};
 
@@ -257,6 +258,58 @@ fn labs_of_five_and_of_forty_hosts_work() {
             ));
         }
     });
+}
+
+#[test]
+fn a_virtual_mac_is_one_more_interface_of_a_host() {
+    lab::test(|| {
+        let lab = two_hosts();
+        let a = lab.host("a");
+        let virtual_mac = MacAddr::new(0, 0, 0x5e, 0, 1, 33);
+        a.block_on(async {
+            let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+            tokio::spawn(connection);
+            let device = rtnetlink::LinkMacVlan::new("vrrp33", a.interface_index(), MacVlanMode::Bridge)
+                .index(33)
+                .address(virtual_mac.octets().to_vec())
+                .up();
+            handle.link().add(device.build()).execute().await.unwrap();
+            handle
+                .address()
+                .add(33, Ipv4Addr::new(10, 0, 0, 100).into(), 32)
+                .execute()
+                .await
+                .unwrap();
+        });
+        // Linux answers for all its addresses on all its interfaces, so eth0's MAC may be claimed too.
+        let answers = lab
+            .host("b")
+            .arp_who_has([10, 0, 0, 100].into(), Duration::from_millis(200))
+            .unwrap();
+        assert!(answers.contains(&virtual_mac), "{answers:?}");
+    });
+}
+
+#[test]
+fn outside_of_namespaces_ordinary_users_are_told_to_enter() {
+    let built = Lab::builder().host("a", ["10.0.0.1/24"]).build();
+    match built {
+        // Root needs no other user namespace, and the hosts' network namespaces are new in any case.
+        Ok(lab) => {
+            assert!(nix::unistd::geteuid().is_root());
+            assert_ne!(lab.host("a").run(netns), netns());
+        }
+        Err(error) => assert!(matches!(error, LabError::NotEntered), "{error}"),
+    }
+}
+
+#[test]
+fn labs_and_hosts_are_shared_between_threads() {
+    fn is_shareable<T: Send + Sync + 'static>() {}
+    is_shareable::<Lab>();
+    is_shareable::<Host>();
+    fn is_movable<T: Send + 'static>() {}
+    is_movable::<lab::Capture>();
 }
 
 #[test]

@@ -129,7 +129,8 @@ impl LabBuilder {
     }
 
     /// Whether each host has a `/run` of its own, empty at first. Default true. Without, daemons on different
-    /// hosts need different paths for their sockets and pid files.
+    /// hosts need different paths for their sockets and pid files; with, programs and files below `/run` can't be
+    /// reached from a host.
     #[must_use]
     pub fn private_run(mut self, private: bool) -> Self {
         self.private_run = private;

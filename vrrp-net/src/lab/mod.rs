@@ -57,10 +57,28 @@
 //! }
 //! ```
 //!
+//! # What can break
+//! | | what is lost | who can tell |
+//! |---|---|---|
+//! | [`Lab::cut`] | all frames of a host, both ways | the host: it has no carrier |
+//! | [`Lab::cut_silently`] | all frames of a host, both ways | nobody |
+//! | [`Lab::cut_from`] | what a host sends: it hears and is not heard | nobody |
+//! | [`Lab::cut_to`] | what a host should hear: it is heard and does not hear | nobody |
+//! | [`Lab::cut_path`] | what one host sends to one other | nobody |
+//!
+//! A program is broken by [killing](std::process::Child::kill) what [`Host::spawn`] started. [`Capture`] records frames
+//! with the kernel's timestamps; [`Host::arp_who_has`] and [`Host::ndp_who_has`] tell who answers for an address, and
+//! whether two do.
+//!
 //! # Who may
 //! Root always may. Anyone else may where user namespaces are allowed, as on most distributions; [`EnterError`] says
 //! what to do where they are not. In a user namespace there is one user: the caller, who appears as root.
 //! Programs that change to another user, take real-time priority or lock memory need the real root.
+//!
+//! # What it is not
+//! Hosts share the file system (except `/run` and `/sys`), process ids, the clock and the CPUs. Frames are not delayed,
+//! reordered or lost at random. IPv6 addresses are usable at once, without duplicate address detection. The kernel needs
+//! veth and bridge devices, and for silent cuts nf_tables for bridges; every distribution's kernel has them.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};

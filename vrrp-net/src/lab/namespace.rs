@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
@@ -117,7 +118,7 @@ fn make_namespaces(private_run: bool) -> io::Result<(OwnedFd, OwnedFd)> {
     const NONE: Option<&str> = None;
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
-    if private_run {
+    if private_run && Path::new("/run").is_dir() {
         mount(
             Some("lab"),
             "/run",
