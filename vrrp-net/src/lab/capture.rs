@@ -3,7 +3,8 @@
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -40,7 +41,7 @@ pub struct Capture {
     frames: Vec<Frame>,
     /// How many of `frames` have been read.
     read: usize,
-    missed: usize,
+    missed: Arc<AtomicUsize>,
     arriving: mpsc::Receiver<Frame>,
     /// The other end is seen closed by the recorder when this is dropped.
     stop: Option<UnixStream>,
@@ -52,17 +53,26 @@ impl Capture {
     pub(super) fn start(namespace: &Namespace, keep: Filter) -> io::Result<Self> {
         let (stop, stopped) = UnixStream::pair()?;
         let socket = namespace.run(packet_socket)?;
-        let (sender, arriving) = mpsc::channel();
+        let (frames, arriving) = mpsc::channel();
+        let missed = Arc::new(AtomicUsize::new(0));
+        let recorder = Recorder {
+            socket,
+            stopped,
+            keep,
+            frames,
+            room: FRAMES_MAX,
+            missed: Arc::clone(&missed),
+        };
         let recorder = thread::Builder::new()
             .name("lab-capture".to_owned())
             .spawn(move || {
                 // An error ends the capture early: the interface or the namespace is gone.
-                let _ = record(&socket, &stopped, &keep, &sender);
+                let _ = recorder.record();
             })?;
         Ok(Self {
             frames: Vec::new(),
             read: 0,
-            missed: 0,
+            missed,
             arriving,
             stop: Some(stop),
             recorder: Some(recorder),
@@ -86,14 +96,14 @@ impl Capture {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             let frame = self.arriving.recv_timeout(left).ok()?;
-            self.remember(frame);
+            self.frames.push(frame);
         }
     }
 
     /// All frames so far, read or not.
     pub fn frames(&mut self) -> &[Frame] {
         while let Ok(frame) = self.arriving.try_recv() {
-            self.remember(frame);
+            self.frames.push(frame);
         }
         &self.frames
     }
@@ -101,7 +111,7 @@ impl Capture {
     /// How many frames came after [`FRAMES_MAX`].
     #[must_use]
     pub fn missed(&self) -> usize {
-        self.missed
+        self.missed.load(Ordering::Relaxed)
     }
 
     /// Stops recording and returns all frames that were on the interface until this moment.
@@ -110,14 +120,6 @@ impl Capture {
         self.end();
         self.frames();
         std::mem::take(&mut self.frames)
-    }
-
-    fn remember(&mut self, frame: Frame) {
-        if self.frames.len() < FRAMES_MAX {
-            self.frames.push(frame);
-        } else {
-            self.missed += 1;
-        }
     }
 
     fn end(&mut self) {
@@ -146,33 +148,55 @@ fn packet_socket() -> nix::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Hands on frames until told to stop and nothing is left to read.
-fn record(
-    socket: &OwnedFd,
-    stopped: &UnixStream,
-    keep: &Filter,
-    frames: &mpsc::Sender<Frame>,
-) -> nix::Result<()> {
-    let mut buffer = vec![0; FRAME_LEN_MAX];
-    loop {
-        let mut ready = [
-            PollFd::new(socket.as_fd(), PollFlags::POLLIN),
-            PollFd::new(stopped.as_fd(), PollFlags::POLLIN),
-        ];
-        match poll(&mut ready, PollTimeout::NONE) {
-            Err(Errno::EINTR) => continue,
-            other => other?,
-        };
-        // Asked before the socket is drained, so that frames from before the stop are not lost.
-        let stop = ready[1].any() == Some(true);
-        while let Some(frame) = receive(socket, &mut buffer)? {
-            if keep(&frame) && frames.send(frame).is_err() {
+/// The thread that reads the socket.
+struct Recorder {
+    socket: OwnedFd,
+    /// Readable, since closed at the other end, when the capture is to stop.
+    stopped: UnixStream,
+    keep: Filter,
+    frames: mpsc::Sender<Frame>,
+    /// How many more frames may be handed on.
+    room: usize,
+    missed: Arc<AtomicUsize>,
+}
+
+impl Recorder {
+    /// Hands on frames until told to stop and all is read that came before.
+    fn record(mut self) -> nix::Result<()> {
+        let mut buffer = vec![0; FRAME_LEN_MAX];
+        loop {
+            let mut ready =
+                [self.socket.as_fd(), self.stopped.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            match poll(&mut ready, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                other => other?,
+            };
+            // Asked before the socket is drained, so that frames from before the stop are not lost.
+            let stop = ready[1].any() == Some(true);
+            let stopped_at = Instant::now();
+            while let Some(frame) = receive(&self.socket, &mut buffer)? {
+                if stop && frame.at > stopped_at {
+                    break;
+                }
+                self.hand_on(frame);
+            }
+            if stop {
                 return Ok(());
             }
         }
-        if stop {
-            return Ok(());
+    }
+
+    fn hand_on(&mut self, frame: Frame) {
+        if !(self.keep)(&frame) {
+            return;
         }
+        if self.room == 0 {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.room -= 1;
+        // The receiver is gone only when the capture is being dropped, and then nobody wants the frame.
+        let _ = self.frames.send(frame);
     }
 }
 

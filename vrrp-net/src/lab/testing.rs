@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Read, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -156,10 +156,10 @@ impl LabTest {
 
     /// Waits for the child and judges it.
     fn watch(&self, name: &str, mut child: Child) -> Outcome {
-        let stdout = collect(child.stdout.take().expect("it was asked for"));
-        let stderr = collect(child.stderr.take().expect("it was asked for"));
+        let stdout = Collected::from(child.stdout.take().expect("it was asked for"));
+        let stderr = Collected::from(child.stderr.take().expect("it was asked for"));
         let status = wait_or_kill(&mut child, self.timeout);
-        let (stdout, stderr) = (text(&stdout), text(&stderr));
+        let (stdout, stderr) = (stdout.text(), stderr.text());
         let verdict = match status {
             Ok(Some(status)) if status.success() && !stdout.contains("running 1 test\n") => {
                 format!(
@@ -211,30 +211,38 @@ fn libtest_name<F>() -> String {
         .to_owned()
 }
 
-/// Collects a stream in a thread until it ends.
-fn collect(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut piece = [0; 4096];
-        while let Ok(len @ 1..) = stream.read(&mut piece) {
-            if sender.send(piece[..len].to_vec()).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
+/// What an output stream has brought so far.
+struct Collected {
+    /// At most [`OUTPUT_MAX`] bytes.
+    bytes: Arc<Mutex<Vec<u8>>>,
+    /// Disconnected when the stream has ended.
+    end: mpsc::Receiver<()>,
 }
 
-/// What a stream has brought. The process has ended; only something that it left running could keep the stream open.
-fn text(stream: &mpsc::Receiver<Vec<u8>>) -> String {
-    const PATIENCE: Duration = Duration::from_millis(500);
-    let deadline = Instant::now() + PATIENCE;
-    let mut bytes = Vec::new();
-    while let Ok(piece) = stream.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        let room = OUTPUT_MAX - bytes.len();
-        bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+impl Collected {
+    /// Reads a stream to its end in a thread.
+    fn from(mut stream: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let (ends, end) = mpsc::channel();
+        let collected = Arc::clone(&bytes);
+        thread::spawn(move || {
+            let _ends: mpsc::Sender<()> = ends;
+            let mut piece = [0; 4096];
+            while let Ok(len @ 1..) = stream.read(&mut piece) {
+                let mut bytes = collected.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = OUTPUT_MAX - bytes.len();
+                bytes.extend_from_slice(&piece[..len.min(room)]);
+            }
+        });
+        Self { bytes, end }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+
+    /// The output of a process that has ended. Only something that it left running keeps a stream open longer.
+    fn text(&self) -> String {
+        const PATIENCE: Duration = Duration::from_millis(500);
+        let _ = self.end.recv_timeout(PATIENCE);
+        String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
 }
 
 /// The exit status, or `None` if it had to be killed.
