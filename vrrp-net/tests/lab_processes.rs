@@ -89,6 +89,18 @@ fn a_test_that_is_not_found_by_its_name_fails() {
 }
 
 #[test]
+fn root_may_become_another_user_on_a_host() {
+    LabTest::new()
+        .needs_root("in a user namespace there is no other user")
+        .run(|| {
+            let mut program = Command::new("id");
+            std::os::unix::process::CommandExt::uid(program.arg("-u"), 65_534);
+            let output = one_host().host("a").output(program).unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), "65534\n");
+        });
+}
+
+#[test]
 fn nothing_is_mounted_outside() {
     let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     lab::test(|| {

@@ -103,6 +103,7 @@ pub use enter::{EnterError, UserNamespace, enter, enter_with, entered};
 pub use faults::FaultError;
 pub use frame::{Arp, Frame, Ip, NeighborAdvert};
 pub use host::Host;
+/// An Ethernet address.
 pub use pnet::util::MacAddr;
 pub use testing::{LabTest, skip, test};
 

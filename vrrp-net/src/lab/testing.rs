@@ -8,7 +8,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::unistd::geteuid;
 
 use super::enter::{Plan, UserNamespace, denied, mark_entered};
 use super::wait::pause;
@@ -54,6 +53,16 @@ pub fn skip(reason: &str) -> ! {
 
 /// How to run a test in namespaces of its own.
 ///
+/// ```no_run
+/// use std::time::Duration;
+/// use vrrp_net::lab::LabTest;
+///
+/// // In a #[test] function:
+/// LabTest::new().timeout(Duration::from_secs(120)).needs_root("the script runs as another user").run(|| {
+///     // …
+/// });
+/// ```
+///
 /// The test function starts its own program again, with `--exact` and its own name, in new namespaces, and waits for
 /// it; that process does the body. So the body can be sure to be alone, and whatever it leaves behind goes with
 /// its process. It works below `cargo test` and nextest, in parallel, as root and not.
@@ -95,7 +104,8 @@ impl LabTest {
         self
     }
 
-    /// Skips the test for anyone but root; `why` completes "needs root: ".
+    /// Skips the test for anyone but root with all rights; `why` completes "needs root: ". `VRRP_LAB_REQUIRED` does not
+    /// change that: a test run as an ordinary user can't be asked to do what only root can.
     #[must_use]
     pub fn needs_root(mut self, why: &'static str) -> Self {
         self.needs_root = Some(why);
@@ -122,15 +132,18 @@ impl LabTest {
             Outcome::Skipped(reason) => {
                 let _ = writeln!(io::stderr(), "{name} {SKIPPED_PREFIX}{reason}");
             }
+            Outcome::NeedsRoot(why) => {
+                let _ = writeln!(io::stderr(), "{name} {SKIPPED_PREFIX}needs root: {why}");
+            }
             Outcome::Failed(report) => panic!("{report}"),
         }
     }
 
     fn outcome(&self, name: &str) -> Outcome {
-        if let Some(why) = self.needs_root.filter(|_| !geteuid().is_root()) {
-            return Outcome::Skipped(format!("needs root: {why}"));
-        }
         let plan = Plan::new(self.user_namespace);
+        if let Some(why) = self.needs_root.filter(|_| plan.maps.is_some()) {
+            return Outcome::NeedsRoot(why);
+        }
         let mut command = Command::new(std::env::current_exe().expect("/proc is mounted"));
         command
             .args([
@@ -193,6 +206,7 @@ impl LabTest {
 enum Outcome {
     Passed,
     Skipped(String),
+    NeedsRoot(&'static str),
     Failed(String),
 }
 
