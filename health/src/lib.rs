@@ -7,6 +7,9 @@
 //!   `rise` and `fall`, and says when the check goes up or down. It never runs a probe twice at once.
 //! * [`Hysteresis`]: the counting alone.
 //! * [`effect`]: what checks do to a VRRP priority, as a function of weights and states.
+//! * [`probe`](https://docs.rs/ha-health/latest/ha_health/probe/) (feature `probe`, tokio): a script in a process
+//!   group of its own, an HTTP request, a TCP connect; a trait for probes of your own; and a driver that runs one
+//!   check.
 //!
 //! # What it is not
 //!
@@ -83,12 +86,16 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(feature = "probe")]
+extern crate std;
 
 mod check;
 mod config;
 pub mod effect;
 mod hysteresis;
 mod outcome;
+#[cfg(feature = "probe")]
+pub mod probe;
 
 pub use check::{Check, Counters, Output};
 pub use config::{CheckConfig, CheckConfigBuilder, ConfigError};

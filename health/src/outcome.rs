@@ -148,13 +148,16 @@ pub enum CannotExecute {
     /// The file is not executable, or a folder of its path is closed to us (EACCES, EPERM).
     #[error("permission denied")]
     PermissionDenied,
+    /// The file is neither a program for this machine nor a script with a `#!` line (ENOEXEC).
+    #[error("not a program, and no #! line")]
+    Format,
     /// A shell answered 126 (found, but cannot execute) or 127 (not found).
     #[error("shell answered {code} ({})", if *.code == 127 { "command not found" } else { "command cannot execute" })]
     Shell {
         /// 126 or 127.
         code: i32,
     },
-    /// The operating system refused for another reason: no memory, too many processes, wrong format.
+    /// The operating system refused for another reason: no memory, too many processes.
     #[error("OS error {errno}")]
     Os {
         /// The error number of the operating system; 0 if it gave none.
