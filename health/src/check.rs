@@ -98,7 +98,9 @@ impl fmt::Display for Output {
                 write!(f, "{state}{first}: {outcome}")
             }
             Self::CannotExecute { reason } => write!(f, "cannot be executed, counted as failed: {reason}"),
-            Self::Skipped { running } => write!(f, "skipped a run, the one before is on since {running:?}"),
+            Self::Skipped { running } => {
+                write!(f, "skipped a run, the one before has been on for {running:?}")
+            }
         }
     }
 }
