@@ -12,14 +12,14 @@ use super::upstream::Core;
 /// Nobody may be let through, or nothing is to be forgotten: not a time that comes.
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// One backend, from the pick to the end of the request. What a pick and a finish touch stands first.
+/// One backend, from the pick to the end of the request. What a finish touches stands first, beside the `Arc`'s own count.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Backend {
     finished: AtomicU64,
-    failures: AtomicU64,
     /// When a request must have begun, at the least, for its success to forget failures; [`NEVER`] if there are none.
     forgive_at: AtomicU64,
+    failures: AtomicU64,
     /// When a failed backend may be tried with one request; [`NEVER`] if it has not failed.
     probe_at: AtomicU64,
     fail_timeout: AtomicU64,

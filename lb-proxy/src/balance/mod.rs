@@ -41,7 +41,7 @@ pub use backend::BackendState;
 pub use config::{
     BackendConfig, BackendId, ConfigError, MAX_BACKENDS, Schedule, UpstreamBuilder, UpstreamConfig, Weight,
 };
-pub use pick::{Outcome, Pick};
+pub use pick::{Choice, Outcome, Pick};
 pub use slots::Tried;
 pub use status::{BackendStatus, Diff, Transition, UnknownBackend, UpstreamStatus};
 pub use upstream::{Reader, Upstream};

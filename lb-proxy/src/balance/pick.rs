@@ -8,6 +8,50 @@ use super::backend::Backend;
 use super::config::BackendId;
 use super::status::Transition;
 
+/// A backend that has been chosen, as long as its [`Reader`](super::Reader) stands still: what a pick is before it counts.
+///
+/// For those who count elsewhere, or send no requests; a proxy goes on with [`begin`](Self::begin), which is what
+/// [`Reader::pick`](super::Reader::pick) does.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    backend: &'a Arc<Backend>,
+    now: Duration,
+}
+
+impl<'a> Choice<'a> {
+    #[inline]
+    pub(super) const fn new(backend: &'a Arc<Backend>, now: Duration) -> Self {
+        Self { backend, now }
+    }
+
+    /// Where to connect.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.backend.address()
+    }
+
+    /// The backend's name.
+    #[must_use]
+    pub fn id(&self) -> &'a BackendId {
+        self.backend.id()
+    }
+
+    /// As [`Pick::slot`].
+    #[must_use]
+    pub fn slot(&self) -> u16 {
+        self.backend.slot()
+    }
+
+    /// Begins a request, which counts as under way from here on.
+    #[inline]
+    pub fn begin(self) -> Pick {
+        Pick {
+            backend: Arc::clone(self.backend),
+            picked_at: self.now,
+        }
+    }
+}
+
 /// The backend of one request, which counts as under way until this is finished or dropped.
 ///
 /// Dropping it says [`Outcome::Cancelled`], so a count can't leak.
@@ -19,11 +63,6 @@ pub struct Pick {
 }
 
 impl Pick {
-    #[inline]
-    pub(super) const fn new(backend: Arc<Backend>, picked_at: Duration) -> Self {
-        Self { backend, picked_at }
-    }
-
     /// Where to connect.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

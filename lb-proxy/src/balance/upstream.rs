@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, Cache};
 use super::backend::Backend;
 use super::config::{BackendId, UpstreamConfig, Weight};
 use super::control::{Control, Plan, Setting};
-use super::pick::Pick;
+use super::pick::{Choice, Pick};
 use super::ring::Ring;
 use super::slots::Tried;
 use super::snapshot::Snapshot;
@@ -54,7 +54,7 @@ impl Upstream {
     /// (nginx: "no live upstreams", 502) until a `fail_timeout` is over. `now` is the time since the driver's epoch.
     /// A worker picks by a [`Reader`], which is faster.
     pub fn pick(&self, now: Duration, tried: &Tried) -> Option<Pick> {
-        self.core.current.load().pick(now, tried)
+        Some(self.core.current.load().choose(now, tried)?.begin())
     }
 
     /// A handle that caches the snapshot, for one worker.
@@ -146,7 +146,16 @@ impl Reader {
     /// As [`Upstream::pick`].
     #[inline]
     pub fn pick(&mut self, now: Duration, tried: &Tried) -> Option<Pick> {
-        self.cache.load().pick(now, tried)
+        Some(self.choose(now, tried)?.begin())
+    }
+
+    /// Takes the turn of a backend without beginning a request on it.
+    ///
+    /// It is the pick alone: the same choice, the same step of the schedule, and, if a failed backend is due for its probe,
+    /// the probe.
+    #[inline]
+    pub fn choose(&mut self, now: Duration, tried: &Tried) -> Option<Choice<'_>> {
+        self.cache.load().choose(now, tried)
     }
 }
 
