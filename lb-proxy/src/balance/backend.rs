@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::config::{BackendConfig, BackendId};
 use super::upstream::Core;
 
-/// Nobody may be let through, or nothing is to be forgotten: not a time that comes.
+/// Nobody may be let through, or nothing is to be forgotten: later than any [`nanos`].
 pub(super) const NEVER: u64 = u64::MAX;
 
 /// One backend, from the pick to the end of the request. What a finish touches stands first, beside the `Arc`'s own count.
@@ -78,6 +78,7 @@ impl Backend {
         self.failures.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(super) fn count_finished(&self) {
         self.finished.fetch_add(1, Ordering::Relaxed);
     }
@@ -92,9 +93,8 @@ impl Backend {
 
     /// Whether the success of a request that was picked at `picked_at` ends a run of failures.
     #[inline]
-    pub(super) fn forgives(&self, picked_at: Duration) -> bool {
-        let forgive_at = self.forgive_at.load(Ordering::Relaxed);
-        forgive_at != NEVER && nanos(picked_at) >= forgive_at
+    pub(super) fn forgives(&self, picked_at: u64) -> bool {
+        picked_at >= self.forgive_at.load(Ordering::Relaxed)
     }
 
     /// A failure at `now`: only a success of a request that begins `fail_timeout` later makes up for it.
@@ -122,8 +122,7 @@ impl Backend {
     /// Takes the one request that a failed backend gets per `fail_timeout`; `false` if it is not due or another took it.
     pub(super) fn claim_probe(&self, now: u64) -> bool {
         let due = self.probe_at();
-        due <= now
-            && due != NEVER
+        now >= due
             && self
                 .probe_at
                 .compare_exchange(due, self.after_timeout(now), Ordering::SeqCst, Ordering::SeqCst)

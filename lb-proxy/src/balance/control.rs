@@ -167,7 +167,7 @@ impl Control {
     pub(super) fn handle_success(
         &mut self,
         now: Duration,
-        picked_at: Duration,
+        picked_at: u64,
         backend: &Arc<Backend>,
     ) -> Option<(usize, Transition)> {
         let index = self.find(backend)?;

@@ -15,12 +15,12 @@ use super::status::Transition;
 #[derive(Clone, Copy, Debug)]
 pub struct Choice<'a> {
     backend: &'a Arc<Backend>,
-    now: Duration,
+    now: u64,
 }
 
 impl<'a> Choice<'a> {
     #[inline]
-    pub(super) const fn new(backend: &'a Arc<Backend>, now: Duration) -> Self {
+    pub(super) const fn new(backend: &'a Arc<Backend>, now: u64) -> Self {
         Self { backend, now }
     }
 
@@ -59,7 +59,8 @@ impl<'a> Choice<'a> {
 #[must_use = "dropping a pick cancels it"]
 pub struct Pick {
     backend: Arc<Backend>,
-    picked_at: Duration,
+    /// In nanoseconds, so that a pick is two words and travels in registers.
+    picked_at: u64,
 }
 
 impl Pick {
@@ -86,6 +87,7 @@ impl Pick {
     ///
     /// Returns the change of the backend's state, if it made one. Nothing here blocks unless the request failed or ended a run of
     /// failures, and then only for as long as another such event takes.
+    #[inline]
     pub fn finish(self, now: Duration, outcome: Outcome) -> Option<Transition> {
         match outcome {
             Outcome::Success if !self.backend.forgives(self.picked_at) => None,

@@ -44,6 +44,7 @@ impl Snapshot {
     /// A failed primary that is due for a probe comes first, then the primaries' schedule; then the same for spares.
     #[inline]
     pub(super) fn choose(&self, now: Duration, tried: &Tried) -> Option<Choice<'_>> {
+        let now = nanos(now);
         let slot = match self.choose_in(&self.primaries, now, tried) {
             Some(slot) => slot,
             None => self.choose_in(&self.spares, now, tried)?,
@@ -66,10 +67,10 @@ impl Snapshot {
     }
 
     #[inline]
-    fn choose_in(&self, group: &Group, now: Duration, tried: &Tried) -> Option<u16> {
+    fn choose_in(&self, group: &Group, now: u64, tried: &Tried) -> Option<u16> {
         let due = group.probe_at.load(Ordering::Relaxed);
-        if due != NEVER && nanos(now) >= due {
-            let probe = group.claim_probe(due, nanos(now), tried, &self.roster);
+        if now >= due {
+            let probe = group.claim_probe(due, now, tried, &self.roster);
             if probe.is_some() {
                 return probe;
             }

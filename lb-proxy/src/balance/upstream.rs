@@ -196,7 +196,7 @@ impl Core {
     pub(super) fn handle_success(
         &self,
         now: Duration,
-        picked_at: Duration,
+        picked_at: u64,
         backend: &Arc<Backend>,
     ) -> Option<Transition> {
         self.learn(|control| control.handle_success(now, picked_at, backend))
