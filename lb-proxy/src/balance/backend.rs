@@ -37,7 +37,7 @@ impl Backend {
             failures: AtomicU64::new(0),
             forgive_at: AtomicU64::new(NEVER),
             probe_at: AtomicU64::new(NEVER),
-            fail_timeout: AtomicU64::new(nanos(config.fail_timeout)),
+            fail_timeout: AtomicU64::new(saturating_nanos(config.fail_timeout)),
             rosters: AtomicU32::new(0),
             slot,
             address: config.address,
@@ -88,7 +88,8 @@ impl Backend {
     }
 
     pub(super) fn set_fail_timeout(&self, fail_timeout: Duration) {
-        self.fail_timeout.store(nanos(fail_timeout), Ordering::Relaxed);
+        self.fail_timeout
+            .store(saturating_nanos(fail_timeout), Ordering::Relaxed);
     }
 
     /// Whether the success of a request that was picked at `picked_at` ends a run of failures.
@@ -203,11 +204,13 @@ impl fmt::Display for BackendState {
     }
 }
 
-/// Nanoseconds, the last of which stands for all later times (584 years).
+/// Nanoseconds since the driver's epoch, which is less than 584 years ago.
 #[inline]
-pub(super) fn nanos(time: Duration) -> u64 {
-    time.as_secs()
-        .saturating_mul(1_000_000_000)
-        .saturating_add(u64::from(time.subsec_nanos()))
-        .min(NEVER - 1)
+pub(super) const fn nanos(now: Duration) -> u64 {
+    now.as_nanos() as u64
+}
+
+/// Nanoseconds of a setting, which may be longer than time itself.
+fn saturating_nanos(setting: Duration) -> u64 {
+    u64::try_from(setting.as_nanos()).unwrap_or(u64::MAX)
 }
