@@ -40,10 +40,16 @@
 mod config;
 mod counters;
 mod driver;
+mod garp;
 mod handle;
+#[cfg(test)]
+mod hex;
+mod linux;
+mod ndp;
 mod network;
 mod plan;
 mod routers;
+mod sys;
 
 pub use config::{Attachment, AttachmentBuilder, AttachmentError, VirtualAddress};
 pub use counters::{DriverCounters, Malformed};
@@ -53,5 +59,3 @@ pub use linux::{LinuxNetwork, OpenError};
 pub use network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement};
 pub use plan::{LinkPlan, Plan, PlanError};
 pub use routers::{Effect, RouterCommand, RouterSet, Routers};
-
-mod linux;

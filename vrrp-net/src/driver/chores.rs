@@ -7,7 +7,7 @@ use vrrp_core::Fault;
 use super::slot::{Holding, Slot};
 use super::{Driver, DriverEvent, Events};
 use crate::counters::Counter;
-use crate::network::{AddressError, Network};
+use crate::network::{AddressError, Network, Placement};
 use crate::routers::Routers;
 
 impl<R: Routers, N: Network> Driver<R, N> {
@@ -79,7 +79,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 .placements
                 .iter()
                 .filter(|placement| placement.link == link);
-            for address in here.map(|placement| placement.address()).chain(slot.last_master) {
+            for address in here.map(Placement::address).chain(slot.last_master) {
                 if let Err(error) = self.network.probe(link, address) {
                     self.cells.count(Counter::AnnounceErrors);
                     tracing::debug!(router = index, %address, %error, "probe not sent");

@@ -8,7 +8,7 @@ use vrrp_core::{Discard, Envelope, Fault, Packet, Priority, State};
 use super::slot::Holding;
 use super::{Driver, DriverEvent, Events, MAX_INPUTS};
 use crate::counters::Counter;
-use crate::network::{Input, LinkId, Network};
+use crate::network::{AddressError, Input, LinkId, Network, Placement};
 use crate::routers::Routers;
 
 impl<R: Routers, N: Network> Driver<R, N> {
@@ -121,9 +121,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
     /// Somebody removed an address, or its lease ran out while we stood still: put it back.
     fn restore(&mut self, now: Duration, link: LinkId, address: IpAddr, events: Events<'_, R>) {
         let place = self.slots.iter().enumerate().find_map(|(index, slot)| {
-            let of = |placement: &crate::network::Placement| {
-                placement.link == link && placement.address() == address
-            };
+            let of = |placement: &Placement| placement.link == link && placement.address() == address;
             slot.seat
                 .placements
                 .iter()
@@ -148,6 +146,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     address,
                 });
             }
+            // It went with its interface, which is reported next.
+            Err(AddressError::NoInterface { .. }) => {}
             Err(error) => self.refuse(now, index, &error, events),
         }
     }
