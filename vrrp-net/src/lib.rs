@@ -44,6 +44,8 @@ mod garp;
 mod handle;
 #[cfg(test)]
 mod hex;
+#[cfg(feature = "lab")]
+pub mod lab;
 mod linux;
 mod ndp;
 mod network;

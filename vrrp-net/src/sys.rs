@@ -1,7 +1,7 @@
-//! The one file with `unsafe`: what the crates below us leave to their callers.
+//! The only file of this crate with `unsafe` code: what the crates below us leave to their callers.
 #![expect(
     unsafe_code,
-    reason = "sockaddr_ll has no safe constructor, AsyncFd no safe registration"
+    reason = "sockaddr_ll has no safe constructor, AsyncFd no safe registration; std marks `pre_exec` unsafe"
 )]
 
 use std::io;
@@ -14,6 +14,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::network::MacAddr;
+
+#[cfg(feature = "lab")]
+pub(crate) use child::{IdMaps, die_with_spawner, exec_in_new_namespaces};
 
 /// A type that owns one descriptor: the same from when it is made to when it is dropped.
 pub(crate) trait OwnsDescriptor: AsRawFd {}
@@ -62,4 +65,70 @@ pub(crate) fn link_address(interface: u32, ethertype: u16, mac: MacAddr) -> Sock
     let len = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
     // SAFETY: the storage holds a sockaddr_ll of AF_PACKET, which is `len` octets long.
     unsafe { SockAddr::new(storage, len) }
+}
+
+/// What a child process does between `fork` and `exec`.
+#[cfg(feature = "lab")]
+mod child {
+    use std::ffi::CStr;
+    use std::io;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    use nix::errno::Errno;
+    use nix::fcntl::{OFlag, open};
+    use nix::sched::{CloneFlags, unshare};
+    use nix::sys::prctl::set_pdeathsig;
+    use nix::sys::signal::Signal;
+    use nix::sys::stat::Mode;
+    use nix::unistd::write;
+
+    /// The lines for `/proc/self/{uid_map,gid_map}` of a new user namespace, formatted before the fork.
+    #[derive(Debug, Clone)]
+    pub(crate) struct IdMaps {
+        pub(crate) uid: Vec<u8>,
+        pub(crate) gid: Vec<u8>,
+    }
+
+    impl IdMaps {
+        /// Writes the maps for the calling process. Allocates nothing.
+        pub(crate) fn write(&self) -> Result<(), Errno> {
+            // user_namespaces(7): without CAP_SETGID outside, gid_map is writable only after setgroups is denied.
+            write_file(c"/proc/self/setgroups", b"deny")?;
+            write_file(c"/proc/self/uid_map", &self.uid)?;
+            write_file(c"/proc/self/gid_map", &self.gid)
+        }
+    }
+
+    fn write_file(path: &CStr, content: &[u8]) -> Result<(), Errno> {
+        let file = open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        write(&file, content)?;
+        Ok(())
+    }
+
+    /// Makes `command` start in new namespaces (`flags`, with `maps` if a user namespace is among them), and die
+    /// with the thread that spawns it.
+    ///
+    /// The child is single-threaded after `fork` however many threads the parent has, which is what
+    /// `unshare(CLONE_NEWUSER)` asks for.
+    pub(crate) fn exec_in_new_namespaces(command: &mut Command, flags: CloneFlags, maps: Option<IdMaps>) {
+        let enter = move || -> io::Result<()> {
+            unshare(flags)?;
+            if let Some(maps) = &maps {
+                maps.write()?;
+            }
+            // After the credentials have changed, since that change clears the setting (prctl(2)).
+            set_pdeathsig(Signal::SIGKILL)?;
+            Ok(())
+        };
+        // SAFETY: the closure makes system calls only (unshare, open, write, close, prctl), on C strings and buffers
+        // that exist before the fork; it takes no lock and allocates nothing (an `Errno` becomes an `io::Error` in place).
+        unsafe { command.pre_exec(enter) };
+    }
+
+    /// Makes the process that `command` starts die (SIGKILL) with the thread that spawns it.
+    pub(crate) fn die_with_spawner(command: &mut Command) {
+        // SAFETY: one system call, no lock, no allocation.
+        unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
+    }
 }
