@@ -139,8 +139,8 @@ fn from_absolute(uri: &Uri) -> Result<(HeaderValue, Uri), Reason> {
     let target = match uri.path_and_query() {
         None => PathAndQuery::from_static("/"),
         Some(target) if target.as_str().starts_with('/') => target.clone(),
-        // `http://host?query` has an empty path; RFC 9112 §3.2.1 wants a slash for it.
-        Some(target) => format!("/{target}").parse().map_err(|_| Reason::BadTarget)?,
+        // `http://host?query` has an empty path; RFC 9112 §3.2.1 wants a slash, with which it is displayed.
+        Some(target) => target.to_string().parse().map_err(|_| Reason::BadTarget)?,
     };
     Ok((host, Uri::from(target)))
 }

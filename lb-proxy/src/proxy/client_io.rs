@@ -89,6 +89,9 @@ pub(super) struct ClientIo {
     state: Arc<ClientState>,
     timeouts: ClientTimeouts,
     timer: LazyTimer,
+    /// When the connection was made, or last took a byte of a response: since then it is idle, if it is idle.
+    active_at: Duration,
+    /// The phase that `reading_since` belongs to.
     phase: u8,
     reading_since: Option<Duration>,
     writing_since: Option<Duration>,
@@ -118,6 +121,7 @@ impl ClientIo {
             state,
             timeouts,
             timer: LazyTimer::default(),
+            active_at: clock::now(),
             phase: IDLE,
             reading_since: None,
             writing_since: None,
@@ -132,14 +136,15 @@ impl ClientIo {
             self.phase = phase;
             self.reading_since = None;
         }
-        let timeout = match phase {
-            IDLE if self.state.requests.load(Ordering::Relaxed) == 0 => Some(self.timeouts.header),
-            IDLE => Some(self.timeouts.keepalive),
-            HEAD => Some(self.timeouts.header),
-            BODY => Some(self.timeouts.body),
+        let read = match phase {
+            IDLE if self.state.requests.load(Ordering::Relaxed) == 0 => {
+                Some(self.active_at + self.timeouts.header)
+            }
+            IDLE => Some(self.active_at + self.timeouts.keepalive),
+            HEAD => Some(self.waiting_since() + self.timeouts.header),
+            BODY => Some(self.waiting_since() + self.timeouts.body),
             _ => None,
         };
-        let read = timeout.map(|timeout| *self.reading_since.get_or_insert_with(clock::now) + timeout);
         let write = self.writing_since.map(|since| since + self.timeouts.send);
         match (read, write) {
             (Some(read), Some(write)) => self.timer.poll(cx, read.min(write)),
@@ -148,10 +153,17 @@ impl ClientIo {
         }
     }
 
+    fn waiting_since(&mut self) -> Duration {
+        *self.reading_since.get_or_insert_with(clock::now)
+    }
+
     fn received(&mut self) {
         self.state.unread.store(true, Ordering::Relaxed);
         match self.state.phase.load(Ordering::Relaxed) {
-            IDLE => self.state.leave(IDLE, HEAD),
+            IDLE => {
+                self.state.leave(IDLE, HEAD);
+                self.reading_since = None;
+            }
             // The head has one deadline for all of it, the body one for each read.
             BODY => self.reading_since = None,
             _ => {}
@@ -174,6 +186,9 @@ impl ClientIo {
     fn wrote(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if result.is_ready() {
             self.writing_since = None;
+            self.active_at = clock::now();
+            // hyper need not read again before the next request, and then nobody would look at the time.
+            self.timer.arm(cx, self.active_at + self.timeouts.keepalive);
             return result;
         }
         self.writing_since.get_or_insert_with(clock::now);

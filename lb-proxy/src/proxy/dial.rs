@@ -8,6 +8,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::clock;
 use super::config::ProxyConfig;
 use super::pool::Connection;
 use super::upstream_io::{UpstreamIo, UpstreamState, UpstreamTimeouts};
@@ -35,7 +36,7 @@ pub(super) async fn dial(
     let connect = tokio::time::timeout(config.timeouts.connect, TcpStream::connect(address));
     let stream = connect.await.map_err(|_| DialError::Timeout)??;
     stream.set_nodelay(true)?;
-    let state = Arc::new(UpstreamState::default());
+    let state = Arc::new(UpstreamState::new(clock::now()));
     let timeouts = UpstreamTimeouts {
         read: config.timeouts.read,
         send: config.timeouts.send,

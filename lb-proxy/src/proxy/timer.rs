@@ -22,21 +22,36 @@ pub(super) struct LazyTimer {
 impl LazyTimer {
     /// Says whether `deadline` has passed; if not, the task is woken at it or earlier.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Duration) -> Poll<()> {
-        let Some(sleep) = &mut self.sleep else {
-            self.fires_at = deadline;
-            let sleep = self
-                .sleep
-                .insert(Box::pin(tokio::time::sleep_until(clock::instant(deadline))));
-            return sleep.as_mut().poll(cx);
-        };
-        if self.fires_at <= deadline && !sleep.is_elapsed() {
+        if self.is_armed_before(deadline) {
             return Poll::Pending;
         }
-        if sleep.is_elapsed() && clock::now() >= deadline {
+        if clock::now() >= deadline {
             return Poll::Ready(());
         }
-        self.fires_at = deadline;
-        sleep.as_mut().reset(clock::instant(deadline));
-        sleep.as_mut().poll(cx)
+        self.arm(cx, deadline);
+        Poll::Pending
+    }
+
+    /// Has the task woken at `at` or earlier.
+    pub(super) fn arm(&mut self, cx: &mut Context<'_>, at: Duration) {
+        if self.is_armed_before(at) {
+            return;
+        }
+        self.fires_at = at;
+        let at = clock::instant(at);
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                sleep.as_mut().reset(at);
+                sleep
+            }
+            None => self.sleep.insert(Box::pin(tokio::time::sleep_until(at))),
+        };
+        if sleep.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn is_armed_before(&self, at: Duration) -> bool {
+        self.fires_at <= at && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed())
     }
 }

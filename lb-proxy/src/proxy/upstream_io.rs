@@ -14,7 +14,7 @@ use super::clock;
 use super::timer::LazyTimer;
 
 /// What an upstream connection is doing, which decides what it may wait for, and how long.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct UpstreamState {
     phase: AtomicU8,
     requests: AtomicU32,
@@ -28,6 +28,15 @@ const WAITING: u8 = 2;
 const TUNNEL: u8 = 3;
 
 impl UpstreamState {
+    /// A connection that has just been made.
+    pub(super) fn new(now: Duration) -> Self {
+        Self {
+            phase: AtomicU8::new(IDLE),
+            requests: AtomicU32::new(0),
+            idle_since: AtomicU64::new(as_nanos(now)),
+        }
+    }
+
     /// A request is about to be sent, with or without a body. Without one only the backend is waited for.
     pub(super) fn request_starts(&self, has_body: bool) {
         self.phase
@@ -119,7 +128,12 @@ impl UpstreamIo {
                 let since = Duration::from_nanos(self.state.idle_since.load(Ordering::Relaxed));
                 Some(since + self.timeouts.idle)
             }
-            WAITING => Some(*self.reading_since.get_or_insert_with(clock::now) + self.timeouts.read),
+            WAITING => {
+                let since = *self.reading_since.get_or_insert_with(clock::now);
+                // It may become idle without this being polled again.
+                self.timer.arm(cx, since + self.timeouts.idle);
+                Some(since + self.timeouts.read)
+            }
             // While the client's body is still coming, how long that takes is limited on the client's side.
             _ => None,
         };
