@@ -1,2 +1,4 @@
 //! The `ha-stack` daemon.
+#![forbid(unsafe_code)]
+
 fn main() {}
