@@ -47,13 +47,18 @@
 //! | feature | adds |
 //! |---|---|
 //! | none | [`compose`]: everything above |
-//! | `config` | TOML files |
+#![cfg_attr(feature = "config", doc = "| `config` | [`config`]: TOML files |")]
+#![cfg_attr(not(feature = "config"), doc = "| `config` | TOML files |")]
 //! | `import` | keepalived.conf, read by `config` |
 //! | `admin` | status over a Unix socket |
 //! | `daemon` | the binary `ha-stack` |
 #![forbid(unsafe_code)]
 
 pub mod compose;
+#[cfg(feature = "config")]
+pub mod config;
+#[cfg(feature = "import")]
+mod import;
 
 pub use compose::{
     BuildError, CheckStatus, Controller, Event, Events, Handle, Instance, InstanceStatus, Interface, Node,
