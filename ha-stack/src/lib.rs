@@ -50,10 +50,15 @@
 #![cfg_attr(feature = "config", doc = "| `config` | [`config`]: TOML files |")]
 #![cfg_attr(not(feature = "config"), doc = "| `config` | TOML files |")]
 //! | `import` | keepalived.conf, read by `config` |
-//! | `admin` | status over a Unix socket |
+#![cfg_attr(feature = "admin", doc = "| `admin` | [`admin`]: status over a Unix socket |")]
+#![cfg_attr(not(feature = "admin"), doc = "| `admin` | status over a Unix socket |")]
 //! | `daemon` | the binary `ha-stack` |
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "admin")]
+pub mod admin;
+#[cfg(feature = "daemon")]
+pub mod cli;
 pub mod compose;
 #[cfg(feature = "config")]
 pub mod config;

@@ -1,4 +1,6 @@
 //! The `ha-stack` daemon.
 #![forbid(unsafe_code)]
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    ha_stack::cli::main()
+}
