@@ -8,9 +8,14 @@ use crate::ConfigError;
 ///
 /// | weight | up | down |
 /// |---|---|---|
-/// | positive | added | nothing |
-/// | negative | nothing | subtracted |
-/// | 0 | nothing | fault |
+/// | 20 | +20 | 0 |
+/// | −20 | 0 | −20 |
+/// | 0 | 0 | fault |
+/// | 20 reverse | −20 | 0 |
+/// | −20 reverse | 0 | +20 |
+/// | 0 reverse | fault | 0 |
+///
+/// `reverse` is of the one who tracks; see [`Tracked`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Weight(i16);
 
@@ -51,7 +56,8 @@ impl core::fmt::Display for Weight {
 pub struct Tracked {
     /// What it does to the priority.
     pub weight: Weight,
-    /// Takes up for down and down for up (keepalived's `reverse`).
+    /// Turns the sign of what a weight does, and takes up for down where there is no weight (keepalived's
+    /// `reverse`).
     pub reverse: bool,
     /// Whether it is up; `None` before its first result.
     pub up: Option<bool>,
@@ -108,12 +114,12 @@ pub fn effect(base: u8, tracked: impl IntoIterator<Item = Tracked>) -> Effect {
     let mut total = i64::from(base);
     let mut fault = false;
     for Tracked { weight, reverse, up } in tracked {
-        let up = up.map(|up| up != reverse);
         let weight = i64::from(weight.get());
+        let change = if reverse { -weight } else { weight };
         match up {
-            Some(true) if weight > 0 => total += weight,
-            Some(false) if weight < 0 => total += weight,
-            Some(false) | None if weight == 0 => fault = true,
+            Some(true) if weight > 0 => total += change,
+            Some(false) if weight < 0 => total += change,
+            _ if weight == 0 => fault |= up != Some(!reverse),
             _ => {}
         }
     }

@@ -101,9 +101,18 @@ proptest! {
     }
 
     #[test]
-    fn reversing_is_the_same_as_the_other_state(base in 1_u8..=255, check in any_tracked()) {
-        let other = Tracked { up: check.up.map(|up| !up), ..check };
-        prop_assert_eq!(effect(base, [check.reversed()]), effect(base, [other]));
+    fn reversing_turns_what_a_weight_adds_into_what_it_takes(weight in -100..=100, up in any::<Option<bool>>()) {
+        prop_assume!(weight != 0);
+        // From 127 no clamp is in the way.
+        let change = |check| i16::from(number(effect(127, [check]))) - 127;
+        let check = tracked(weight, up);
+        prop_assert_eq!(change(check.reversed()), -change(check));
+    }
+
+    #[test]
+    fn reversing_without_weight_is_the_same_as_the_other_state(base in 1_u8..=255, up in any::<Option<bool>>()) {
+        let other = tracked(0, up.map(|up| !up));
+        prop_assert_eq!(effect(base, [tracked(0, up).reversed()]), effect(base, [other]));
     }
 }
 

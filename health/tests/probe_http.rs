@@ -4,13 +4,14 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ha_health::probe::{Http, HttpBuilder, HttpError, Method, Probe};
 use ha_health::{Failure, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 const AMPLE: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(300);
@@ -113,7 +114,7 @@ async fn old_server_without_length_is_success() {
 
 #[tokio::test]
 async fn server_that_never_answers_times_out() {
-    let outcome = timed(|mut stream| async move { read_request(&mut stream).await.then(|| stream) }).await;
+    let outcome = timed(|mut stream| async move { read_request(&mut stream).await.then_some(stream) }).await;
     assert_eq!(outcome, Failure::TimedOut { after: SHORT }.into());
 }
 
@@ -196,6 +197,18 @@ async fn head_without_end_is_refused_before_it_fills_the_memory() {
         |http| http,
     );
     assert_eq!(outcome.await, Failure::NotHttp.into());
+}
+
+#[tokio::test]
+async fn head_beyond_its_bound_is_refused_though_it_ends() {
+    let head = |bytes: usize| {
+        answer(format!(
+            "HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 0\r\n\r\n",
+            "a".repeat(bytes)
+        ))
+    };
+    assert!(get(head(32 * 1024), |http| http).await.is_success());
+    assert_eq!(get(head(128 * 1024), |http| http).await, Failure::NotHttp.into());
 }
 
 #[tokio::test]
@@ -302,7 +315,10 @@ fn each_invalid_setting_has_its_own_error() {
         (builder().host(""), HttpError::Host),
         (builder().host("a b"), HttpError::Host),
         (builder().host("a\r\nX: y"), HttpError::Host),
-        (builder().expect_status(399..=200), status(399, 200)),
+        (
+            builder().expect_status(std::ops::RangeInclusive::new(399, 200)),
+            status(399, 200),
+        ),
         (builder().expect_status(199..=200), status(199, 200)),
         (builder().expect_status(200..=600), status(200, 600)),
         (

@@ -2,12 +2,13 @@
 #![cfg(feature = "probe")]
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ha_health::probe::{Probe, Tcp};
 use ha_health::{Failure, Outcome};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::Instant;
 
 const AMPLE: Duration = Duration::from_secs(20);
 
