@@ -68,5 +68,6 @@ pub(super) async fn dial(
         driver: driver.abort_handle(),
         slot,
         address,
+        announced: None,
     })
 }

@@ -221,19 +221,22 @@ impl Proxy {
                 Counters::count(&self.counters.reused);
             }
             let (reason, error, again) = match self.send(attempts, connection, request).await {
-                Ok((response, connection)) => match reply::check(response, attempts.admitted.upgrade) {
-                    Ok(response) => {
-                        let lease = Lease::new(Arc::clone(self), pick, connection, attempts.upload.clone());
-                        return Ok((response, lease));
+                Ok((response, mut connection)) => {
+                    match reply::check(response, attempts.admitted.upgrade, &mut connection) {
+                        Ok(response) => {
+                            let lease =
+                                Lease::new(Arc::clone(self), pick, connection, attempts.upload.clone());
+                            return Ok((response, lease));
+                        }
+                        Err(problem) => {
+                            self.failed(pick, Reason::BadResponse, problem);
+                            return Err(Failure {
+                                reason: Reason::BadResponse,
+                                again: None,
+                            });
+                        }
                     }
-                    Err(problem) => {
-                        self.failed(pick, Reason::BadResponse, problem);
-                        return Err(Failure {
-                            reason: Reason::BadResponse,
-                            again: None,
-                        });
-                    }
-                },
+                }
                 Err(SendError { error, again }) => (attempts.blame(&error), error, again),
             };
             match again {
