@@ -1,4 +1,5 @@
-//! Changes while requests run: what stays, what goes, and that no thread loses or sees anything that it must not.
+//! Changes while requests run: what stays, what goes, and that no thread loses or sees anything that it must
+//! not.
 
 #![allow(clippy::disallowed_methods, reason = "threads are what is tested")]
 

@@ -60,7 +60,8 @@ impl Control {
         control
     }
 
-    /// Takes over `config`; what backends of the same id have gone through stays, as long as their address does.
+    /// Takes over `config`; what backends of the same id have gone through stays, as long as their address
+    /// does.
     pub(super) fn replace(&mut self, now: Duration, config: UpstreamConfig, core: &Weak<Core>) -> Diff {
         let mut diff = Diff::default();
         let (name, schedule, configs) = config.into_parts();
@@ -149,8 +150,8 @@ impl Control {
         Ok((index, self.refresh(index, now)))
     }
 
-    /// Counts a failure of `backend`, as nginx does: `fails` add up until a request that began `fail_timeout` or later
-    /// after the last of them succeeds.
+    /// Counts a failure of `backend`, as nginx does: `fails` add up until a request that began `fail_timeout`
+    /// or later after the last of them succeeds.
     pub(super) fn handle_failure(
         &mut self,
         now: Duration,
@@ -199,7 +200,8 @@ impl Control {
         }
     }
 
-    /// A snapshot with these schedules, which may have been laid out for an earlier plan, and whether they fit the present one.
+    /// A snapshot with these schedules, which may have been laid out for an earlier plan, and whether they
+    /// fit the present one.
     pub(super) fn snapshot(&self, primaries: Arc<Ring>, spares: Arc<Ring>) -> (Snapshot, bool) {
         let plan = self.plan();
         let settled = *primaries.members() == *plan.primaries && *spares.members() == *plan.spares;
@@ -252,7 +254,8 @@ impl Control {
     }
 
     fn refresh(&mut self, index: usize, now: Duration) -> Option<Transition> {
-        // nginx: a server that is the only one is tried whatever it did, and a second one that is `down` makes two.
+        // nginx: a server that is the only one is tried whatever it did, and a second one that is `down`
+        // makes two.
         let alone = self.entries.len() == 1;
         let entry = &mut self.entries[index];
         let (from, to) = (entry.state, entry.derive_state(alone));
@@ -297,8 +300,8 @@ impl Entry {
     }
 }
 
-/// Slots that no backend has, the lowest first; those of backends removed in the same change come back only with the next one, so that
-/// a request that has tried the old backend does not take the new one for it.
+/// Slots that no backend has, the lowest first; those of backends removed in the same change come back only
+/// with the next one, so that a request that has tried the old backend does not take the new one for it.
 struct FreeSlots {
     used: Vec<bool>,
     next: usize,

@@ -15,7 +15,8 @@ use super::slots::Tried;
 use super::snapshot::Snapshot;
 use super::status::{Diff, Transition, UnknownBackend, UpstreamStatus};
 
-/// Up to how many steps a schedule may take to lay out (some 50 µs) for the thread that reports a change to do it at once.
+/// Up to how many steps a schedule may take to lay out (some 50 µs) for the thread that reports a change to
+/// do it at once.
 const PROMPT_WORK: u64 = 1 << 15;
 
 /// How often schedules are laid out again in one go because backends kept changing meanwhile.
@@ -23,7 +24,8 @@ const MAX_REBUILDS: usize = 4;
 
 /// The balancer of one upstream. A clone is another handle on the same one.
 ///
-/// Picks read one snapshot and take no lock; changes are made one after the other and publish one new snapshot each.
+/// Picks read one snapshot and take no lock; changes are made one after the other and publish one new
+/// snapshot each.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     core: Arc<Core>,
@@ -50,9 +52,9 @@ impl Upstream {
 
     /// Chooses the backend of one request that has been to `tried`; `None` if no backend can take it.
     ///
-    /// Never gives one that was tried. Spares come only when no primary is left; when all have failed there is none
-    /// (nginx: "no live upstreams", 502) until a `fail_timeout` is over. `now` is the time since the driver's epoch.
-    /// A worker picks by a [`Reader`], which is faster.
+    /// Never gives one that was tried. Spares come only when no primary is left; when all have failed there
+    /// is none (nginx: "no live upstreams", 502) until a `fail_timeout` is over. `now` is the time since the
+    /// driver's epoch. A worker picks by a [`Reader`], which is faster.
     pub fn pick(&self, now: Duration, tried: &Tried) -> Option<Pick> {
         Some(self.core.current.load().choose(now, tried)?.begin())
     }
@@ -70,9 +72,9 @@ impl Upstream {
 
     /// Takes over a new set of settings, and tells what differs.
     ///
-    /// By [`BackendId`], backends keep their counters, the result of their checks and their failures; one whose address
-    /// changed keeps its counters alone. Weights and `down` are what `config` says, whatever was set at run time.
-    /// When this returns, no pick gives a backend that is not in `config`.
+    /// By [`BackendId`], backends keep their counters, the result of their checks and their failures; one
+    /// whose address changed keeps its counters alone. Weights and `down` are what `config` says, whatever
+    /// was set at run time. When this returns, no pick gives a backend that is not in `config`.
     pub fn replace(&self, now: Duration, config: UpstreamConfig) -> Diff {
         let core = Arc::downgrade(&self.core);
         self.core
@@ -105,7 +107,8 @@ impl Upstream {
         self.core.set(now, id, Setting::Down(down))
     }
 
-    /// Tells what a backend's active check says; until told, it passes. Coming back up also forgets failed requests.
+    /// Tells what a backend's active check says; until told, it passes. Coming back up also forgets failed
+    /// requests.
     ///
     /// # Errors
     /// There is no such backend.
@@ -118,15 +121,17 @@ impl Upstream {
         self.core.set(now, id, Setting::PassesCheck(up))
     }
 
-    /// Lays the schedules out anew if a request's outcome changed them and that was too much work to do on its worker.
+    /// Lays the schedules out anew if a request's outcome changed them and that was too much work to do on
+    /// its worker.
     ///
-    /// Needed with thousands of backends of different weights alone; without it their picks skip the failed ones, and those that
-    /// recovered stay out. Early, late and spurious calls are harmless.
+    /// Needed with thousands of backends of different weights alone; without it their picks skip the failed
+    /// ones, and those that recovered stay out. Early, late and spurious calls are harmless.
     pub fn handle_timeout(&self, _now: Duration) {
         self.core.settle();
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do: at once (zero), or not until a request's outcome says so.
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do: at once (zero), or not until a
+    /// request's outcome says so.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.core.stale.load(Ordering::Acquire).then_some(Duration::ZERO)
@@ -139,7 +144,8 @@ impl Upstream {
     }
 }
 
-/// A worker's handle on an [`Upstream`], with the snapshot at hand; each pick checks that it is still the current one.
+/// A worker's handle on an [`Upstream`], with the snapshot at hand; each pick checks that it is still the
+/// current one.
 ///
 /// It keeps an outdated snapshot in memory until the next pick.
 #[derive(Clone)]
@@ -158,18 +164,20 @@ impl Reader {
 
     /// Takes the turn of a backend without beginning a request on it.
     ///
-    /// It is the pick alone: the same choice, the same step of the schedule, and, if a failed backend is due for its probe,
-    /// the probe.
+    /// It is the pick alone: the same choice, the same step of the schedule, and, if a failed backend is due
+    /// for its probe, the probe.
     #[inline]
     pub fn choose(&mut self, now: Duration, tried: &Tried) -> Option<Choice<'_>> {
-        // What `arc_swap::Cache` does, but inlined: on the way to an atomic addition, a call's pushes are what takes time.
+        // What `arc_swap::Cache` does, but inlined: on the way to an atomic addition, a call's pushes are
+        // what takes time.
         if self.core.revision.load(Ordering::Acquire) != self.revision {
             self.revalidate();
         }
         self.snapshot.choose(now, tried)
     }
 
-    /// The revision is read first, so a snapshot may be newer than it and is then loaded once more, but never older.
+    /// The revision is read first, so a snapshot may be newer than it and is then loaded once more, but never
+    /// older.
     #[cold]
     fn revalidate(&mut self) {
         self.revision = self.core.revision.load(Ordering::Acquire);
@@ -185,9 +193,10 @@ impl std::fmt::Debug for Reader {
     }
 }
 
-/// Who holds which lock: `layout` is taken before `control`, and is held by whoever changes more than a backend's failures,
-/// for as long as it takes to publish. `control` is held for moments, never while a schedule is laid out, so that workers who
-/// report failures do not wait for one. `current` changes only under both.
+/// Who holds which lock: `layout` is taken before `control`, and is held by whoever changes more than a
+/// backend's failures, for as long as it takes to publish. `control` is held for moments, never while a
+/// schedule is laid out, so that workers who report failures do not wait for one. `current` changes only
+/// under both.
 #[derive(Debug)]
 pub(super) struct Core {
     current: ArcSwap<Snapshot>,
