@@ -57,6 +57,32 @@ fn replacing_the_set_keeps_counters_health_and_requests_under_way() {
 }
 
 #[test]
+fn requests_under_way_are_counted_exactly_through_any_number_of_replacements() {
+    let upstream = Upstream::new(config([backend("a"), backend("b")]));
+    let (mut reader, idle) = (upstream.reader(), upstream.reader());
+    let held = [(); 2].map(|()| reader.pick(NOW, &Tried::new()).unwrap());
+    let active = || {
+        upstream
+            .status()
+            .backends
+            .iter()
+            .map(|backend| backend.active)
+            .collect::<Vec<_>>()
+    };
+    for round in 0..5 {
+        upstream.replace(
+            NOW,
+            config([backend("a"), backend("b"), backend(&round.to_string())]),
+        );
+        assert_eq!(active(), [1, 1, 0]);
+    }
+    drop((reader, idle)); // with the outdated snapshots
+    assert_eq!(active(), [1, 1, 0]);
+    drop(held);
+    assert_eq!(active(), [0, 0, 0]);
+}
+
+#[test]
 fn replacing_a_set_by_itself_changes_nothing_and_goes_on_in_the_sequence() {
     let set = || config([backend("a").weight(5), backend("b"), backend("c")]);
     let upstream = Upstream::new(set());
