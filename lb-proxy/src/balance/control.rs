@@ -47,6 +47,15 @@ pub(super) enum Setting {
     PassesCheck(bool),
 }
 
+/// What a change concerns, as far as picks are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    Nothing,
+    /// The backend of that index.
+    Backend(usize),
+    Set,
+}
+
 impl Control {
     pub(super) fn new(config: UpstreamConfig, core: &Weak<Core>) -> Self {
         let mut control = Self {
@@ -127,12 +136,13 @@ impl Control {
         now: Duration,
         id: &BackendId,
         setting: Setting,
-    ) -> Result<(usize, Option<Transition>), UnknownBackend> {
+    ) -> Result<(Changed, Option<Transition>), UnknownBackend> {
         let index = *self
             .index
             .get(id)
             .ok_or_else(|| UnknownBackend { id: id.clone() })?;
         let entry = &mut self.entries[index];
+        let weight = entry.config.weight;
         match setting {
             Setting::Weight(weight) => entry.config.weight = weight,
             Setting::Down(down) => entry.config.down = down,
@@ -147,7 +157,16 @@ impl Control {
                 entry.passes_check = passes;
             }
         }
-        Ok((index, self.refresh(index, now)))
+        let transition = self.refresh(index, now);
+        let same = transition.is_none() && self.entries[index].config.weight == weight;
+        Ok((
+            if same {
+                Changed::Nothing
+            } else {
+                Changed::Backend(index)
+            },
+            transition,
+        ))
     }
 
     /// Counts a failure of `backend`, as nginx does: `fails` add up until a request that began `fail_timeout`

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::backend::Backend;
 use super::config::{BackendId, UpstreamConfig, Weight};
-use super::control::{Control, Plan, Setting};
+use super::control::{Changed, Control, Plan, Setting};
 use super::pick::{Choice, Pick};
 use super::ring::Ring;
 use super::slots::Tried;
@@ -78,7 +78,7 @@ impl Upstream {
     pub fn replace(&self, now: Duration, config: UpstreamConfig) -> Diff {
         let core = Arc::downgrade(&self.core);
         self.core
-            .change(|control| (control.replace(now, config, &core), None))
+            .change(|control| (control.replace(now, config, &core), Changed::Set))
     }
 
     /// Sets a backend's weight; 0 drains it.
@@ -243,18 +243,20 @@ impl Core {
         setting: Setting,
     ) -> Result<Option<Transition>, UnknownBackend> {
         self.change(|control| match control.set(now, id, setting) {
-            Ok((index, transition)) => (Ok(transition), Some(index)),
-            Err(unknown) => (Err(unknown), None),
+            Ok((changed, transition)) => (Ok(transition), changed),
+            Err(unknown) => (Err(unknown), Changed::Nothing),
         })
     }
 
     /// A change by the operator or a check, published when this returns.
-    fn change<T>(&self, change: impl FnOnce(&mut Control) -> (T, Option<usize>)) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut Control) -> (T, Changed)) -> T {
         let layout = lock(&self.layout);
         let mut control = lock(&self.control);
         let (result, changed) = change(&mut control);
-        if let Some(index) = changed {
-            control.mark(index, &self.current.load());
+        match changed {
+            Changed::Nothing => return result,
+            Changed::Backend(index) => control.mark(index, &self.current.load()),
+            Changed::Set => {}
         }
         drop(control);
         self.rebuild(layout);
