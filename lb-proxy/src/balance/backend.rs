@@ -9,17 +9,19 @@ use std::time::Duration;
 use super::config::{BackendConfig, BackendId};
 use super::upstream::Core;
 
-/// Nobody may be let through, or nothing is to be forgotten: not a time that comes.
+/// Nobody may be let through, or nothing is to be forgotten: later than any [`nanos`].
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// One backend, from the pick to the end of the request. What a pick and a finish touch stands first.
+/// One backend, from the pick to the end of the request. What a finish touches stands first, beside the
+/// `Arc`'s own count.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Backend {
     finished: AtomicU64,
-    failures: AtomicU64,
-    /// When a request must have begun, at the least, for its success to forget failures; [`NEVER`] if there are none.
+    /// When a request must have begun, at the least, for its success to forget failures; [`NEVER`] if there
+    /// are none.
     forgive_at: AtomicU64,
+    failures: AtomicU64,
     /// When a failed backend may be tried with one request; [`NEVER`] if it has not failed.
     probe_at: AtomicU64,
     fail_timeout: AtomicU64,
@@ -37,7 +39,7 @@ impl Backend {
             failures: AtomicU64::new(0),
             forgive_at: AtomicU64::new(NEVER),
             probe_at: AtomicU64::new(NEVER),
-            fail_timeout: AtomicU64::new(nanos(config.fail_timeout)),
+            fail_timeout: AtomicU64::new(saturating_nanos(config.fail_timeout)),
             rosters: AtomicU32::new(0),
             slot,
             address: config.address,
@@ -78,6 +80,7 @@ impl Backend {
         self.failures.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(super) fn count_finished(&self) {
         self.finished.fetch_add(1, Ordering::Relaxed);
     }
@@ -87,14 +90,14 @@ impl Backend {
     }
 
     pub(super) fn set_fail_timeout(&self, fail_timeout: Duration) {
-        self.fail_timeout.store(nanos(fail_timeout), Ordering::Relaxed);
+        self.fail_timeout
+            .store(saturating_nanos(fail_timeout), Ordering::Relaxed);
     }
 
     /// Whether the success of a request that was picked at `picked_at` ends a run of failures.
     #[inline]
-    pub(super) fn forgives(&self, picked_at: Duration) -> bool {
-        let forgive_at = self.forgive_at.load(Ordering::Relaxed);
-        forgive_at != NEVER && nanos(picked_at) >= forgive_at
+    pub(super) fn forgives(&self, picked_at: u64) -> bool {
+        picked_at >= self.forgive_at.load(Ordering::Relaxed)
     }
 
     /// A failure at `now`: only a success of a request that begins `fail_timeout` later makes up for it.
@@ -119,11 +122,11 @@ impl Backend {
         self.probe_at.load(Ordering::SeqCst)
     }
 
-    /// Takes the one request that a failed backend gets per `fail_timeout`; `false` if it is not due or another took it.
+    /// Takes the one request that a failed backend gets per `fail_timeout`; `false` if it is not due or
+    /// another took it.
     pub(super) fn claim_probe(&self, now: u64) -> bool {
         let due = self.probe_at();
-        due <= now
-            && due != NEVER
+        now >= due
             && self
                 .probe_at
                 .compare_exchange(due, self.after_timeout(now), Ordering::SeqCst, Ordering::SeqCst)
@@ -138,8 +141,8 @@ impl Backend {
 
 /// All backends of an upstream by slot; made anew only when backends come or go.
 ///
-/// Besides picks, rosters alone own backends, each roster once. So an `Arc`'s count less the rosters is the number of requests
-/// under way, and a pick costs no second atomic operation to count it.
+/// Besides picks, rosters alone own backends, each roster once. So an `Arc`'s count less the rosters is the
+/// number of requests under way, and a pick costs no second atomic operation to count it.
 #[derive(Debug)]
 pub(super) struct Roster(Box<[Option<Arc<Backend>>]>);
 
@@ -182,7 +185,8 @@ impl Drop for Roster {
 pub enum BackendState {
     /// It gets its share.
     Up,
-    /// Its requests failed ([`BackendConfig::max_fails`]): one a `fail_timeout` is let through until one succeeds.
+    /// Its requests failed ([`BackendConfig::max_fails`]): one a `fail_timeout` is let through until one
+    /// succeeds.
     Failed,
     /// Its weight is 0: no new requests.
     Drain,
@@ -204,11 +208,13 @@ impl fmt::Display for BackendState {
     }
 }
 
-/// Nanoseconds, the last of which stands for all later times (584 years).
+/// Nanoseconds since the driver's epoch, which is less than 584 years ago.
 #[inline]
-pub(super) fn nanos(time: Duration) -> u64 {
-    time.as_secs()
-        .saturating_mul(1_000_000_000)
-        .saturating_add(u64::from(time.subsec_nanos()))
-        .min(NEVER - 1)
+pub(super) const fn nanos(now: Duration) -> u64 {
+    now.as_nanos() as u64
+}
+
+/// Nanoseconds of a setting, which may be longer than time itself.
+fn saturating_nanos(setting: Duration) -> u64 {
+    u64::try_from(setting.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -5,9 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::sequence::{apportion, length, sequence, work};
 
-/// The longest table, in picks. A longer cycle is shared out among the *weights* by largest remainder (no backend
-/// starves, and backends of one weight still get exactly the same), so a share is off by at most 1 in 131,072.
+/// The longest table, in picks. A longer cycle is shared out among the *weights* by largest remainder (no
+/// backend starves, and backends of one weight still get exactly the same), so a share is off by at most 1 in
+/// 131,072.
 pub(super) const MAX_TABLE: u64 = 1 << 17;
+
+/// The shortest table, in picks: shorter cycles are repeated, so that the seam between two runs is seldom
+/// met.
+const MIN_TABLE: usize = 512;
 
 /// How often a search tries the schedule elsewhere before it goes through the members one by one.
 const MAX_PROBES: u64 = 8;
@@ -21,13 +26,18 @@ pub(super) struct Member {
 
 /// The eligible backends of a group in the order of their turns.
 ///
-/// A pick is one atomic addition and one look into the table, so that the picks of all threads together form the one
-/// exact sequence.
+/// A pick is one atomic addition and one look into the table, so that the picks of all threads together form
+/// the one exact sequence.
 #[derive(Debug)]
 pub(super) struct Ring {
-    cursor: Padded,
-    layout: Layout,
-    length: u64,
+    cursor: Cursor,
+    /// The slot of each turn, for one cycle or several; empty if nobody is eligible, or if the cycle is too
+    /// long.
+    turns: Box<[u16]>,
+    /// Whose cycle is longer than [`MAX_TABLE`].
+    by_weight: Option<ByWeight>,
+    /// The picks of one cycle.
+    cycle: u64,
     members: Box<[Member]>,
     /// Where in the cycle the ring began, as a fraction of 2⁶⁴, and what of a step that fraction leaves over.
     origin: u64,
@@ -36,16 +46,14 @@ pub(super) struct Ring {
 }
 
 /// On lines of its own: every pick writes it, and every pick reads its neighbours.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Padded(AtomicU64);
-
 #[derive(Debug)]
-enum Layout {
-    /// The slot of each turn. For equal weights these are just the members.
-    Turns(Box<[u16]>),
-    /// Whose cycle is longer than [`MAX_TABLE`].
-    Weights(ByWeight),
+#[repr(align(128))]
+struct Cursor {
+    turn: AtomicU64,
+    /// The turn that stood at the head of the table when it was last run through, which spares the pick a
+    /// division: between the addition and whatever the picker does to its backend, there is nothing to wait
+    /// for but the look-up.
+    head: AtomicU64,
 }
 
 impl Ring {
@@ -54,9 +62,11 @@ impl Ring {
         Self::starting_at(members, 0)
     }
 
-    /// The schedule of `members`, which goes on where `self` is: as far through the new cycle as through the old one.
+    /// The schedule of `members`, which goes on where `self` is: as far through the new cycle as through the
+    /// old one.
     ///
-    /// If a rebuild began at the beginning, the heavy backends, which come first, would get everything while rebuilds are frequent.
+    /// If a rebuild began at the beginning, the heavy backends, which come first, would get everything while
+    /// rebuilds are frequent.
     pub(super) fn rebuilt(self: &Arc<Self>, members: Vec<Member>) -> Arc<Self> {
         if *self.members == *members {
             return Arc::clone(self);
@@ -67,11 +77,12 @@ impl Ring {
     /// The slot of the next turn whose backend is `fit`.
     #[inline]
     pub(super) fn next(&self, fit: impl Fn(u16) -> bool) -> Option<u16> {
-        if self.length == 0 {
-            return None;
-        }
-        let turn = self.cursor.0.fetch_add(1, Ordering::Relaxed);
-        let slot = self.layout.slot(turn, self.length);
+        let turn = self.cursor.turn.fetch_add(1, Ordering::Relaxed);
+        let place = turn.wrapping_sub(self.cursor.head.load(Ordering::Relaxed));
+        let slot = match self.turns.get(usize::try_from(place).unwrap_or(usize::MAX)) {
+            Some(&slot) => slot,
+            None => self.turn_round(turn)?,
+        };
         if fit(slot) {
             Some(slot)
         } else {
@@ -90,39 +101,82 @@ impl Ring {
 
     fn starting_at(members: Vec<Member>, origin: u64) -> Self {
         let weights: Vec<u32> = members.iter().map(|member| u32::from(member.weight)).collect();
-        let (layout, length, work) = Layout::new(&members, &weights);
-        let scaled = u128::from(origin) * u128::from(length);
+        let (mut turns, mut by_weight) = (Vec::new(), None);
+        let (mut cycle, mut effort) = (length(&weights), work(&weights));
+        if cycle > MAX_TABLE {
+            let in_two_levels = ByWeight::new(&members);
+            (cycle, effort) = (in_two_levels.turns.len() as u64, in_two_levels.work);
+            by_weight = Some(in_two_levels);
+        } else {
+            turns.extend(
+                sequence(&weights)
+                    .into_iter()
+                    .map(|index| members[usize::from(index)].slot),
+            );
+            if !turns.is_empty() && turns.len() < MIN_TABLE {
+                turns = turns.repeat(MIN_TABLE.div_ceil(turns.len()));
+            }
+        }
+        let scaled = u128::from(origin) * u128::from(cycle);
         Self {
-            cursor: Padded(AtomicU64::new((scaled >> 64) as u64)),
-            layout,
-            length,
+            cursor: Cursor {
+                turn: AtomicU64::new((scaled >> 64) as u64),
+                head: AtomicU64::new(0),
+            },
+            turns: turns.into_boxed_slice(),
+            by_weight,
+            cycle,
             members: members.into_boxed_slice(),
             origin,
             leftover: scaled as u64,
-            work,
+            work: effort,
         }
     }
 
-    /// How far through its cycle it is, as a fraction of 2⁶⁴; rounded up, so that as many steps come out again.
+    /// How far through its cycle it is, as a fraction of 2⁶⁴; rounded up, so that as many steps come out
+    /// again.
     fn phase(&self) -> u64 {
-        if self.length == 0 {
+        if self.cycle == 0 {
             return self.origin;
         }
-        let position = self.cursor.0.load(Ordering::Relaxed) % self.length;
+        let position = self.cursor.turn.load(Ordering::Relaxed) % self.cycle;
         let scaled = (u128::from(position) << 64) | u128::from(self.leftover);
-        u64::try_from(scaled.div_ceil(u128::from(self.length))).unwrap_or(u64::MAX)
+        u64::try_from(scaled.div_ceil(u128::from(self.cycle))).unwrap_or(u64::MAX)
+    }
+
+    /// The slot of a turn beyond the table's end, which becomes the table's head.
+    #[cold]
+    fn turn_round(&self, turn: u64) -> Option<u16> {
+        if !self.turns.is_empty() {
+            // A thread that was delayed may put the head back, or not see it: the look-up checks that the
+            // turn is within.
+            self.cursor
+                .head
+                .store(turn - turn % self.turns.len() as u64, Ordering::Relaxed);
+        }
+        self.slot(turn)
+    }
+
+    /// The slot of any turn; `None` if nobody takes turns.
+    fn slot(&self, turn: u64) -> Option<u16> {
+        if let Some(by_weight) = &self.by_weight {
+            return Some(by_weight.slot(turn));
+        }
+        self.turns
+            .get((turn.checked_rem(self.turns.len() as u64)?) as usize)
+            .copied()
     }
 
     /// Another turn than `turn`, whose backend is not fit.
     ///
-    /// Not the next one: that would give a dead backend's whole share to whoever follows it. Double hashing over the
-    /// schedule spreads it in proportion to the weights.
+    /// Not the next one: that would give a dead backend's whole share to whoever follows it. Double hashing
+    /// over the schedule spreads it in proportion to the weights.
     #[cold]
     fn search(&self, turn: u64, fit: impl Fn(u16) -> bool) -> Option<u16> {
         let hash = mix(turn);
         let (start, step) = (hash >> 32, (hash & 0xffff_ffff) | 1);
         (0..MAX_PROBES)
-            .map(|probe| self.layout.slot(start + probe * step, self.length))
+            .filter_map(|probe| self.slot(start + probe * step))
             .find(|&slot| fit(slot))
             .or_else(|| {
                 let (before, after) = self
@@ -137,36 +191,9 @@ impl Ring {
     }
 }
 
-impl Layout {
-    fn new(members: &[Member], weights: &[u32]) -> (Self, u64, u64) {
-        let slots = |order: &[u16]| {
-            order
-                .iter()
-                .map(|&index| members[usize::from(index)].slot)
-                .collect()
-        };
-        if length(weights) > MAX_TABLE {
-            let by_weight = ByWeight::new(members);
-            let (length, work) = (by_weight.turns.len() as u64, by_weight.work);
-            return (Self::Weights(by_weight), length, work);
-        }
-        let turns: Box<[u16]> = slots(&sequence(weights));
-        let length = turns.len() as u64;
-        (Self::Turns(turns), length, work(weights))
-    }
-
-    #[inline]
-    fn slot(&self, turn: u64, length: u64) -> u16 {
-        let (cycle, place) = (turn / length, (turn % length) as usize);
-        match self {
-            Self::Turns(turns) => turns[place],
-            Self::Weights(by_weight) => by_weight.slot(cycle, place),
-        }
-    }
-}
-
-/// A schedule in two levels: the table says which *weight* has its turn, and the backends of that weight rotate. Its length does
-/// not grow with the backends, and the rotation goes on from cycle to cycle without any state besides the cursor.
+/// A schedule in two levels: the table says which *weight* has its turn, and the backends of that weight
+/// rotate. Its length does not grow with the backends, and the rotation goes on from cycle to cycle without
+/// any state besides the cursor.
 #[derive(Debug)]
 struct ByWeight {
     turns: Box<[Turn]>,
@@ -225,7 +252,9 @@ impl ByWeight {
         }
     }
 
-    fn slot(&self, cycle: u64, place: usize) -> u16 {
+    fn slot(&self, turn: u64) -> u16 {
+        let length = self.turns.len() as u64;
+        let (cycle, place) = (turn / length, (turn % length) as usize);
         let Turn { group, ordinal } = self.turns[place];
         let group = &self.groups[usize::from(group)];
         // A search looks at turns of any number, hence wrapping.
@@ -249,10 +278,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_weights_take_turns_without_a_longer_table() {
+    fn equal_weights_take_turns() {
         let ring = ring(&[7, 7, 7]);
-        assert_eq!(ring.length, 3);
+        assert_eq!(ring.cycle, 3);
         assert_eq!(take(&ring, 6), [0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn short_cycles_go_on_across_the_seams_of_the_table() {
+        let ring = ring(&[5, 1, 1]);
+        assert!(ring.turns.len() > MIN_TABLE && ring.turns.len() % 7 == 0);
+        let turns = take(&ring, 7 * 1_000);
+        assert!(turns.chunks(7).all(|cycle| cycle == [0, 0, 1, 0, 2, 0, 0]));
     }
 
     #[test]
@@ -269,7 +306,7 @@ mod tests {
         let ring = Arc::new(ring(&[5, 1, 1]));
         take(&ring, 7 + 3);
         let longer = ring.rebuilt(members(&[10, 2, 2, 14])); // a cycle of 14, of which 3/7 are over
-        assert_eq!(longer.cursor.0.load(Ordering::Relaxed), 6);
+        assert_eq!(longer.cursor.turn.load(Ordering::Relaxed), 6);
     }
 
     #[test]
@@ -326,7 +363,7 @@ mod tests {
     fn a_cycle_beyond_the_cap_keeps_shares_and_equality() {
         let weights: Vec<u16> = (0..3_000).map(|index| 1 + index % 100).collect();
         let ring = ring(&weights);
-        assert_eq!(ring.length, MAX_TABLE);
+        assert_eq!(ring.cycle, MAX_TABLE);
         let (picks, total) = (MAX_TABLE * 30, 3_000.0 / 100.0 * 5_050.0);
         let mut counts = vec![0_u64; weights.len()];
         for _ in 0..picks {
@@ -350,7 +387,7 @@ mod tests {
     #[test]
     fn a_backend_of_a_tiny_share_is_not_starved() {
         let ring = ring(&[65_535, 65_535, 65_535, 1]);
-        let counts = take(&ring, usize::try_from(ring.length).unwrap());
+        let counts = take(&ring, usize::try_from(ring.cycle).unwrap());
         assert!(counts.contains(&3));
     }
 

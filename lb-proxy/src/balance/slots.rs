@@ -39,6 +39,7 @@ impl Tried {
 
     /// Whether the backend in `slot` (see [`Pick::slot`]) has been tried.
     #[must_use]
+    #[inline]
     pub fn contains(&self, slot: u16) -> bool {
         let (word, bit) = place(slot);
         let word = match word.checked_sub(1) {
@@ -71,6 +72,7 @@ impl SlotSet {
         Self((0..slots.div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
     }
 
+    #[inline]
     pub(super) fn contains(&self, slot: u16) -> bool {
         let (word, bit) = place(slot);
         self.0
@@ -102,6 +104,7 @@ impl SlotSet {
     }
 }
 
+#[inline]
 fn place(slot: u16) -> (usize, u64) {
     (usize::from(slot / 64), 1 << (slot % 64))
 }

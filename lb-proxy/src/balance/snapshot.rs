@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::backend::{NEVER, Roster, nanos};
-use super::pick::Pick;
+use super::pick::Choice;
 use super::ring::Ring;
 use super::slots::{SlotSet, Tried};
 
@@ -41,14 +41,16 @@ impl Snapshot {
 
     /// The next backend that can take a request and is not among `tried`.
     ///
-    /// A failed primary that is due for a probe comes first, then the primaries' schedule; then the same for spares.
+    /// A failed primary that is due for a probe comes first, then the primaries' schedule; then the same for
+    /// spares.
     #[inline]
-    pub(super) fn pick(&self, now: Duration, tried: &Tried) -> Option<Pick> {
-        let slot = match self.choose(&self.primaries, now, tried) {
+    pub(super) fn choose(&self, now: Duration, tried: &Tried) -> Option<Choice<'_>> {
+        let now = nanos(now);
+        let slot = match self.choose_in(&self.primaries, now, tried) {
             Some(slot) => slot,
-            None => self.choose(&self.spares, now, tried)?,
+            None => self.choose_in(&self.spares, now, tried)?,
         };
-        Some(Pick::new(Arc::clone(self.roster.get(slot)?), now))
+        Some(Choice::new(self.roster.get(slot)?, now))
     }
 
     /// Notes what has become of `slot` until the schedules are laid out again.
@@ -66,10 +68,10 @@ impl Snapshot {
     }
 
     #[inline]
-    fn choose(&self, group: &Group, now: Duration, tried: &Tried) -> Option<u16> {
+    fn choose_in(&self, group: &Group, now: u64, tried: &Tried) -> Option<u16> {
         let due = group.probe_at.load(Ordering::Relaxed);
-        if due != NEVER && nanos(now) >= due {
-            let probe = group.claim_probe(due, nanos(now), tried, &self.roster);
+        if now >= due {
+            let probe = group.claim_probe(due, now, tried, &self.roster);
             if probe.is_some() {
                 return probe;
             }
@@ -91,8 +93,9 @@ impl Group {
 
     /// A failed backend whose `fail_timeout` is over, for this one request.
     ///
-    /// Whoever sets `probe_at` to [`NEVER`] looks through the failed ones, and puts the next time in its place. A failure meanwhile
-    /// marks its backend as failed before it lowers `probe_at`, so it is either seen here or lowers it afterwards.
+    /// Whoever sets `probe_at` to [`NEVER`] looks through the failed ones, and puts the next time in its
+    /// place. A failure meanwhile marks its backend as failed before it lowers `probe_at`, so it is either
+    /// seen here or lowers it afterwards.
     #[cold]
     fn claim_probe(&self, due: u64, now: u64, tried: &Tried, roster: &Roster) -> Option<u16> {
         self.probe_at
