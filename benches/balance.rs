@@ -1,8 +1,9 @@
-//! One pick of a backend, beside a straightforward smooth weighted round robin under a mutex, in the same run.
+//! One pick of a backend, beside a straightforward smooth weighted round robin under a mutex, in the same
+//! run.
 //!
-//! `pick` is the choice alone, up to the backend's address, and, `counted`, the choice that counts as a request under way;
-//! `request` a whole request, which counts as under way, then as ended; `contended` the same on two threads at once, per
-//! thread. Weights are 1 to 10.
+//! `pick` is the choice alone, up to the backend's address, and, `counted`, the choice that counts as a
+//! request under way; `request` a whole request, which counts as under way, then as ended; `contended` the
+//! same on two threads at once, per thread. Weights are 1 to 10.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -123,8 +124,9 @@ fn end(pick: Option<Pick>) {
     black_box(pick.expect("all are up").finish(black_box(NOW), Outcome::Success));
 }
 
-/// Times batches and takes the median one for all, so that what else runs on the machine (a batch is a few µs, a preemption
-/// milliseconds) does not count as time of a pick. What `work` returns is let go outside of the time.
+/// Times batches and takes the median one for all, so that what else runs on the machine (a batch is a few
+/// µs, a preemption milliseconds) does not count as time of a pick. What `work` returns is let go outside of
+/// the time.
 fn typical<T>(b: &mut Bencher<'_>, mut work: impl FnMut() -> T) {
     let mut results = Vec::with_capacity(BATCH as usize);
     b.iter_custom(|iters| {

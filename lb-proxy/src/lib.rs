@@ -1,8 +1,9 @@
 //! An HTTP load balancer, in two parts that can be used apart.
 //!
-//! [`balance`] decides which backend serves a request. It is pure: it opens no socket, reads no clock and starts no
-//! thread, and nothing asynchronous is below it. Its sequence is nginx's smooth weighted round robin, its passive
-//! health nginx's `max_fails` and `fail_timeout`, and a pick costs a few nanoseconds at any number of backends.
+//! [`balance`] decides which backend serves a request. It is pure: it opens no socket, reads no clock and
+//! starts no thread, and nothing asynchronous is below it. Its sequence is nginx's smooth weighted round
+//! robin, its passive health nginx's `max_fails` and `fail_timeout`, and a pick costs a few nanoseconds at
+//! any number of backends.
 //!
 #![cfg_attr(
     feature = "proxy",
@@ -13,7 +14,8 @@
     doc = "`proxy` is the reverse proxy that uses it (feature `proxy`)."
 )]
 //!
-//! It is not a web server, it resolves no names and reads no config files; the crate `ha-stack` does the last.
+//! It is not a web server, it resolves no names and reads no config files; the crate `ha-stack` does the
+//! last.
 //!
 //! ```
 //! use std::time::Duration;

@@ -187,7 +187,8 @@ proptest! {
         prop_assert_eq!(counts, weights);
     }
 
-    /// Smoothness: a backend is never far from its share. nginx has no bound below 1; 1.61 is the worst that is known of it.
+    /// Smoothness: a backend is never far from its share. nginx has no bound below 1; 1.61 is the worst that
+    /// is known of it.
     #[test]
     fn nobody_runs_far_ahead_of_or_behind_its_share(weights in vec(1_u16..40, 2..20)) {
         let upstream = weighted(&weights);

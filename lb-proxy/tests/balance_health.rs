@@ -1,4 +1,5 @@
-//! Passive health by the clock: nginx's `max_fails` and `fail_timeout`, and what active checks and spares make of it.
+//! Passive health by the clock: nginx's `max_fails` and `fail_timeout`, and what active checks and spares
+//! make of it.
 
 use std::time::Duration;
 

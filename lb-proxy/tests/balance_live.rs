@@ -1,4 +1,5 @@
-//! Changes while requests run: what stays, what goes, and that no thread loses or sees anything that it must not.
+//! Changes while requests run: what stays, what goes, and that no thread loses or sees anything that it must
+//! not.
 
 #![allow(clippy::disallowed_methods, reason = "threads are what is tested")]
 
@@ -53,6 +54,32 @@ fn replacing_the_set_keeps_counters_health_and_requests_under_way() {
     );
     assert_eq!(c.finish(NOW, Outcome::Failure), None); // its backend is gone
     assert_eq!(order(&mut reader, 4), "dede");
+}
+
+#[test]
+fn requests_under_way_are_counted_exactly_through_any_number_of_replacements() {
+    let upstream = Upstream::new(config([backend("a"), backend("b")]));
+    let (mut reader, idle) = (upstream.reader(), upstream.reader());
+    let held = [(); 2].map(|()| reader.pick(NOW, &Tried::new()).unwrap());
+    let active = || {
+        upstream
+            .status()
+            .backends
+            .iter()
+            .map(|backend| backend.active)
+            .collect::<Vec<_>>()
+    };
+    for round in 0..5 {
+        upstream.replace(
+            NOW,
+            config([backend("a"), backend("b"), backend(&round.to_string())]),
+        );
+        assert_eq!(active(), [1, 1, 0]);
+    }
+    drop((reader, idle)); // with the outdated snapshots
+    assert_eq!(active(), [1, 1, 0]);
+    drop(held);
+    assert_eq!(active(), [0, 0, 0]);
 }
 
 #[test]

@@ -12,12 +12,14 @@ use super::upstream::Core;
 /// Nobody may be let through, or nothing is to be forgotten: later than any [`nanos`].
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// One backend, from the pick to the end of the request. What a finish touches stands first, beside the `Arc`'s own count.
+/// One backend, from the pick to the end of the request. What a finish touches stands first, beside the
+/// `Arc`'s own count.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Backend {
     finished: AtomicU64,
-    /// When a request must have begun, at the least, for its success to forget failures; [`NEVER`] if there are none.
+    /// When a request must have begun, at the least, for its success to forget failures; [`NEVER`] if there
+    /// are none.
     forgive_at: AtomicU64,
     failures: AtomicU64,
     /// When a failed backend may be tried with one request; [`NEVER`] if it has not failed.
@@ -120,7 +122,8 @@ impl Backend {
         self.probe_at.load(Ordering::SeqCst)
     }
 
-    /// Takes the one request that a failed backend gets per `fail_timeout`; `false` if it is not due or another took it.
+    /// Takes the one request that a failed backend gets per `fail_timeout`; `false` if it is not due or
+    /// another took it.
     pub(super) fn claim_probe(&self, now: u64) -> bool {
         let due = self.probe_at();
         now >= due
@@ -138,8 +141,8 @@ impl Backend {
 
 /// All backends of an upstream by slot; made anew only when backends come or go.
 ///
-/// Besides picks, rosters alone own backends, each roster once. So an `Arc`'s count less the rosters is the number of requests
-/// under way, and a pick costs no second atomic operation to count it.
+/// Besides picks, rosters alone own backends, each roster once. So an `Arc`'s count less the rosters is the
+/// number of requests under way, and a pick costs no second atomic operation to count it.
 #[derive(Debug)]
 pub(super) struct Roster(Box<[Option<Arc<Backend>>]>);
 
@@ -182,7 +185,8 @@ impl Drop for Roster {
 pub enum BackendState {
     /// It gets its share.
     Up,
-    /// Its requests failed ([`BackendConfig::max_fails`]): one a `fail_timeout` is let through until one succeeds.
+    /// Its requests failed ([`BackendConfig::max_fails`]): one a `fail_timeout` is let through until one
+    /// succeeds.
     Failed,
     /// Its weight is 0: no new requests.
     Drain,

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The most backends that one upstream holds: half as many as slots, so that a whole set can be replaced by another.
+/// The most backends that one upstream holds: half as many as slots, so that a whole set can be replaced by
+/// another.
 pub const MAX_BACKENDS: usize = 1 << 15;
 
 /// An upstream's settings, valid by construction: made by [`UpstreamConfig::builder`].
@@ -81,8 +82,9 @@ impl UpstreamBuilder {
     /// Checks the settings.
     ///
     /// # Errors
-    /// An empty name or id, two backends of one id, a port 0, no backend besides spares (nginx: "no servers are
-    /// inside upstream"), or more than [`MAX_BACKENDS`]. Two ids may share an address, as two `server` lines of nginx may.
+    /// An empty name or id, two backends of one id, a port 0, no backend besides spares (nginx: "no servers
+    /// are inside upstream"), or more than [`MAX_BACKENDS`]. Two ids may share an address, as two `server`
+    /// lines of nginx may.
     pub fn build(self) -> Result<UpstreamConfig, ConfigError> {
         if self.name.is_empty() {
             return Err(ConfigError::EmptyName);
@@ -122,12 +124,13 @@ impl UpstreamBuilder {
 /// In which order backends take their turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Schedule {
-    /// One after the other, in the operator's order. Weights do not count, except that weight 0 takes no turn.
+    /// One after the other, in the operator's order. Weights do not count, except that weight 0 takes no
+    /// turn.
     RoundRobin,
-    /// nginx's smooth weighted round robin, the same sequence pick by pick: weights 5, 1, 1 give a a b a c a a.
+    /// nginx's smooth weighted round robin, the same sequence pick by pick: weights 5, 1, 1 give aabacaa.
     ///
-    /// nginx also lowers a backend's *effective* weight for some picks after each failure; here weights are what the
-    /// operator set, and a failed backend leaves the schedule until it has answered again.
+    /// nginx also lowers a backend's *effective* weight for some picks after each failure; here weights are
+    /// what the operator set, and a failed backend leaves the schedule until it has answered again.
     #[default]
     Weighted,
 }
@@ -158,14 +161,16 @@ impl BackendConfig {
         }
     }
 
-    /// Sets the share of the requests, beside the other backends' weights; default 1, and 0 takes no new requests.
+    /// Sets the share of the requests, beside the other backends' weights; default 1, and 0 takes no new
+    /// requests.
     #[must_use]
     pub fn weight(mut self, weight: impl Into<Weight>) -> Self {
         self.weight = weight.into();
         self
     }
 
-    /// Sets how many failures within [`fail_timeout`](Self::fail_timeout) take the backend out; default 1, and 0 never does.
+    /// Sets how many failures within [`fail_timeout`](Self::fail_timeout) take the backend out; default 1,
+    /// and 0 never does.
     ///
     /// An upstream of one backend ignores it, as nginx does: there is nothing else to try.
     #[must_use]
@@ -208,8 +213,8 @@ impl BackendConfig {
     }
 }
 
-/// What names a backend: the operator's word, never its address or weight, so that both can change and health and
-/// counters stay.
+/// What names a backend: the operator's word, never its address or weight, so that both can change and health
+/// and counters stay.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BackendId(Arc<str>);
 
@@ -239,7 +244,8 @@ impl fmt::Debug for BackendId {
     }
 }
 
-/// A backend's share of the requests beside the other weights: 0 to 65,535, default 1; 0 takes no new requests.
+/// A backend's share of the requests beside the other weights: 0 to 65,535, default 1; 0 takes no new
+/// requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Weight(u16);
 

@@ -1,16 +1,19 @@
 //! Which backend serves a request: pure, and the same few nanoseconds at any number of backends.
 //!
-//! An [`Upstream`] is shared by all threads. A worker takes a [`Reader`] and picks; the [`Pick`] counts as a request under
-//! way until it is finished with an [`Outcome`], which feeds passive health. Every call that depends on time takes `now`, the
-//! time since the driver's epoch; nothing here reads a clock.
+//! An [`Upstream`] is shared by all threads. A worker takes a [`Reader`] and picks; the [`Pick`] counts as a
+//! request under way until it is finished with an [`Outcome`], which feeds passive health. Every call that
+//! depends on time takes `now`, the time since the driver's epoch; nothing here reads a clock.
 //!
-//! - **Order**: nginx's smooth weighted round robin, laid out as a table when the set of eligible backends changes, so that
-//!   a pick is one atomic addition and one look-up, and the picks of all threads form one sequence ([`Schedule`]).
-//! - **Passive health**: nginx's [`max_fails`](BackendConfig::max_fails) and [`fail_timeout`](BackendConfig::fail_timeout).
-//!   A failed backend is skipped from the next pick on. When its `fail_timeout` is over, the next request is its probe; until that
-//!   succeeds there is one such request a `fail_timeout`. Times are exact where nginx counts in whole seconds.
+//! - **Order**: nginx's smooth weighted round robin, laid out as a table when the set of eligible backends
+//!   changes, so that a pick is one atomic addition and one look-up, and the picks of all threads form one
+//!   sequence ([`Schedule`]).
+//! - **Passive health**: nginx's [`max_fails`](BackendConfig::max_fails) and
+//!   [`fail_timeout`](BackendConfig::fail_timeout). A failed backend is skipped from the next pick on. When
+//!   its `fail_timeout` is over, the next request is its probe; until that succeeds there is one such request
+//!   a `fail_timeout`. Times are exact where nginx counts in whole seconds.
 //! - **Spares** (nginx's `backup`) are used while no primary can take the request.
-//! - **Change** of weights, `down`, active checks and the whole set while requests run: [`Upstream::replace`] and the `set_…` calls.
+//! - **Change** of weights, `down`, active checks and the whole set while requests run: [`Upstream::replace`]
+//!   and the `set_…` calls.
 //!
 //! ```
 //! use std::time::Duration;

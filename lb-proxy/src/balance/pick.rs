@@ -8,10 +8,11 @@ use super::backend::Backend;
 use super::config::BackendId;
 use super::status::Transition;
 
-/// A backend that has been chosen, as long as its [`Reader`](super::Reader) stands still: what a pick is before it counts.
+/// A backend that has been chosen, as long as its [`Reader`](super::Reader) stands still: what a pick is
+/// before it counts.
 ///
-/// For those who count elsewhere, or send no requests; a proxy goes on with [`begin`](Self::begin), which is what
-/// [`Reader::pick`](super::Reader::pick) does.
+/// For those who count elsewhere, or send no requests; a proxy goes on with [`begin`](Self::begin), which is
+/// what [`Reader::pick`](super::Reader::pick) does.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice<'a> {
     backend: &'a Arc<Backend>,
@@ -76,17 +77,19 @@ impl Pick {
         self.backend.id()
     }
 
-    /// A small number that is the backend's as long as its upstream has it, so that a worker can keep what belongs to
-    /// the backend (say, idle connections) in a `Vec`. A later backend may get the number of one removed: compare the address too.
+    /// A small number that is the backend's as long as its upstream has it, so that a worker can keep what
+    /// belongs to the backend (say, idle connections) in a `Vec`. A later backend may get the number of one
+    /// removed: compare the address too.
     #[must_use]
     pub fn slot(&self) -> u16 {
         self.backend.slot()
     }
 
-    /// Ends the request, and counts it against or for the backend. `now` is the time since the driver's epoch.
+    /// Ends the request, and counts it against or for the backend. `now` is the time since the driver's
+    /// epoch.
     ///
-    /// Returns the change of the backend's state, if it made one. Nothing here blocks unless the request failed or ended a run of
-    /// failures, and then only for as long as another such event takes.
+    /// Returns the change of the backend's state, if it made one. Nothing here blocks unless the request
+    /// failed or ended a run of failures, and then only for as long as another such event takes.
     #[inline]
     pub fn finish(self, now: Duration, outcome: Outcome) -> Option<Transition> {
         match outcome {
@@ -117,7 +120,8 @@ impl Drop for Pick {
 pub enum Outcome {
     /// The backend answered; an answer such as 404 is one.
     Success,
-    /// The backend could not be reached, broke off, took too long, or gave an answer that counts as a failure.
+    /// The backend could not be reached, broke off, took too long, or gave an answer that counts as a
+    /// failure.
     Failure,
     /// It ended for reasons that say nothing about the backend: the client went away.
     Cancelled,

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::sequence::{apportion, length, sequence, work};
 
-/// The longest table, in picks. A longer cycle is shared out among the *weights* by largest remainder (no backend
-/// starves, and backends of one weight still get exactly the same), so a share is off by at most 1 in 131,072.
+/// The longest table, in picks. A longer cycle is shared out among the *weights* by largest remainder (no
+/// backend starves, and backends of one weight still get exactly the same), so a share is off by at most 1 in
+/// 131,072.
 pub(super) const MAX_TABLE: u64 = 1 << 17;
 
-/// The shortest table, in picks: shorter cycles are repeated, so that the seam between two runs is seldom met.
+/// The shortest table, in picks: shorter cycles are repeated, so that the seam between two runs is seldom
+/// met.
 const MIN_TABLE: usize = 512;
 
 /// How often a search tries the schedule elsewhere before it goes through the members one by one.
@@ -24,12 +26,13 @@ pub(super) struct Member {
 
 /// The eligible backends of a group in the order of their turns.
 ///
-/// A pick is one atomic addition and one look into the table, so that the picks of all threads together form the one
-/// exact sequence.
+/// A pick is one atomic addition and one look into the table, so that the picks of all threads together form
+/// the one exact sequence.
 #[derive(Debug)]
 pub(super) struct Ring {
     cursor: Cursor,
-    /// The slot of each turn, for one cycle or several; empty if nobody is eligible, or if the cycle is too long.
+    /// The slot of each turn, for one cycle or several; empty if nobody is eligible, or if the cycle is too
+    /// long.
     turns: Box<[u16]>,
     /// Whose cycle is longer than [`MAX_TABLE`].
     by_weight: Option<ByWeight>,
@@ -47,8 +50,9 @@ pub(super) struct Ring {
 #[repr(align(128))]
 struct Cursor {
     turn: AtomicU64,
-    /// The turn that stood at the head of the table when it was last run through, which spares the pick a division: between the
-    /// addition and whatever the picker does to its backend, there is nothing to wait for but the look-up.
+    /// The turn that stood at the head of the table when it was last run through, which spares the pick a
+    /// division: between the addition and whatever the picker does to its backend, there is nothing to wait
+    /// for but the look-up.
     head: AtomicU64,
 }
 
@@ -58,10 +62,11 @@ impl Ring {
         Self::starting_at(members, 0)
     }
 
-    /// The schedule of `members`, which goes on where `self` is: as far through the new cycle as through the old one.
+    /// The schedule of `members`, which goes on where `self` is: as far through the new cycle as through the
+    /// old one.
     ///
-    /// If a rebuild began at the beginning, the heavy backends, which come first, would get everything while rebuilds
-    /// are frequent.
+    /// If a rebuild began at the beginning, the heavy backends, which come first, would get everything while
+    /// rebuilds are frequent.
     pub(super) fn rebuilt(self: &Arc<Self>, members: Vec<Member>) -> Arc<Self> {
         if *self.members == *members {
             return Arc::clone(self);
@@ -128,7 +133,8 @@ impl Ring {
         }
     }
 
-    /// How far through its cycle it is, as a fraction of 2⁶⁴; rounded up, so that as many steps come out again.
+    /// How far through its cycle it is, as a fraction of 2⁶⁴; rounded up, so that as many steps come out
+    /// again.
     fn phase(&self) -> u64 {
         if self.cycle == 0 {
             return self.origin;
@@ -142,7 +148,8 @@ impl Ring {
     #[cold]
     fn turn_round(&self, turn: u64) -> Option<u16> {
         if !self.turns.is_empty() {
-            // A thread that was delayed may put the head back, or not see it: the look-up checks that the turn is within.
+            // A thread that was delayed may put the head back, or not see it: the look-up checks that the
+            // turn is within.
             self.cursor
                 .head
                 .store(turn - turn % self.turns.len() as u64, Ordering::Relaxed);
@@ -162,8 +169,8 @@ impl Ring {
 
     /// Another turn than `turn`, whose backend is not fit.
     ///
-    /// Not the next one: that would give a dead backend's whole share to whoever follows it. Double hashing over the
-    /// schedule spreads it in proportion to the weights.
+    /// Not the next one: that would give a dead backend's whole share to whoever follows it. Double hashing
+    /// over the schedule spreads it in proportion to the weights.
     #[cold]
     fn search(&self, turn: u64, fit: impl Fn(u16) -> bool) -> Option<u16> {
         let hash = mix(turn);
@@ -184,8 +191,9 @@ impl Ring {
     }
 }
 
-/// A schedule in two levels: the table says which *weight* has its turn, and the backends of that weight rotate. Its length does
-/// not grow with the backends, and the rotation goes on from cycle to cycle without any state besides the cursor.
+/// A schedule in two levels: the table says which *weight* has its turn, and the backends of that weight
+/// rotate. Its length does not grow with the backends, and the rotation goes on from cycle to cycle without
+/// any state besides the cursor.
 #[derive(Debug)]
 struct ByWeight {
     turns: Box<[Turn]>,

@@ -1,11 +1,13 @@
 //! Smooth weighted round robin, written out for one whole cycle.
 
-/// One cycle of nginx's smooth weighted round robin over `weights`, as indices; its length is Σ weights / gcd.
+/// One cycle of nginx's smooth weighted round robin over `weights`, as indices; its length is Σ weights /
+/// gcd.
 ///
-/// nginx keeps a `current` per peer, and each pick adds every weight, takes the largest (the first, if equal), and lowers
-/// it by the total: O(n) a step. With weights that stand still, `current` after t steps is t·wᵢ − W·countᵢ. So among peers of
-/// *equal* weight the one with the lowest count leads, then the lowest index: they take turns in index order. Only the
-/// leaders of the distinct weights have to be compared: O(length × distinct weights) in all, and the same sequence.
+/// nginx keeps a `current` per peer, and each pick adds every weight, takes the largest (the first, if
+/// equal), and lowers it by the total: O(n) a step. With weights that stand still, `current` after t steps is
+/// t·wᵢ − W·countᵢ. So among peers of *equal* weight the one with the lowest count leads, then the lowest
+/// index: they take turns in index order. Only the leaders of the distinct weights have to be compared:
+/// O(length × distinct weights) in all, and the same sequence.
 ///
 /// Every weight must be above 0, and there may be at most 65,536 of them.
 pub(super) fn sequence(weights: &[u32]) -> Vec<u16> {
@@ -21,7 +23,8 @@ pub(super) fn sequence(weights: &[u32]) -> Vec<u16> {
         .chunk_by(|&a, &b| weights[usize::from(a)] == weights[usize::from(b)])
         .map(|members| Rotation { members, next: 0 })
         .collect();
-    // A key holds the leader's `current` above its index turned round, so that one comparison settles ties too.
+    // A key holds the leader's `current` above its index turned round, so that one comparison settles ties
+    // too.
     let gains: Vec<i64> = rotations
         .iter()
         .map(|rotation| i64::from(weights[usize::from(rotation.leader())]) / gcd * KEY)

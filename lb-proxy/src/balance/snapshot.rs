@@ -41,7 +41,8 @@ impl Snapshot {
 
     /// The next backend that can take a request and is not among `tried`.
     ///
-    /// A failed primary that is due for a probe comes first, then the primaries' schedule; then the same for spares.
+    /// A failed primary that is due for a probe comes first, then the primaries' schedule; then the same for
+    /// spares.
     #[inline]
     pub(super) fn choose(&self, now: Duration, tried: &Tried) -> Option<Choice<'_>> {
         let now = nanos(now);
@@ -92,8 +93,9 @@ impl Group {
 
     /// A failed backend whose `fail_timeout` is over, for this one request.
     ///
-    /// Whoever sets `probe_at` to [`NEVER`] looks through the failed ones, and puts the next time in its place. A failure meanwhile
-    /// marks its backend as failed before it lowers `probe_at`, so it is either seen here or lowers it afterwards.
+    /// Whoever sets `probe_at` to [`NEVER`] looks through the failed ones, and puts the next time in its
+    /// place. A failure meanwhile marks its backend as failed before it lowers `probe_at`, so it is either
+    /// seen here or lowers it afterwards.
     #[cold]
     fn claim_probe(&self, due: u64, now: u64, tried: &Tried, roster: &Roster) -> Option<u16> {
         self.probe_at

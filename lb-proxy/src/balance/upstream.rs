@@ -1,22 +1,22 @@
 //! The balancer of one upstream: many readers that pick, few writers that change it.
 
-use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Cache};
+use arc_swap::ArcSwap;
 
 use super::backend::Backend;
 use super::config::{BackendId, UpstreamConfig, Weight};
-use super::control::{Control, Plan, Setting};
+use super::control::{Changed, Control, Plan, Setting};
 use super::pick::{Choice, Pick};
 use super::ring::Ring;
 use super::slots::Tried;
 use super::snapshot::Snapshot;
 use super::status::{Diff, Transition, UnknownBackend, UpstreamStatus};
 
-/// Up to how many steps a schedule may take to lay out (some 50 µs) for the thread that reports a change to do it at once.
+/// Up to how many steps a schedule may take to lay out (some 50 µs) for the thread that reports a change to
+/// do it at once.
 const PROMPT_WORK: u64 = 1 << 15;
 
 /// How often schedules are laid out again in one go because backends kept changing meanwhile.
@@ -24,7 +24,8 @@ const MAX_REBUILDS: usize = 4;
 
 /// The balancer of one upstream. A clone is another handle on the same one.
 ///
-/// Picks read one snapshot and take no lock; changes are made one after the other and publish one new snapshot each.
+/// Picks read one snapshot and take no lock; changes are made one after the other and publish one new
+/// snapshot each.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     core: Arc<Core>,
@@ -40,6 +41,7 @@ impl Upstream {
             let (snapshot, _) = control.snapshot(Arc::new(Ring::new(primaries)), Arc::new(Ring::new(spares)));
             Core {
                 current: ArcSwap::from_pointee(snapshot),
+                revision: AtomicU64::new(0),
                 stale: AtomicBool::new(false),
                 control: Mutex::new(control),
                 layout: Mutex::new(()),
@@ -50,9 +52,9 @@ impl Upstream {
 
     /// Chooses the backend of one request that has been to `tried`; `None` if no backend can take it.
     ///
-    /// Never gives one that was tried. Spares come only when no primary is left; when all have failed there is none
-    /// (nginx: "no live upstreams", 502) until a `fail_timeout` is over. `now` is the time since the driver's epoch.
-    /// A worker picks by a [`Reader`], which is faster.
+    /// Never gives one that was tried. Spares come only when no primary is left; when all have failed there
+    /// is none (nginx: "no live upstreams", 502) until a `fail_timeout` is over. `now` is the time since the
+    /// driver's epoch. A worker picks by a [`Reader`], which is faster.
     pub fn pick(&self, now: Duration, tried: &Tried) -> Option<Pick> {
         Some(self.core.current.load().choose(now, tried)?.begin())
     }
@@ -60,20 +62,23 @@ impl Upstream {
     /// A handle that caches the snapshot, for one worker.
     #[must_use]
     pub fn reader(&self) -> Reader {
+        let revision = self.core.revision.load(Ordering::Acquire);
         Reader {
-            cache: Cache::new(Source(Arc::clone(&self.core))),
+            core: Arc::clone(&self.core),
+            revision,
+            snapshot: self.core.current.load_full(),
         }
     }
 
     /// Takes over a new set of settings, and tells what differs.
     ///
-    /// By [`BackendId`], backends keep their counters, the result of their checks and their failures; one whose address
-    /// changed keeps its counters alone. Weights and `down` are what `config` says, whatever was set at run time.
-    /// When this returns, no pick gives a backend that is not in `config`.
+    /// By [`BackendId`], backends keep their counters, the result of their checks and their failures; one
+    /// whose address changed keeps its counters alone. Weights and `down` are what `config` says, whatever
+    /// was set at run time. When this returns, no pick gives a backend that is not in `config`.
     pub fn replace(&self, now: Duration, config: UpstreamConfig) -> Diff {
         let core = Arc::downgrade(&self.core);
         self.core
-            .change(|control| (control.replace(now, config, &core), None))
+            .change(|control| (control.replace(now, config, &core), Changed::Set))
     }
 
     /// Sets a backend's weight; 0 drains it.
@@ -102,7 +107,8 @@ impl Upstream {
         self.core.set(now, id, Setting::Down(down))
     }
 
-    /// Tells what a backend's active check says; until told, it passes. Coming back up also forgets failed requests.
+    /// Tells what a backend's active check says; until told, it passes. Coming back up also forgets failed
+    /// requests.
     ///
     /// # Errors
     /// There is no such backend.
@@ -115,15 +121,17 @@ impl Upstream {
         self.core.set(now, id, Setting::PassesCheck(up))
     }
 
-    /// Lays the schedules out anew if a request's outcome changed them and that was too much work to do on its worker.
+    /// Lays the schedules out anew if a request's outcome changed them and that was too much work to do on
+    /// its worker.
     ///
-    /// Needed with thousands of backends of different weights alone; without it their picks skip the failed ones, and those that
-    /// recovered stay out. Early, late and spurious calls are harmless.
+    /// Needed with thousands of backends of different weights alone; without it their picks skip the failed
+    /// ones, and those that recovered stay out. Early, late and spurious calls are harmless.
     pub fn handle_timeout(&self, _now: Duration) {
         self.core.settle();
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do: at once (zero), or not until a request's outcome says so.
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do: at once (zero), or not until a
+    /// request's outcome says so.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.core.stale.load(Ordering::Acquire).then_some(Duration::ZERO)
@@ -136,10 +144,15 @@ impl Upstream {
     }
 }
 
-/// A worker's handle on an [`Upstream`], with the snapshot at hand; each pick checks that it is still the current one.
+/// A worker's handle on an [`Upstream`], with the snapshot at hand; each pick checks that it is still the
+/// current one.
+///
+/// It keeps an outdated snapshot in memory until the next pick.
 #[derive(Clone)]
 pub struct Reader {
-    cache: Cache<Source, Arc<Snapshot>>,
+    core: Arc<Core>,
+    revision: u64,
+    snapshot: Arc<Snapshot>,
 }
 
 impl Reader {
@@ -151,37 +164,44 @@ impl Reader {
 
     /// Takes the turn of a backend without beginning a request on it.
     ///
-    /// It is the pick alone: the same choice, the same step of the schedule, and, if a failed backend is due for its probe,
-    /// the probe.
+    /// It is the pick alone: the same choice, the same step of the schedule, and, if a failed backend is due
+    /// for its probe, the probe.
     #[inline]
     pub fn choose(&mut self, now: Duration, tried: &Tried) -> Option<Choice<'_>> {
-        self.cache.load().choose(now, tried)
+        // What `arc_swap::Cache` does, but inlined: on the way to an atomic addition, a call's pushes are
+        // what takes time.
+        if self.core.revision.load(Ordering::Acquire) != self.revision {
+            self.revalidate();
+        }
+        self.snapshot.choose(now, tried)
+    }
+
+    /// The revision is read first, so a snapshot may be newer than it and is then loaded once more, but never
+    /// older.
+    #[cold]
+    fn revalidate(&mut self) {
+        self.revision = self.core.revision.load(Ordering::Acquire);
+        self.snapshot = self.core.current.load_full();
     }
 }
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").finish_non_exhaustive()
+        f.debug_struct("Reader")
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
     }
 }
 
-#[derive(Clone)]
-struct Source(Arc<Core>);
-
-impl Deref for Source {
-    type Target = ArcSwap<Snapshot>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0.current
-    }
-}
-
-/// Who holds which lock: `layout` is taken before `control`, and is held by whoever changes more than a backend's failures,
-/// for as long as it takes to publish. `control` is held for moments, never while a schedule is laid out, so that workers who
-/// report failures do not wait for one. `current` changes only under both.
+/// Who holds which lock: `layout` is taken before `control`, and is held by whoever changes more than a
+/// backend's failures, for as long as it takes to publish. `control` is held for moments, never while a
+/// schedule is laid out, so that workers who report failures do not wait for one. `current` changes only
+/// under both.
 #[derive(Debug)]
 pub(super) struct Core {
     current: ArcSwap<Snapshot>,
+    /// How often `current` has been replaced.
+    revision: AtomicU64,
     /// The schedules of `current` are not those of `control`.
     stale: AtomicBool,
     control: Mutex<Control>,
@@ -223,18 +243,20 @@ impl Core {
         setting: Setting,
     ) -> Result<Option<Transition>, UnknownBackend> {
         self.change(|control| match control.set(now, id, setting) {
-            Ok((index, transition)) => (Ok(transition), Some(index)),
-            Err(unknown) => (Err(unknown), None),
+            Ok((changed, transition)) => (Ok(transition), changed),
+            Err(unknown) => (Err(unknown), Changed::Nothing),
         })
     }
 
     /// A change by the operator or a check, published when this returns.
-    fn change<T>(&self, change: impl FnOnce(&mut Control) -> (T, Option<usize>)) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut Control) -> (T, Changed)) -> T {
         let layout = lock(&self.layout);
         let mut control = lock(&self.control);
         let (result, changed) = change(&mut control);
-        if let Some(index) = changed {
-            control.mark(index, &self.current.load());
+        match changed {
+            Changed::Nothing => return result,
+            Changed::Backend(index) => control.mark(index, &self.current.load()),
+            Changed::Set => {}
         }
         drop(control);
         self.rebuild(layout);
@@ -262,6 +284,7 @@ impl Core {
             let control = lock(&self.control);
             let (snapshot, settled) = control.snapshot(primaries, spares);
             self.current.store(Arc::new(snapshot));
+            self.revision.fetch_add(1, Ordering::Release);
             self.stale.store(!settled, Ordering::Release);
             if settled {
                 return;

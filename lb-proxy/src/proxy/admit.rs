@@ -38,6 +38,7 @@ pub(super) fn admit(
     }
     let seen = Seen::of(&head.headers);
     check_framing(head, seen, length, config)?;
+    let came = seen.has(Seen::HOST) && head.uri.authority().is_none();
     let host = match take_host(head, seen)? {
         Some(host) => Some(host),
         None => config.default_host.clone(),
@@ -50,7 +51,7 @@ pub(super) fn admit(
 
     hop::strip(&mut head.headers, seen, false);
     forwarded::apply(&mut head.headers, seen, config.forwarded, client, host.as_ref());
-    let host_of_backend = set_host(&mut head.headers, host, config);
+    let host_of_backend = set_host(&mut head.headers, host, came, config);
     if upgrade {
         head.headers
             .insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -168,8 +169,11 @@ fn take_expect(headers: &mut HeaderMap) -> Result<(), Reason> {
 }
 
 /// Sets `Host` by the policy; says whether it is the backend's address and so still to come.
-fn set_host(headers: &mut HeaderMap, host: Option<HeaderValue>, config: &ProxyConfig) -> bool {
+///
+/// `came` is whether the client's `Host` is the one that it means.
+fn set_host(headers: &mut HeaderMap, host: Option<HeaderValue>, came: bool, config: &ProxyConfig) -> bool {
     let host = match config.host {
+        HostPolicy::Preserve if came => return false,
         HostPolicy::Preserve => host,
         HostPolicy::Upstream => None,
         HostPolicy::Fixed(_) => config.fixed_host.clone(),

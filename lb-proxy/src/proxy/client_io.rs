@@ -76,6 +76,17 @@ pub(super) struct ClientTimeouts {
     pub(super) keepalive: Duration,
 }
 
+impl ClientTimeouts {
+    fn shortest(&self) -> Duration {
+        let of_linger = LINGER_TIMEOUT.min(LINGER_TIME);
+        self.header
+            .min(self.body)
+            .min(self.send)
+            .min(self.keepalive)
+            .min(of_linger)
+    }
+}
+
 /// A client's stream.
 ///
 /// - A head that takes too long is answered 408, a body that stops fails with [`io::ErrorKind::TimedOut`], and an
@@ -120,7 +131,7 @@ impl ClientIo {
             stream,
             state,
             timeouts,
-            timer: LazyTimer::default(),
+            timer: LazyTimer::new(timeouts.shortest()),
             active_at: clock::now(),
             phase: IDLE,
             reading_since: None,
@@ -136,25 +147,23 @@ impl ClientIo {
             self.phase = phase;
             self.reading_since = None;
         }
+        if matches!(phase, HEAD | BODY) && self.reading_since.is_none() {
+            self.reading_since = Some(clock::now());
+        }
+        if self.timer.is_pending() {
+            return Poll::Pending;
+        }
         let read = match phase {
             IDLE if self.state.requests.load(Ordering::Relaxed) == 0 => {
                 Some(self.active_at + self.timeouts.header)
             }
             IDLE => Some(self.active_at + self.timeouts.keepalive),
-            HEAD => Some(self.waiting_since() + self.timeouts.header),
-            BODY => Some(self.waiting_since() + self.timeouts.body),
+            HEAD => self.reading_since.map(|since| since + self.timeouts.header),
+            BODY => self.reading_since.map(|since| since + self.timeouts.body),
             _ => None,
         };
         let write = self.writing_since.map(|since| since + self.timeouts.send);
-        match (read, write) {
-            (Some(read), Some(write)) => self.timer.poll(cx, read.min(write)),
-            (Some(deadline), None) | (None, Some(deadline)) => self.timer.poll(cx, deadline),
-            (None, None) => Poll::Pending,
-        }
-    }
-
-    fn waiting_since(&mut self) -> Duration {
-        *self.reading_since.get_or_insert_with(clock::now)
+        self.timer.poll(cx, read.into_iter().chain(write).min())
     }
 
     fn received(&mut self) {
@@ -188,14 +197,12 @@ impl ClientIo {
             self.writing_since = None;
             self.active_at = clock::now();
             // hyper need not read again before the next request, and then nobody would look at the time.
-            self.timer.arm(cx, self.active_at + self.timeouts.keepalive);
+            let _ = self.timer.poll(cx, None);
             return result;
         }
         self.writing_since.get_or_insert_with(clock::now);
-        match self.poll_deadline(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
+        self.poll_deadline(cx)
+            .map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -215,7 +222,7 @@ impl ClientIo {
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {
                     let deadline = linger.until.min(linger.read_until);
-                    return self.timer.poll(cx, deadline).map(Ok);
+                    return self.timer.poll(cx, Some(deadline)).map(Ok);
                 }
             }
         }

@@ -392,3 +392,99 @@ fn host_value(name: &'static str, text: &str) -> Result<HeaderValue, ConfigError
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::{BackendConfig, UpstreamConfig};
+
+    #[test]
+    fn defaults_are_valid() {
+        let config = builder().build().expect("valid");
+        assert_eq!(config.listen(), ["0.0.0.0:80".parse().expect("an address")]);
+        assert!((1..=MAX_WORKERS).contains(&config.workers()));
+        assert_eq!(config.upstream().status().backends.len(), 1);
+    }
+
+    #[test]
+    fn an_address_twice_is_refused_and_port_0_is_not() {
+        let address = |text: &str| text.parse().expect("an address");
+        let twice = builder()
+            .listen(address("[::1]:80"))
+            .listen(address("[::1]:80"))
+            .build();
+        assert_eq!(
+            twice.expect_err("twice"),
+            ConfigError::DuplicateListen(address("[::1]:80"))
+        );
+        assert!(
+            builder()
+                .listen(address("[::1]:80"))
+                .listen(address("127.0.0.1:80"))
+                .build()
+                .is_ok()
+        );
+        assert!(
+            builder()
+                .listen(address("[::1]:0"))
+                .listen(address("[::1]:0"))
+                .build()
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_named() {
+        assert_eq!(
+            builder().workers(0).build().expect_err("none"),
+            ConfigError::Workers(0)
+        );
+        assert_eq!(
+            builder().workers(257).build().expect_err("too many"),
+            ConfigError::Workers(257)
+        );
+        let error = builder().retry_tries(0).build().expect_err("none");
+        assert_eq!(error.to_string(), "retry_tries must be between 1 and 64, not 0");
+        assert!(builder().max_head(1023).build().is_err() && builder().max_head(65_537).build().is_err());
+        assert!(builder().max_connections(0).build().is_err());
+        assert!(
+            builder()
+                .upstream_keepalive(0)
+                .replay_buffer(0)
+                .max_body(0)
+                .build()
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_timeout_of_zero_is_named() {
+        let zero = Duration::ZERO;
+        for (config, name) in [
+            (builder().connect_timeout(zero), "connect_timeout"),
+            (builder().read_timeout(zero), "read_timeout"),
+            (builder().send_timeout(zero), "send_timeout"),
+            (builder().client_header_timeout(zero), "client_header_timeout"),
+            (builder().client_body_timeout(zero), "client_body_timeout"),
+            (builder().client_send_timeout(zero), "client_send_timeout"),
+            (builder().keepalive_timeout(zero), "keepalive_timeout"),
+            (builder().upgrade_timeout(zero), "upgrade_timeout"),
+            (builder().retry_timeout(zero), "retry_timeout"),
+            (
+                builder().upstream_keepalive_timeout(zero),
+                "upstream_keepalive_timeout",
+            ),
+        ] {
+            assert_eq!(config.build().expect_err("zero"), ConfigError::ZeroTimeout(name));
+        }
+    }
+
+    fn builder() -> ProxyConfigBuilder {
+        let backend = BackendConfig::new("a", "192.0.2.1:80".parse().expect("an address"));
+        let upstream = UpstreamConfig::builder("app")
+            .backend(backend)
+            .build()
+            .expect("valid");
+        ProxyConfig::builder(Upstream::new(upstream))
+    }
+}

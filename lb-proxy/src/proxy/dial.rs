@@ -8,6 +8,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::answer::Reason;
 use super::clock;
 use super::config::ProxyConfig;
 use super::pool::Connection;
@@ -22,6 +23,16 @@ pub(super) enum DialError {
     Connect(#[from] io::Error),
     #[error("{0}")]
     Http(#[from] hyper::Error),
+}
+
+impl DialError {
+    /// What the client is told.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Timeout => Reason::ConnectTimeout,
+            Self::Connect(_) | Self::Http(_) => Reason::Connect,
+        }
+    }
 }
 
 /// The greatest head of a response; also how much is read from a backend at once.
@@ -57,5 +68,6 @@ pub(super) async fn dial(
         driver: driver.abort_handle(),
         slot,
         address,
+        announced: None,
     })
 }

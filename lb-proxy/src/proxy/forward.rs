@@ -1,30 +1,33 @@
 //! One request: admitted, sent to a backend, to another if that is safe, and answered.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, request};
+use http::{HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::Notify;
 
-use super::admit::{Admitted, admit};
+use super::admit::admit;
 use super::answer::Reason;
+use super::attempts::Attempts;
 use super::body::ResponseBody;
 use super::clock;
 use super::config::ProxyConfig;
 use super::counters::Counters;
 use super::dial::{DialError, dial};
 use super::forwarded::ClientName;
+use super::head::{Head, Spares};
 use super::lease::Lease;
 use super::pool::{Connection, Pool};
 use super::reply;
 use super::tunnel;
-use super::upload::{BoxError, Progress, RequestBody, Upload};
-use crate::balance::{Outcome, Pick, Reader, Tried};
+use super::upload::{BoxError, RequestBody, Upload};
+use crate::balance::{Outcome, Pick, Reader};
 
 /// What the requests of one worker share.
 #[derive(Debug)]
@@ -41,14 +44,7 @@ pub(super) struct Proxy {
 struct Shared {
     reader: Reader,
     pool: Pool,
-}
-
-/// A request on its way, with what is left of its chances.
-struct Attempts {
-    admitted: Admitted,
-    upload: Option<Arc<Upload>>,
-    tried: Tried,
-    started: Duration,
+    spares: Spares,
 }
 
 /// How a try on one backend failed.
@@ -58,11 +54,18 @@ struct Failure {
     again: Option<Request<RequestBody>>,
 }
 
+/// How sending over one connection failed.
+struct SendError {
+    error: hyper::Error,
+    again: Option<Request<RequestBody>>,
+}
+
 impl Proxy {
     pub(super) fn new(config: Arc<ProxyConfig>) -> Arc<Self> {
         let shared = Shared {
             reader: config.upstream.reader(),
             pool: Pool::new(config.keep),
+            spares: Spares::default(),
         };
         Arc::new(Self {
             config,
@@ -129,17 +132,12 @@ impl Proxy {
             };
             Upload::new(body, self.config.limits.body_bytes, replay)
         });
-        let mut attempts = Attempts {
-            admitted,
-            upload,
-            tried: Tried::new(),
-            started: clock::now(),
-        };
+        let mut attempts = Attempts::new(admitted, upload, clock::now());
         let (response, lease) = match self.attempt(&mut attempts, head).await {
             Ok(answered) => answered,
             Err(reason) => return Err((reason, attempts.is_body_left())),
         };
-        if response.status() == http::StatusCode::SWITCHING_PROTOCOLS {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return tunnel::open(self, response, lease, client_upgrade).map_err(|reason| (reason, false));
         }
         let (mut head, body) = response.into_parts();
@@ -158,39 +156,51 @@ impl Proxy {
         head: request::Parts,
     ) -> Result<(Response<Incoming>, Lease), Reason> {
         let mut request = Request::from_parts(head, RequestBody::empty());
-        let mut tries = 0;
         let mut last = Reason::NoBackend;
+        let mut now = attempts.started();
         loop {
-            let Some(pick) = self.shared().reader.pick(clock::now(), &attempts.tried) else {
+            let Some((pick, kept)) = self.choose(attempts, now) else {
                 return Err(last);
             };
-            attempts.tried.insert(&pick);
-            tries += 1;
-            if tries > 1 {
-                Counters::count(&self.counters.retries);
-            }
-            let failure = match self.try_backend(attempts, pick, request).await {
+            let failure = match self.try_backend(attempts, pick, kept, request).await {
                 Ok(answered) => return Ok(answered),
                 Err(failure) => failure,
             };
             last = failure.reason;
-            let time_left = clock::now().saturating_sub(attempts.started) < self.config.retry.timeout;
+            now = clock::now();
             match failure.again {
-                Some(again) if tries < self.config.retry.tries && time_left => request = again,
+                Some(again) if attempts.may_go_on(now, &self.config.retry) => request = again,
                 _ => return Err(last),
             }
         }
+    }
+
+    /// Picks a backend that hasn't been tried, and a kept connection to it if there is one that will do.
+    fn choose(&self, attempts: &mut Attempts, now: Duration) -> Option<(Pick, Option<Connection>)> {
+        let within = if attempts.admitted.idempotent {
+            Duration::MAX
+        } else {
+            self.config.retry.young
+        };
+        let mut shared = self.shared();
+        let pick = shared.reader.pick(now, &attempts.tried)?;
+        attempts.tried.insert(&pick);
+        if attempts.count() {
+            Counters::count(&self.counters.retries);
+        }
+        let kept = shared.pool.take(pick.slot(), pick.address(), now, within);
+        Some((pick, kept))
     }
 
     /// Sends the request to one backend: over a kept connection if there is one, and once more over a new one if
     /// the backend had closed that one meanwhile.
     async fn try_backend(
         self: &Arc<Self>,
-        attempts: &mut Attempts,
+        attempts: &Attempts,
         pick: Pick,
+        mut kept: Option<Connection>,
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
-        let mut kept = self.take(&pick, attempts);
         loop {
             let reused = kept.is_some();
             let connection = match kept.take() {
@@ -198,10 +208,7 @@ impl Proxy {
                 None => match self.connect(&pick).await {
                     Ok(connection) => connection,
                     Err(error) => {
-                        let reason = match error {
-                            DialError::Timeout => Reason::ConnectTimeout,
-                            DialError::Connect(_) | DialError::Http(_) => Reason::Connect,
-                        };
+                        let reason = error.reason();
                         self.failed(pick, reason, &error);
                         return Err(Failure {
                             reason,
@@ -210,25 +217,30 @@ impl Proxy {
                     }
                 },
             };
-            let sent = self.send(attempts, connection, request).await;
-            let (reason, error, again) = match sent {
-                Ok((response, connection)) => match reply::check(response, attempts.admitted.upgrade) {
-                    Ok(response) => {
-                        let lease = Lease::new(Arc::clone(self), pick, connection, attempts.upload.clone());
-                        return Ok((response, lease));
+            if reused {
+                Counters::count(&self.counters.reused);
+            }
+            let (reason, error, again) = match self.send(attempts, connection, request).await {
+                Ok((response, mut connection)) => {
+                    match reply::check(response, attempts.admitted.upgrade, &mut connection) {
+                        Ok(response) => {
+                            let lease =
+                                Lease::new(Arc::clone(self), pick, connection, attempts.upload.clone());
+                            return Ok((response, lease));
+                        }
+                        Err(problem) => {
+                            self.failed(pick, Reason::BadResponse, problem);
+                            return Err(Failure {
+                                reason: Reason::BadResponse,
+                                again: None,
+                            });
+                        }
                     }
-                    Err(problem) => {
-                        self.failed(pick, Reason::BadResponse, problem);
-                        return Err(Failure {
-                            reason: Reason::BadResponse,
-                            again: None,
-                        });
-                    }
-                },
+                }
                 Err(SendError { error, again }) => (attempts.blame(&error), error, again),
             };
             match again {
-                // An idle connection that the backend closed says nothing of the backend.
+                // A kept connection that the backend closed says nothing of the backend.
                 Some(again) if reused && reason == Reason::Closed => request = again,
                 again => {
                     if reason.is_client_fault() {
@@ -240,20 +252,6 @@ impl Proxy {
                 }
             }
         }
-    }
-
-    fn take(&self, pick: &Pick, attempts: &Attempts) -> Option<Connection> {
-        let within = if attempts.admitted.idempotent {
-            Duration::MAX
-        } else {
-            self.config.retry.young
-        };
-        let connection = self
-            .shared()
-            .pool
-            .take(pick.slot(), pick.address(), clock::now(), within)?;
-        Counters::count(&self.counters.reused);
-        Some(connection)
     }
 
     async fn connect(&self, pick: &Pick) -> Result<Connection, DialError> {
@@ -277,17 +275,18 @@ impl Proxy {
                 });
             }
         }
-        if attempts.admitted.host_of_backend {
-            let host = self.shared().pool.host(connection.slot, connection.address);
-            request.headers_mut().insert(HOST, host);
-        }
         connection.state.request_starts(attempts.upload.is_some());
         if let Some(upload) = &attempts.upload {
             *request.body_mut() = RequestBody::pass(Arc::clone(upload), Arc::clone(&connection.state));
         }
-        let spare = attempts.admitted.idempotent.then(|| Head::of(&request));
+        let spare = self.prepare(attempts, &connection, &mut request);
         match connection.sender.try_send_request(request).await {
-            Ok(response) => Ok((response, connection)),
+            Ok(response) => {
+                if let Some(spare) = spare {
+                    self.shared().spares.put(spare);
+                }
+                Ok((response, connection))
+            }
             Err(mut failed) => {
                 let unsent = failed.take_message();
                 let again =
@@ -300,13 +299,36 @@ impl Proxy {
         }
     }
 
+    /// Sets what differs by backend, and copies the head of a request that may have to be sent again.
+    fn prepare(
+        &self,
+        attempts: &Attempts,
+        connection: &Connection,
+        request: &mut Request<RequestBody>,
+    ) -> Option<Head> {
+        let admitted = attempts.admitted;
+        if !admitted.idempotent && !admitted.host_of_backend {
+            return None;
+        }
+        let mut shared = self.shared();
+        if admitted.host_of_backend {
+            let host = shared.pool.host(connection.slot, connection.address);
+            request.headers_mut().insert(HOST, host);
+        }
+        admitted.idempotent.then(|| {
+            let mut spare = shared.spares.take();
+            spare.copy_of(request);
+            spare
+        })
+    }
+
     /// Puts a connection whose exchange is complete back for the next request.
     pub(super) fn give_back(&self, connection: Connection, now: Duration) {
         self.shared().pool.put(connection, now);
     }
 
     /// Counts a failure against the backend, and says so in the log, where its name belongs.
-    pub(super) fn failed(&self, pick: Pick, reason: Reason, error: impl std::fmt::Display) {
+    pub(super) fn failed(&self, pick: Pick, reason: Reason, error: impl fmt::Display) {
         tracing::warn!(backend = %pick.id(), address = %pick.address(), reason = reason.as_str(), %error, "backend failed");
         self.finish(pick, clock::now(), Outcome::Failure);
     }
@@ -314,8 +336,8 @@ impl Proxy {
     /// Ends a request at its backend, and does what a change of the backend's state asks for.
     pub(super) fn finish(&self, pick: Pick, now: Duration, outcome: Outcome) {
         let upstream = &self.config.upstream;
-        if let Some(transition) = pick.finish(now, outcome) {
-            tracing::info!(?transition, "backend changed");
+        if let Some(change) = pick.finish(now, outcome) {
+            tracing::info!(backend = %change.id, from = %change.from, to = %change.to, "backend changed");
             if upstream.poll_timeout().is_some() {
                 upstream.handle_timeout(now);
             }
@@ -325,79 +347,4 @@ impl Proxy {
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Attempts {
-    /// Whether a request of which some may have been sent can be sent again.
-    fn can_repeat(&self) -> bool {
-        self.admitted.idempotent && self.upload.as_ref().is_none_or(|upload| upload.can_replay())
-    }
-
-    fn is_body_left(&self) -> bool {
-        self.upload
-            .as_ref()
-            .is_some_and(|upload| upload.progress() != Progress::Complete)
-    }
-
-    /// Whose fault it is that no response came.
-    fn blame(&self, error: &hyper::Error) -> Reason {
-        match self.upload.as_ref().map(|upload| upload.progress()) {
-            Some(Progress::Broken) => return Reason::BadBody,
-            Some(Progress::TimedOut) => return Reason::ClientTimeout,
-            Some(Progress::TooLarge) => return Reason::BodyTooLarge,
-            Some(Progress::Open | Progress::Complete) | None => {}
-        }
-        if is_timeout(error) {
-            Reason::ReadTimeout
-        } else if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {
-            Reason::BadResponse
-        } else {
-            Reason::Closed
-        }
-    }
-}
-
-struct SendError {
-    error: hyper::Error,
-    again: Option<Request<RequestBody>>,
-}
-
-/// A copy of a request's head, in case it has to be sent again.
-struct Head {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-}
-
-impl Head {
-    fn of(request: &Request<RequestBody>) -> Self {
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-        }
-    }
-
-    fn into_request(self) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::empty());
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
-        *request.version_mut() = Version::HTTP_11;
-        request
-    }
-}
-
-fn is_timeout(error: &hyper::Error) -> bool {
-    let mut next = std::error::Error::source(error);
-    while let Some(source) = next {
-        if source
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut)
-        {
-            return true;
-        }
-        next = source.source();
-    }
-    false
 }

@@ -1,17 +1,16 @@
 //! Hop-by-hop headers (RFC 9110 §7.6.1): they end here, in both directions.
 
 use http::header::{
-    CONNECTION, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+    CONNECTION, Entry, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+pub(super) const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 /// Not hop-by-hop, but CGI programs take it for the variable `HTTP_PROXY`.
 const PROXY: HeaderName = HeaderName::from_static("proxy");
-/// The one field with a meaning for us that `http` has no constant for.
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Which of the headers that matter to a proxy a message has, found in one pass.
@@ -111,25 +110,29 @@ const HOP: u16 = Seen::TRANSFER_ENCODING.0
 
 /// Removes `Connection` and what it names.
 fn strip_named(headers: &mut HeaderMap) {
+    let Entry::Occupied(connection) = headers.entry(CONNECTION) else {
+        return;
+    };
     let mut named = Vec::new();
-    for token in tokens(headers, &CONNECTION) {
-        // The usual three name no field, or one that goes anyway.
-        if [&b"close"[..], b"keep-alive", b"upgrade"]
-            .iter()
-            .any(|usual| token.eq_ignore_ascii_case(usual))
-        {
-            continue;
-        }
-        if let Ok(name) = HeaderName::from_bytes(token) {
-            if !is_end_to_end(&name) {
-                named.push(name);
-            }
-        }
+    for value in connection.remove_entry_mult().1 {
+        named.extend(elements(value.as_bytes()).filter_map(removable));
     }
-    headers.remove(CONNECTION);
     for name in named {
         headers.remove(name);
     }
+}
+
+/// The field that an element of `Connection` names, if that makes it go. The usual elements name none, or one that goes anyway.
+fn removable(element: &[u8]) -> Option<HeaderName> {
+    if [&b"keep-alive"[..], b"close", b"upgrade"]
+        .iter()
+        .any(|usual| element.eq_ignore_ascii_case(usual))
+    {
+        return None;
+    }
+    HeaderName::from_bytes(element)
+        .ok()
+        .filter(|name| !is_end_to_end(name))
 }
 
 /// RFC 9110 §7.6.1: a field that is meant for all recipients can't be made hop-by-hop. Removing one of these on the
@@ -149,16 +152,20 @@ fn is_end_to_end(name: &HeaderName) -> bool {
         "set-cookie",
         "transfer-encoding",
     ];
-    PROTECTED.contains(&name.as_str()) || *name == HOST
+    PROTECTED.contains(&name.as_str())
 }
 
-/// Iterates over the elements of a comma-separated list header, over all its lines.
-pub(super) fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+/// Iterates over the elements of a list header, over all its lines.
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     headers
         .get_all(name)
         .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .map(<[u8]>::trim_ascii)
+        .flat_map(|value| elements(value.as_bytes()))
+}
+
+/// RFC 9110 §5.6.1: elements between commas, with white space around them.
+fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// Whether the list header `name` has the element `token`, in any case.

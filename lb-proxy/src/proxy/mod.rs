@@ -65,6 +65,7 @@
 
 mod admit;
 mod answer;
+mod attempts;
 mod body;
 mod client_io;
 mod clock;
@@ -75,6 +76,7 @@ mod dial;
 mod drain;
 mod forward;
 mod forwarded;
+mod head;
 mod hop;
 mod host;
 mod lease;

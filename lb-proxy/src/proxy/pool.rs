@@ -22,6 +22,8 @@ pub(super) struct Connection {
     pub(super) driver: AbortHandle,
     pub(super) slot: u16,
     pub(super) address: SocketAddr,
+    /// How long the backend said that it keeps an idle connection (`Keep-Alive: timeout`), if it did.
+    pub(super) announced: Option<Duration>,
 }
 
 impl Drop for Connection {
@@ -68,9 +70,10 @@ impl Pool {
         let slot = self.slot(slot, address);
         loop {
             let last = slot.idle.back()?;
-            if last.sender.is_closed() {
+            let idle = last.state.idle_for(now);
+            if last.sender.is_closed() || last.announced.is_some_and(|announced| idle >= announced) {
                 slot.idle.pop_back();
-            } else if last.state.idle_for(now) < within {
+            } else if idle < within {
                 return slot.idle.pop_back();
             } else {
                 return None;

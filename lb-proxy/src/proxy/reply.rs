@@ -1,20 +1,27 @@
 //! What a backend may answer, and what of it goes on to the client.
 
+use std::time::Duration;
+
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
-use super::hop::{self, Seen};
+use super::hop::{self, KEEP_ALIVE, Seen};
+use super::pool::Connection;
 
-/// Checks a response's head and takes out what is hop-by-hop. An error is for the log.
+/// Checks a response's head and takes out what is hop-by-hop, which concerns `connection`. An error is for the log.
 ///
 /// A 101 keeps its `Connection` and `Upgrade`, which say what the connection now is.
 pub(super) fn check(
     mut response: Response<Incoming>,
     upgrade: bool,
+    connection: &mut Connection,
 ) -> Result<Response<Incoming>, &'static str> {
     let seen = Seen::of(response.headers());
     check_framing(response.headers(), seen)?;
+    if seen.has(Seen::KEEP_ALIVE) {
+        connection.announced = keep_alive_timeout(response.headers());
+    }
     *response.version_mut() = Version::HTTP_11;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         hop::strip(response.headers_mut(), seen, true);
@@ -49,4 +56,15 @@ fn check_framing(headers: &HeaderMap, seen: Seen) -> Result<(), &'static str> {
         (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
         _ => Err("a Transfer-Encoding other than chunked"),
     }
+}
+
+/// The `timeout` of `Keep-Alive`, less a second for the way: a request that arrives as the backend closes the
+/// connection fails, and a POST then can't be repeated.
+fn keep_alive_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let parameters = headers.get(KEEP_ALIVE)?.to_str().ok()?;
+    let timeout = parameters
+        .split(',')
+        .find_map(|parameter| parameter.trim().strip_prefix("timeout="))?;
+    let seconds: u64 = timeout.parse().ok()?;
+    Some(Duration::from_secs(seconds.saturating_sub(1)))
 }

@@ -2,12 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 
 use super::clock;
@@ -40,23 +38,11 @@ impl Server {
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
             .collect();
+        let proxies: Vec<_> = listeners
+            .iter()
+            .map(|_| Proxy::new(Arc::clone(&config)))
+            .collect();
         let (stage, _) = watch::channel(Stage::Running);
-        let mut workers = Vec::new();
-        for listeners in listeners {
-            let runtime = Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(StartError::Worker)?;
-            let proxy = Proxy::new(Arc::clone(&config));
-            let listeners = register(&runtime, listeners).map_err(StartError::Worker)?;
-            workers.push(Worker {
-                runtime,
-                listeners,
-                proxy,
-                stage: stage.subscribe(),
-            });
-        }
-        let proxies = workers.iter().map(|worker| Arc::clone(&worker.proxy)).collect();
         // The handle exists before the first thread, so that a failure further on ends the threads before it.
         let handle = ServerHandle {
             config,
@@ -66,16 +52,17 @@ impl Server {
             threads: Mutex::default(),
             ends: Mutex::default(),
         };
-        for (index, worker) in workers.into_iter().enumerate() {
+        for (index, listeners) in listeners.into_iter().enumerate() {
+            let proxy = Arc::clone(&handle.proxies[index]);
+            let worker = Worker {
+                listeners,
+                proxy,
+                stage: handle.stage.subscribe(),
+            };
             handle.start(index, worker).map_err(StartError::Worker)?;
         }
         Ok(handle)
     }
-}
-
-fn register(runtime: &Runtime, listeners: Vec<std::net::TcpListener>) -> io::Result<Vec<TcpListener>> {
-    let _guard = runtime.enter();
-    listeners.into_iter().map(TcpListener::from_std).collect()
 }
 
 /// Why a [`Server`] did not start.
@@ -216,11 +203,13 @@ impl ServerHandle {
     )]
     fn start(&self, index: usize, worker: Worker) -> io::Result<()> {
         let (end, ended) = oneshot::channel();
+        let (start, started) = mpsc::sync_channel(1);
         let thread = thread::Builder::new()
             .name(format!("proxy-{index}"))
             .spawn(move || {
+                let cut = worker.run(|result| start.send(result).expect("the receiver waits for this"));
                 // Nobody may be waiting.
-                let _ = end.send(worker.run());
+                let _ = end.send(cut);
             })?;
         self.threads
             .lock()
@@ -230,7 +219,7 @@ impl ServerHandle {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(ended);
-        Ok(())
+        started.recv().map_err(io::Error::other)?
     }
 }
 

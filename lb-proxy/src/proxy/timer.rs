@@ -1,4 +1,4 @@
-//! One timer a connection, re-armed only when it fires.
+//! One timer a connection, which touches the runtime's wheel about once a timeout.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,36 +8,45 @@ use tokio::time::Sleep;
 
 use super::clock;
 
-/// A timer whose deadline moves with every request, yet which touches the runtime's wheel about once a timeout.
+/// A timer for deadlines that move with every request.
 ///
-/// A deadline that moves away leaves the timer where it was: it fires early, sees that the deadline is later, and is
-/// armed again. A deadline that comes nearer re-arms it at once. It must always be polled from the same task,
+/// A connection has several deadlines, of which most are moved before they are due. So the timer isn't moved with them:
+/// it is armed for the *shortest* of the connection's timeouts from now, hence not later than any deadline that can
+/// be set meanwhile, and only when it has fired are the deadlines looked at. It must always be used from the same task,
 /// because an armed timer isn't polled again and so keeps that task's waker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LazyTimer {
     sleep: Option<Pin<Box<Sleep>>>,
-    fires_at: Duration,
+    shortest: Duration,
 }
 
 impl LazyTimer {
-    /// Says whether `deadline` has passed; if not, the task is woken at it or earlier.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Duration) -> Poll<()> {
-        if self.is_armed_before(deadline) {
-            return Poll::Pending;
+    /// `shortest` is the least time from setting a deadline to the deadline.
+    pub(super) fn new(shortest: Duration) -> Self {
+        Self {
+            sleep: None,
+            shortest,
         }
-        if clock::now() >= deadline {
-            return Poll::Ready(());
-        }
-        self.arm(cx, deadline);
-        Poll::Pending
     }
 
-    /// Has the task woken at `at` or earlier.
-    pub(super) fn arm(&mut self, cx: &mut Context<'_>, at: Duration) {
-        if self.is_armed_before(at) {
-            return;
+    /// Whether it has not fired, so that no deadline can be over. Otherwise [`poll`](Self::poll) must be called.
+    pub(super) fn is_pending(&self) -> bool {
+        self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed())
+    }
+
+    /// Says whether `deadline` is over; if not, the task is woken when it could be.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Duration>) -> Poll<()> {
+        if self.is_pending() {
+            return Poll::Pending;
         }
-        self.fires_at = at;
+        let now = clock::now();
+        let mut at = now + self.shortest;
+        if let Some(deadline) = deadline {
+            if deadline <= now {
+                return Poll::Ready(());
+            }
+            at = at.min(deadline);
+        }
         let at = clock::instant(at);
         let sleep = match &mut self.sleep {
             Some(sleep) => {
@@ -49,9 +58,6 @@ impl LazyTimer {
         if sleep.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
-    }
-
-    fn is_armed_before(&self, at: Duration) -> bool {
-        self.fires_at <= at && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed())
+        Poll::Pending
     }
 }

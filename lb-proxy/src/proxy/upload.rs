@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::attempts::is_timeout;
 use super::upstream_io::UpstreamState;
 
 /// Any error of a body that this proxy didn't make.
@@ -250,21 +251,6 @@ impl Body for RequestBody {
 #[derive(Debug, thiserror::Error)]
 #[error("the client's request body can't be sent on")]
 pub(super) struct UploadError;
-
-/// Whether a timeout of the client's socket is behind `error`.
-fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut)
-        {
-            return true;
-        }
-        next = error.source();
-    }
-    false
-}
 
 struct IntoBoxError<B>(B);
 

@@ -106,7 +106,7 @@ impl UpstreamIo {
             stream,
             state,
             timeouts,
-            timer: LazyTimer::default(),
+            timer: LazyTimer::new(timeouts.read.min(timeouts.send).min(timeouts.idle)),
             request: 0,
             reading_since: None,
             writing_since: None,
@@ -115,53 +115,41 @@ impl UpstreamIo {
 
     /// Ready once the backend has kept the connection waiting for too long.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let phase = self.state.phase.load(Ordering::Relaxed);
         let request = self.state.requests();
         if self.request != request {
             self.request = request;
             self.reading_since = None;
         }
+        let phase = self.state.phase.load(Ordering::Relaxed);
+        if phase == WAITING && self.reading_since.is_none() {
+            self.reading_since = Some(clock::now());
+        }
+        if self.timer.is_pending() {
+            return Poll::Pending;
+        }
         let write = self.writing_since.map(|since| since + self.timeouts.send);
         let read = match phase {
             IDLE => {
-                self.reading_since = None;
-                let since = Duration::from_nanos(self.state.idle_since.load(Ordering::Relaxed));
-                Some(since + self.timeouts.idle)
+                Some(Duration::from_nanos(self.state.idle_since.load(Ordering::Relaxed)) + self.timeouts.idle)
             }
-            WAITING => {
-                let since = *self.reading_since.get_or_insert_with(clock::now);
-                // It may become idle without this being polled again.
-                self.timer.arm(cx, since + self.timeouts.idle);
-                Some(since + self.timeouts.read)
-            }
+            WAITING => self.reading_since.map(|since| since + self.timeouts.read),
             // While the client's body is still coming, how long that takes is limited on the client's side.
             _ => None,
         };
-        match (read, write) {
-            (Some(read), Some(write)) => self.timer.poll(cx, read.min(write)),
-            (Some(deadline), None) | (None, Some(deadline)) => self.timer.poll(cx, deadline),
-            (None, None) => Poll::Pending,
-        }
+        self.timer.poll(cx, read.into_iter().chain(write).min())
     }
 
     fn wrote(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match result {
-            Poll::Ready(Ok(n)) => {
-                self.writing_since = None;
-                self.reading_since = None;
-                // Nobody polls the read side again before the backend answers, so its deadline is set here.
-                let _ = self.poll_deadline(cx);
-                Poll::Ready(Ok(n))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => {
-                self.writing_since.get_or_insert_with(clock::now);
-                match self.poll_deadline(cx) {
-                    Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-                    Poll::Pending => Poll::Pending,
-                }
-            }
+        if result.is_ready() {
+            self.writing_since = None;
+            self.reading_since = None;
+            // Nobody polls the read side again before the backend answers, so its deadline is set here.
+            let _ = self.poll_deadline(cx);
+            return result;
         }
+        self.writing_since.get_or_insert_with(clock::now);
+        self.poll_deadline(cx)
+            .map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -28,10 +28,9 @@ pub(super) enum Stage {
     Aborted,
 }
 
-/// A worker that has its runtime and listeners, and has not started.
+/// A worker that has its listeners, and has not started.
 pub(super) struct Worker {
-    pub(super) runtime: Runtime,
-    pub(super) listeners: Vec<TcpListener>,
+    pub(super) listeners: Vec<std::net::TcpListener>,
     pub(super) proxy: Arc<Proxy>,
     pub(super) stage: watch::Receiver<Stage>,
 }
@@ -40,20 +39,35 @@ pub(super) struct Worker {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Worker {
-    /// Runs until it is told to end; returns how many connections and tunnels were cut off.
+    /// Runs on the calling thread until it is told to end; returns how many connections and tunnels were cut off.
     ///
-    /// Every task of the worker ends with it, and every socket is closed.
-    pub(super) fn run(self) -> usize {
-        let Self {
-            runtime,
-            listeners,
-            proxy,
-            stage,
-        } = self;
-        let cut = runtime.block_on(serve(listeners, proxy, stage));
-        drop(runtime);
-        cut
+    /// `started` is called once, when connections are accepted or with the reason why they won't be. When this
+    /// returns, every task of the worker has ended and every socket is closed.
+    pub(super) fn run(self, started: impl FnOnce(io::Result<()>)) -> usize {
+        match prepare(self.listeners) {
+            Ok((runtime, listeners)) => {
+                started(Ok(()));
+                runtime.block_on(serve(listeners, self.proxy, self.stage))
+            }
+            Err(error) => {
+                started(Err(error));
+                0
+            }
+        }
     }
+}
+
+/// Makes the worker's runtime, with the listeners registered in it.
+fn prepare(listeners: Vec<std::net::TcpListener>) -> io::Result<(Runtime, Vec<TcpListener>)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let listeners = {
+        let _context = runtime.enter();
+        listeners
+            .into_iter()
+            .map(TcpListener::from_std)
+            .collect::<io::Result<_>>()?
+    };
+    Ok((runtime, listeners))
 }
 
 async fn serve(listeners: Vec<TcpListener>, proxy: Arc<Proxy>, mut stage: watch::Receiver<Stage>) -> usize {

@@ -181,3 +181,13 @@ fn an_answer_before_the_body_closes_both_connections() {
     assert_eq!(Client::connect(proxy.addresses()[0]).get("/").status, 401);
     assert_eq!(backend.connections(), 2);
 }
+
+#[test]
+fn a_refusal_of_a_malformed_head_can_be_read_while_more_is_sent() {
+    let backend = Backend::text("x");
+    let proxy = proxy(&[backend.address]);
+    let mut client = Client::connect(proxy.addresses()[0]);
+    client.send("GET / HTTP/1.1\r\nBad Header: x\r\n\r\n");
+    let _ = client.try_send(vec![b'x'; 2 * 1024 * 1024]);
+    assert_eq!(client.response().status, 400);
+}

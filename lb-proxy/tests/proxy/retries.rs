@@ -292,3 +292,17 @@ fn a_client_that_goes_away_counts_for_nothing() {
     });
     assert_eq!(proxy.config().upstream().status().backends[0].failures, 0);
 }
+
+#[test]
+fn a_connection_is_not_used_for_longer_than_the_backend_keeps_it() {
+    let backend =
+        Backend::bytes("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=2, max=100\r\nContent-Length: 1\r\n\r\nx");
+    let proxy = proxy(&[backend.address]);
+    let mut client = Client::connect(proxy.addresses()[0]);
+    client.get("/");
+    client.get("/");
+    assert_eq!(backend.connections(), 1);
+    std::thread::sleep(Duration::from_millis(1100));
+    client.get("/");
+    assert_eq!(backend.connections(), 2, "two seconds, less one for the way");
+}
