@@ -24,11 +24,11 @@ fn pick(c: &mut Criterion) {
     for backends in SIZES {
         let mut reader = Upstream::new(config(backends)).reader();
         group.bench_function(BenchmarkId::new("weighted", backends), |b| {
-            typical(b, || choose(&mut reader))
+            typical(b, || choose(&mut reader));
         });
         let mut reader = Upstream::new(equal(backends)).reader();
         group.bench_function(BenchmarkId::new("round robin", backends), |b| {
-            typical(b, || choose(&mut reader))
+            typical(b, || choose(&mut reader));
         });
         let mut reader = Upstream::new(config(backends)).reader();
         group.bench_function(BenchmarkId::new("weighted, counted", backends), |b| {
@@ -36,7 +36,7 @@ fn pick(c: &mut Criterion) {
         });
         let naive = Naive::new(backends);
         group.bench_function(BenchmarkId::new("O(n) under a mutex", backends), |b| {
-            typical(b, || naive.pick())
+            typical(b, || naive.pick());
         });
     }
 }
