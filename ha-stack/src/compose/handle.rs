@@ -2,10 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc as blocking;
 use std::thread;
 use std::time::Duration;
 
 use lb_proxy::proxy::{Server, ServerHandle};
+use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc};
 
 use super::bus::Bus;
@@ -32,37 +34,34 @@ pub struct Controller {
 }
 
 impl Handle {
+    /// Everything starts on the control thread, which has the caller's namespaces and capabilities, and no runtime
+    /// around it: the caller may be inside of one, where runtimes can be neither waited for nor dropped.
     pub(super) fn start(stack: Stack) -> Result<Self, StartError> {
         let (inputs, inbox) = mpsc::unbounded_channel();
         let (events, first) = broadcast::channel(Events::CAPACITY);
-        let checks: Vec<Arc<str>> = stack.checks.iter().map(|check| Arc::clone(&check.name)).collect();
-        let bus = Bus::new(stack.instances, checks, events.clone(), inputs.clone());
         let weak = events.downgrade();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(StartError::Control)?;
-        let proxies = start_proxies(stack.proxies)?;
-        // VRRP last: whoever becomes master should be able to serve.
-        let drive = if stack.attachments.is_empty() {
-            Drive::here(stack.node, bus)
-        } else {
-            let driver = vrrp_net::spawn(stack.node, stack.attachments, move |event| bus.publish(event))?;
-            Drive::Thread(driver)
+        let (report, started) = blocking::sync_channel(1);
+        let control_inputs = inputs.clone();
+        let main = move || {
+            let (runtime, control) = match start_parts(stack, events, control_inputs) {
+                Ok(parts) => parts,
+                Err(error) => {
+                    // The caller waits for it.
+                    let _ = report.send(Err(error));
+                    return;
+                }
+            };
+            let _ = report.send(Ok(()));
+            runtime.block_on(control.run(inbox));
         };
-        let control = Control::new(
-            stack.name,
-            events,
-            drive,
-            stack.checks,
-            stack.upstreams,
-            stack.backend_checks,
-            proxies,
-        );
         let thread = thread::Builder::new()
             .name("control".into())
-            .spawn(move || runtime.block_on(control.run(inbox)))
+            .spawn(main)
             .map_err(StartError::Control)?;
+        match started.recv() {
+            Ok(started) => started?,
+            Err(blocking::RecvError) => return Err(StartError::Panicked),
+        }
         Ok(Self {
             control: Controller { inputs },
             events: weak,
@@ -150,6 +149,37 @@ impl Controller {
     }
 }
 
+fn start_parts(
+    stack: Stack,
+    events: broadcast::Sender<Event>,
+    inputs: mpsc::UnboundedSender<Input>,
+) -> Result<(Runtime, Control), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Control)?;
+    let checks = stack.checks.iter().map(|check| Arc::clone(&check.name)).collect();
+    let bus = Bus::new(stack.instances, checks, events.clone(), inputs);
+    let proxies = start_proxies(stack.proxies)?;
+    // VRRP last: whoever becomes master should be able to serve.
+    let drive = if stack.attachments.is_empty() {
+        Drive::here(stack.node, bus)
+    } else {
+        let driver = vrrp_net::spawn(stack.node, stack.attachments, move |event| bus.publish(event))?;
+        Drive::Thread(driver)
+    };
+    let control = Control::new(
+        stack.name,
+        events,
+        drive,
+        stack.checks,
+        stack.upstreams,
+        stack.backend_checks,
+        proxies,
+    );
+    Ok((runtime, control))
+}
+
 fn start_proxies(
     configs: Vec<(Arc<str>, lb_proxy::proxy::ProxyConfig)>,
 ) -> Result<Vec<ProxySlot>, StartError> {
@@ -186,6 +216,9 @@ pub enum StartError {
     /// The system gives no thread or no runtime.
     #[error("cannot start the control thread: {0}")]
     Control(#[source] io::Error),
+    /// The control thread panicked before anything ran: a bug.
+    #[error("the control thread panicked at its start")]
+    Panicked,
 }
 
 fn bind_hint(error: &lb_proxy::proxy::StartError) -> &'static str {

@@ -11,6 +11,8 @@ use super::Spanned;
 /// A proxy and the name of the upstream that it forwards to.
 pub(crate) struct ProxyDraft {
     pub(crate) name: Spanned<String>,
+    /// Whether the file gives the name; it is that of the upstream otherwise.
+    pub(crate) named: bool,
     pub(crate) listen: Vec<Spanned<SocketAddr>>,
     /// The only upstream that there is, when left out.
     pub(crate) upstream: Option<Spanned<String>>,

@@ -32,9 +32,17 @@ pub(super) fn resolve(
         instances,
         checks,
         upstreams,
-        proxies,
+        mut proxies,
         broken,
     } = draft;
+    if let [only] = &upstreams[..] {
+        for proxy in proxies
+            .iter_mut()
+            .filter(|proxy| proxy.upstream.is_none() && !proxy.named)
+        {
+            proxy.name.value.clone_from(&only.name.value);
+        }
+    }
     let nothing = instances.is_empty() && checks.is_empty() && proxies.is_empty() && broken.is_empty();
     if nothing && diagnostics.errors() == 0 {
         diagnostics.push(

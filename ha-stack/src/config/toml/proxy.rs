@@ -204,13 +204,14 @@ pub(super) fn read_proxy(
     if !table.is_sound() {
         return None;
     }
-    // Without a name it is called after its upstream.
+    let named = name.is_some();
     let name = name
         .or_else(|| upstream.clone())
         .unwrap_or_else(|| Spanned::new("proxy".to_owned(), at));
     check_settings(&mut table, &settings, &listen);
     table.is_sound().then_some(ProxyDraft {
         name,
+        named,
         listen,
         upstream,
         settings,
