@@ -283,7 +283,16 @@ fn no_cut_of_a_file_panics() {
 fn blocks_nested_without_end_are_refused() {
     let (builder, told) = load_text("deep.conf", &"a {\n".repeat(20_000));
     assert!(builder.is_none());
-    assert!(told.contains("blocks nested deeper than 16"));
+    assert!(told.contains("a block is opened and never closed"));
+    assert!(told.contains(" more\n"));
+    assert!(
+        load_text(
+            "closed.conf",
+            &format!("{}{}", "a {\n".repeat(50), "}\n".repeat(50))
+        )
+        .1
+        .contains("deeper than 16")
+    );
 }
 
 fn tutorial(priority: u8, source: &str) -> Instance {
