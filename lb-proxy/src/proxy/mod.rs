@@ -1,0 +1,1 @@
+//! The reverse proxy: listeners, upstream pools, forwarding.
