@@ -7,7 +7,7 @@ mod election;
 mod fault;
 mod output;
 mod state;
-mod timers;
+pub(crate) mod timers;
 
 use alloc::collections::VecDeque;
 use core::net::IpAddr;
@@ -287,6 +287,12 @@ impl VirtualRouter {
     /// Counts since the start, or since they were taken.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Whether it would take over from a lower master, sooner or later.
+    #[cfg(feature = "sim")]
+    pub(crate) fn preempts(&self) -> bool {
+        self.config.preempt()
     }
 
     fn become_master(&mut self, now: Duration, reason: Reason) {
