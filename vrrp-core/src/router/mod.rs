@@ -44,8 +44,9 @@ pub struct VirtualRouter {
 }
 
 impl VirtualRouter {
-    /// Most outputs that one fact yields; the queue never holds more when it is drained after each.
-    pub const MAX_OUTPUTS: usize = 8;
+    /// Most outputs that one fact yields: those of becoming master, or an announcement, an advert and an election that
+    /// are due at once. The queue never holds more when it is drained after each fact.
+    pub const MAX_OUTPUTS: usize = 4;
 
     /// Makes a router in Initialize. `source` is the address that its adverts come from, the primary one of the
     /// interface.

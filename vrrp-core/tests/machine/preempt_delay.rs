@@ -1,0 +1,81 @@
+//! keepalived's preempt_delay. Rows B12 to B15, trap 17.
+
+use vrrp_core::{Reason, State};
+
+use crate::support::*;
+
+fn delayed() -> Bench {
+    Bench::started(v3(100).preempt_delay(secs(10)))
+}
+
+/// Rows B12 and B13: the delay starts once, with the first lower advert, and meanwhile the lower master is followed.
+#[test]
+fn a_lower_master_is_followed_for_the_delay_which_runs_once() {
+    let mut bench = delayed();
+    bench.wait(ms(500));
+    for _ in 0..10 {
+        assert_eq!(bench.hear_every(centis(50), LOWER, 90), []);
+        assert_eq!(
+            bench.deadline(),
+            us(1_804_687) + std::time::Duration::from_nanos(500)
+        );
+        bench.wait(secs(1));
+    }
+    // Row B15: the delay is over, and the timer runs out.
+    bench.hear(90);
+    assert_eq!(
+        bench.deadline(),
+        us(804_687) + std::time::Duration::from_nanos(500)
+    );
+    assert_eq!(
+        bench.expire(),
+        takes_over(State::Backup, 100, Reason::Preempted(peer(HIGHER, 90)))
+    );
+}
+
+/// Row B14.
+#[test]
+fn an_advert_of_at_least_our_priority_cancels_the_delay() {
+    let mut bench = delayed();
+    bench.hear(90);
+    bench.wait(secs(9));
+    bench.hear(100);
+    bench.wait(secs(1));
+    bench.hear(90);
+    assert_eq!(bench.deadline(), us(3_609_375));
+    bench.wait(ms(9999));
+    bench.hear(90);
+    assert_eq!(bench.deadline(), us(3_609_375));
+    bench.wait(ms(1));
+    bench.hear(90);
+    assert_eq!(bench.deadline(), us(3_608_375));
+}
+
+/// Trap 17: the delay is against taking from a master, not against there being none.
+#[test]
+fn priority_zero_and_silence_do_not_wait_for_the_delay() {
+    let mut bench = delayed();
+    bench.hear(90);
+    bench.hear(0);
+    assert_eq!(bench.deadline(), us(609_375));
+    assert_eq!(
+        bench.expire(),
+        takes_over(State::Backup, 100, Reason::MasterStopped)
+    );
+
+    let mut bench = delayed();
+    bench.hear(90);
+    assert_eq!(bench.deadline(), us(3_609_375));
+    bench.expire();
+    assert_eq!(bench.router.state(), State::Master);
+}
+
+#[test]
+fn without_preempt_the_delay_means_nothing() {
+    let mut bench = Bench::started(v3(100).preempt(false).preempt_delay(secs(1)));
+    for _ in 0..10 {
+        bench.hear(90);
+        assert_eq!(bench.deadline(), us(3_609_375));
+        bench.wait(secs(1));
+    }
+}
