@@ -111,7 +111,7 @@ impl VirtualRouter {
     pub fn handle_timeout(&mut self, now: Duration) {
         match &self.role {
             Role::Backup(backup) if now >= backup.master_down_at => {
-                let reason = self.takeover_reason();
+                let reason = self.takeover_reason(now);
                 self.become_master(now, reason);
             }
             Role::Initialize | Role::Backup(_) | Role::Fault => {}
@@ -288,12 +288,6 @@ impl VirtualRouter {
     /// Counts since the start, or since they were taken.
     pub fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    /// Whether it would take over from a lower master, sooner or later.
-    #[cfg(feature = "sim")]
-    pub(crate) fn preempts(&self) -> bool {
-        self.config.preempt()
     }
 
     fn become_master(&mut self, now: Duration, reason: Reason) {

@@ -64,9 +64,9 @@ pub struct Peer {
 /// How far `preempt_delay` has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Preemption {
-    /// No lower master has been heard.
+    /// No lower master has been heard since one of our priority or above.
     Idle,
-    /// A lower master was heard; until then it is followed.
+    /// A lower master was heard, and is followed until then; or a master stopped then.
     Delayed { until: Duration },
 }
 

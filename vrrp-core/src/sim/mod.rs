@@ -65,8 +65,8 @@ pub use rules::{Rule, Violation};
 pub use trace::{Event, Record};
 
 use crate::{
-    Config, Envelope, Family, GROUP_V4, GROUP_V6, HOP_LIMIT, Output, Packet, Priority, State, VirtualRouter,
-    Vrid,
+    Config, Envelope, Family, GROUP_V4, GROUP_V6, HOP_LIMIT, Output, Packet, Priority, Reason, State,
+    VirtualRouter, Vrid,
 };
 use lan::{Lan, Transit};
 use node::{Hold, Host, Power};
@@ -472,7 +472,10 @@ impl<N: Node> Sim<N> {
                     Event::Released(vrid)
                 }
                 Output::AnnounceAddresses => Event::Announced(vrid),
-                Output::Transition(change) => Event::Changed(vrid, change),
+                Output::Transition(change) => {
+                    host.yielded[index] = matches!(change.reason, Reason::Yielded(_));
+                    Event::Changed(vrid, change)
+                }
             };
             self.trace.push(self.now, id, event);
         }

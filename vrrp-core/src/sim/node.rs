@@ -138,6 +138,8 @@ pub(super) struct Host<N> {
     pub(super) holds: Vec<Hold>,
     /// Since when each router is master.
     pub(super) master_since: Vec<Option<Duration>>,
+    /// Whether each router has yielded, and its priority has not risen since.
+    pub(super) yielded: Vec<bool>,
     vitals: Vec<Vitals>,
 }
 
@@ -154,6 +156,7 @@ impl<N: Node> Host<N> {
             power: Power::Down,
             holds: vec![Hold::No; count],
             master_since: vec![None; count],
+            yielded: vec![false; count],
             vitals: Vec::with_capacity(count),
         }
     }
@@ -167,6 +170,7 @@ impl<N: Node> Host<N> {
         self.node = self.pristine.clone();
         self.power = power;
         self.master_since.fill(None);
+        self.yielded.fill(false);
     }
 
     /// Nobody renews the leases any more.
@@ -232,6 +236,10 @@ impl<N: Node> Host<N> {
             .eq(self.vitals.iter().copied())
         {
             return false;
+        }
+        let before = self.vitals.iter().map(|(priority, ..)| *priority);
+        for ((yielded, router), before) in self.yielded.iter_mut().zip(self.node.routers()).zip(before) {
+            *yielded &= router.priority() <= before;
         }
         self.vitals.clear();
         self.vitals.extend(self.node.routers().iter().map(vitals));

@@ -135,20 +135,23 @@ pub(super) struct Member<'a> {
     pub(super) router: &'a VirtualRouter,
     clock: Clock,
     master_since: Option<Duration>,
+    preempts: bool,
 }
 
 /// The routers of one VRID and family that run and are not at fault.
 pub(super) fn members<N: super::Node>(hosts: &[Host<N>], vrid: Vrid, family: Family) -> Vec<Member<'_>> {
     let mut members = Vec::new();
     for (id, host) in hosts.iter().enumerate().filter(|(_, host)| host.is_running()) {
-        for (router, master_since) in host.node.routers().iter().zip(&host.master_since) {
+        for (index, router) in host.node.routers().iter().enumerate() {
             let same = router.config().vrid() == vrid && router.config().family() == family;
             if same && matches!(router.state(), State::Backup | State::Master) {
                 members.push(Member {
                     id: NodeId(id),
                     router,
                     clock: host.clock,
-                    master_since: *master_since,
+                    master_since: host.master_since[index],
+                    // By the settings and by what was seen, not by what the router says of itself.
+                    preempts: router.config().preempt() && !host.yielded[index],
                 });
             }
         }
@@ -255,9 +258,7 @@ pub(super) fn check_masters(
         });
     };
     let above = members.iter().find(|member| {
-        member.id != master.id
-            && member.router.preempts()
-            && member.router.priority() > master.router.priority()
+        member.id != master.id && member.preempts && member.router.priority() > master.router.priority()
     });
     match above {
         Some(backup) => Err(Rule::HighestIsMaster {

@@ -79,3 +79,49 @@ fn without_preempt_the_delay_means_nothing() {
         bench.wait(secs(1));
     }
 }
+
+/// An election that a sick master calls (priority 0, then a lower advert) asks for a successor now.
+#[test]
+fn an_election_does_not_wait_for_the_delay() {
+    for version in BOTH {
+        let mut bench = Bench::started(builder(version, 100).preempt_delay(secs(10)));
+        bench.hear(120);
+        bench.wait(ms(500));
+        bench.hear(0);
+        bench.hear(80);
+        bench.hear(80);
+        assert_eq!(bench.deadline(), us(609_375));
+        assert_eq!(
+            bench.expire(),
+            takes_over(State::Backup, 100, Reason::Preempted(peer(HIGHER, 80)))
+        );
+    }
+}
+
+#[test]
+fn after_an_election_that_another_won_the_delay_counts_again() {
+    let mut bench = delayed();
+    bench.hear(0);
+    bench.hear_from(LOWER, 120);
+    bench.hear(90);
+    assert_eq!(bench.deadline(), us(3_609_375));
+}
+
+/// RFC 9568 §6.1: the owner preempts whatever the settings.
+#[test]
+fn an_owner_does_not_wait_for_the_delay() {
+    let mut bench = Bench::started(v3(255).preempt_delay(secs(10)));
+    bench.fault(vrrp_core::Fault::Link);
+    bench.recovery(vrrp_core::Fault::Link);
+    bench.wait(secs(1));
+    bench.hear(254);
+    assert_eq!(bench.deadline(), us(3_906) + std::time::Duration::from_nanos(250));
+}
+
+/// The master died while it was followed: nobody preempted it.
+#[test]
+fn a_master_that_dies_during_the_delay_was_not_preempted() {
+    let mut bench = delayed();
+    bench.hear(90);
+    assert_eq!(bench.expire(), takes_over(State::Backup, 100, Reason::MasterDown));
+}
