@@ -33,7 +33,9 @@ impl VirtualRouter {
         if stop {
             // `preempt_delay` is against taking from a master. This one goes, and if a lower advert follows it calls
             // an election.
-            backup.preemption = Preemption::Delayed { until: now };
+            if backup.preemption != Preemption::Renounced {
+                backup.preemption = Preemption::Delayed { until: now };
+            }
             backup.master_down_at =
                 now + timers::skew_time(version, self.priority, backup.master_adver_interval);
         } else if follow {
@@ -49,6 +51,9 @@ impl VirtualRouter {
         let Role::Backup(backup) = &mut self.role else {
             return false;
         };
+        if backup.preemption == Preemption::Renounced {
+            return true;
+        }
         if priority >= self.priority {
             backup.preemption = Preemption::Idle;
             return true;
@@ -65,7 +70,7 @@ impl VirtualRouter {
     fn preempts(&self, now: Duration) -> bool {
         match &self.role {
             Role::Backup(backup) => match backup.preemption {
-                Preemption::Idle => false,
+                Preemption::Idle | Preemption::Renounced => false,
                 Preemption::Delayed { until } => {
                     self.config.preempt() && (now >= until || self.config.is_owner())
                 }
@@ -123,6 +128,9 @@ impl VirtualRouter {
         backup.learn(version, interval);
         backup.master_down_at =
             now + timers::master_down_interval(version, self.priority, backup.master_adver_interval);
+        if matches!(reason, Reason::Yielded(_)) {
+            backup.preemption = Preemption::Renounced;
+        }
         self.outputs.push_back(Output::ReleaseAddresses);
         self.enter(Role::Backup(backup), reason);
     }

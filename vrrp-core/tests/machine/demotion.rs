@@ -216,3 +216,77 @@ fn shutdown_and_faults_end_a_demotion_like_any_mastership() {
         assert_eq!(bench.fault(vrrp_core::Fault::Link)[0], sends(0));
     }
 }
+
+/// Its offer stands already; another 0 would only lengthen the silence.
+#[test]
+fn a_further_drop_while_it_yields_changes_the_priority_alone() {
+    let mut bench = master(Demotion::Yield);
+    bench.set_priority(80);
+    let deadline = bench.router.poll_timeout();
+    bench.wait(ms(300));
+    assert_eq!(bench.set_priority(70), []);
+    assert_eq!(bench.router.poll_timeout(), deadline);
+    assert_eq!(bench.expire(), [sends(70)]);
+    assert_eq!(bench.deadline(), secs(1));
+}
+
+/// Else it would take back at once what it gave to a lower one, being as sick as before.
+#[test]
+fn one_that_yielded_does_not_preempt_until_its_priority_rises() {
+    let mut bench = master(Demotion::Yield);
+    bench.set_priority(80);
+    bench.hear(60);
+    bench.wait(secs(3));
+    bench.hear_every(centis(200), HIGHER, 60);
+    assert_eq!(bench.deadline(), secs(6) + us(1_375_000));
+    // Further down it stays so.
+    bench.set_priority(70);
+    bench.hear(60);
+    assert_eq!(bench.deadline(), us(3_726_562) + Duration::from_nanos(500));
+    // Well again.
+    bench.set_priority(100);
+    bench.wait(secs(3));
+    bench.hear(60);
+    assert_eq!(bench.deadline(), us(609_375));
+    assert_eq!(
+        bench.expire(),
+        takes_over(State::Backup, 100, Reason::Preempted(peer(HIGHER, 60)))
+    );
+}
+
+#[test]
+fn one_that_yielded_takes_over_when_its_successor_dies_or_stops() {
+    let mut bench = master(Demotion::Yield);
+    bench.set_priority(80);
+    bench.hear(60);
+    assert_eq!(bench.expire(), takes_over(State::Backup, 80, Reason::MasterDown));
+    let mut bench = master(Demotion::Yield);
+    bench.set_priority(80);
+    bench.hear(60);
+    bench.hear(0);
+    assert_eq!(bench.deadline(), us(687_500));
+}
+
+/// A flapping check: backups whose skew timer the 0 armed must hear that the priority is back before it fires.
+#[test]
+fn a_rise_right_after_an_election_was_called_takes_it_back_once() {
+    let mut bench = master(Demotion::Elect);
+    bench.set_priority(80);
+    bench.wait(ms(100));
+    assert_eq!(bench.set_priority(100), [sends(100)]);
+    assert_eq!(bench.deadline(), secs(1));
+    // Not more than once an election: whoever turns the priority can't make us flood the link.
+    bench.set_priority(90);
+    assert_eq!(bench.set_priority(110), []);
+    assert_eq!(bench.expire(), [sends(110)]);
+}
+
+#[test]
+fn a_rise_that_stays_below_what_was_announced_takes_nothing_back() {
+    let mut bench = master(Demotion::Elect);
+    bench.set_priority(80);
+    bench.set_priority(70);
+    assert_eq!(bench.set_priority(75), []);
+    assert_eq!(bench.expire(), [sends(75)]);
+    assert_eq!(bench.expire(), [sends(0), sends(75)]);
+}

@@ -55,3 +55,22 @@ fn a_queued_advert_that_is_read_first_prevents_a_takeover() {
     assert_eq!(bench.timeout(), []);
     assert_eq!(bench.router.state(), State::Backup);
 }
+
+/// As after a fault: it would preempt whoever it hears, so it need not wait longer than for another owner.
+#[test]
+fn an_owner_listens_for_one_interval() {
+    let mut bench = Bench::master(v3(255));
+    bench.wait(secs(60));
+    bench.router.handle_pause(bench.now);
+    assert_eq!(
+        bench.outputs(),
+        [
+            ReleaseAddresses,
+            changes(State::Master, State::Backup, Reason::Paused)
+        ]
+    );
+    assert_eq!(
+        bench.deadline(),
+        us(1_003_906) + std::time::Duration::from_nanos(250)
+    );
+}
