@@ -340,7 +340,7 @@ impl<N: Node> Sim<N> {
         self.bounds(vrid, family).map(|bounds| bounds.settle_time)
     }
 
-    /// The last 1,024 things that happened, oldest first.
+    /// The last 4,096 things that happened, oldest first.
     pub fn trace(&self) -> impl DoubleEndedIterator<Item = &Record> {
         self.trace.iter()
     }
@@ -367,10 +367,11 @@ impl<N: Node> Sim<N> {
 
     fn resume(&mut self, id: NodeId) {
         let host = &mut self.hosts[id.0];
-        let Power::Paused { queue } = mem::replace(&mut host.power, Power::Running) else {
-            // It was not paused: what it was it is.
+        let Power::Paused { queue } = &mut host.power else {
             return;
         };
+        let queue = mem::take(queue);
+        host.power = Power::Running;
         let now = host.clock.local(self.now);
         host.node.handle_resume(now);
         // Before the outputs: a router that is still master renews what the kernel took away, and one that stepped

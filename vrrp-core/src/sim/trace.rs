@@ -76,7 +76,7 @@ pub(super) struct Trace {
 
 impl Trace {
     /// Records kept; older ones make room.
-    pub(super) const MAX: usize = 1024;
+    pub(super) const MAX: usize = 4096;
 
     pub(super) fn push(&mut self, at: Duration, node: NodeId, event: Event) {
         if self.records.len() == Self::MAX {
