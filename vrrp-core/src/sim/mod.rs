@@ -331,8 +331,8 @@ impl<N: Node> Sim<N> {
     }
 
     /// Time from [`quiet_since`](Self::quiet_since) after which exactly one node is master of this VRID, and with
-    /// preemption the highest: the longest master-down interval of its routers plus three times the longest way, plus
-    /// `preempt_delay`, an interval and the longest skew time where there is such a delay.
+    /// preemption the highest: the longest master-down interval of its routers plus three times the longest way. With
+    /// `preempt_delay` it is twice that interval, the delay, and five times the longest way.
     ///
     /// `None` when its nodes can't be expected to agree: a path among them is cut or lossy or takes as long as an
     /// interval, their configurations don't match, or none is able to be master.

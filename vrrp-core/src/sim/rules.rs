@@ -20,11 +20,12 @@
 //!
 //! **It is the highest.** A backup that preempts, and hears only lower adverts, is master by `T + d + MDI`, as its
 //! timer is not armed again. With `preempt_delay` `D` it follows a lower master for `D` from the first advert that it
-//! hears of it; that one comes at the latest an interval, or a silence of `skew(1) + A` when a master yields, after
-//! `T`: so `D + skew(1) + A` more. One that yielded does not preempt until its priority rises.
+//! hears of it, and only then stops arming its timer: as there is a master by `T + d + MDI`, heard by `T + 2d + MDI`,
+//! it is master itself by `T + 2d + 2 MDI + D`. One that yielded does not preempt until its priority rises.
 //!
-//! So after [`settle_time`] = `MDI + 3d (+ D + skew(1) + A)` exactly one node is master, and no backup that preempts
-//! is above it. `MDI` includes the skew time; the `3d` is what packets need that an abstract LAN does not.
+//! So after [`settle_time`](Bounds::settle_time), `MDI + 3d`, or with such a delay `2 MDI + D + 5d`, exactly one node
+//! is master, and no backup that preempts is above it. `MDI` includes the skew time; the `d` is what packets need that
+//! an abstract LAN does not.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -166,7 +167,7 @@ pub(super) struct Bounds {
     pub(super) longest_path: Duration,
     /// `A`
     pub(super) adver_interval: Duration,
-    /// `MDI + 3d (+ D + skew(1) + A)`
+    /// `MDI + 3d`, or with `preempt_delay` `2 MDI + D + 5d`.
     pub(super) settle_time: Duration,
 }
 
@@ -202,20 +203,17 @@ impl Bounds {
             longest_path,
             ..Self::default()
         };
-        let mut settle_time = Duration::ZERO;
         for member in members {
             let config = member.router.config();
-            let skew = timers::skew_time(config.version(), Priority::new(1), longest);
             let down = timers::master_down_interval(config.version(), member.router.priority(), longest);
-            let delay = match config.preempt_delay() {
-                Duration::ZERO => Duration::ZERO,
-                delay => delay + skew + longest.duration(),
+            let time = match config.preempt_delay() {
+                Duration::ZERO => down + longest_path * 3,
+                delay => down * 2 + delay + longest_path * 5,
             };
-            settle_time = settle_time.max(member.clock.longest(down + delay));
+            bounds.settle_time = bounds.settle_time.max(member.clock.longest(time));
             let interval = member.clock.longest(longest.duration());
             bounds.adver_interval = bounds.adver_interval.max(interval);
         }
-        bounds.settle_time = settle_time + longest_path * 3;
         Some(bounds)
     }
 }
