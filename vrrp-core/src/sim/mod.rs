@@ -43,17 +43,16 @@
 
 mod action;
 mod clock;
+mod driver;
 mod lan;
 mod node;
+mod outages;
 mod path;
 mod rng;
 mod rules;
 mod trace;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::mem;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -64,12 +63,10 @@ pub use path::Path;
 pub use rules::{Rule, Violation};
 pub use trace::{Event, Record};
 
-use crate::{
-    Config, Envelope, Family, GROUP_V4, GROUP_V6, HOP_LIMIT, Output, Packet, Priority, Reason, State,
-    VirtualRouter, Vrid,
-};
-use lan::{Lan, Transit};
+use crate::{Config, Family, State, VirtualRouter, Vrid};
+use lan::Lan;
 use node::{Hold, Host, Power};
+use outages::Outages;
 use rules::Bounds;
 use trace::Trace;
 
@@ -85,16 +82,11 @@ pub struct Sim<N = VirtualRouter> {
     hosts: Vec<Host<N>>,
     /// Since when nothing has disturbed the election, packets from before included.
     quiet_since: Duration,
-    outages: BTreeMap<IpAddr, Outage>,
+    /// VRIDs with their families, of all nodes.
+    groups: Vec<(Vrid, Family)>,
+    outages: Outages,
     steps_at_once: usize,
     trace: Trace,
-}
-
-/// What is known of the time in which nobody served an address.
-#[derive(Clone, Copy, Debug, Default)]
-struct Outage {
-    since: Option<Duration>,
-    longest: Duration,
 }
 
 impl Sim {
@@ -126,7 +118,8 @@ impl<N: Node> Sim<N> {
             lease: Self::DEFAULT_LEASE,
             hosts: Vec::new(),
             quiet_since: Duration::ZERO,
-            outages: BTreeMap::new(),
+            groups: Vec::new(),
+            outages: Outages::default(),
             steps_at_once: 0,
             trace: Trace::default(),
         }
@@ -135,10 +128,16 @@ impl<N: Node> Sim<N> {
     /// Adds a node with a clock of its own, and starts it.
     pub fn add(&mut self, node: N, clock: Clock) -> NodeId {
         let id = NodeId(self.hosts.len());
+        for router in node.routers() {
+            let group = (router.config().vrid(), router.config().family());
+            if !self.groups.contains(&group) {
+                self.groups.push(group);
+            }
+        }
         self.hosts.push(Host::new(node, clock));
         self.start(id);
         self.drain(id);
-        self.settle_accounts();
+        self.outages.note(self.now, &self.hosts);
         id
     }
 
@@ -262,20 +261,15 @@ impl<N: Node> Sim<N> {
     /// # Errors
     /// When a rule is broken.
     pub fn run_until_settled(&mut self) -> Result<(), Violation> {
-        let longest = self
-            .groups()
-            .into_iter()
-            .filter_map(|(vrid, family)| self.bounds(vrid, family));
+        let bounds = |(vrid, family): &(Vrid, Family)| self.bounds(*vrid, *family);
+        let longest = self.groups.iter().filter_map(bounds);
         let longest = longest.map(|bounds| bounds.settle_time).max().unwrap_or_default();
         self.run_until(self.quiet_since.max(self.now) + longest + Duration::from_nanos(1))
     }
 
     /// Starts measuring outages anew.
     pub fn reset_outages(&mut self) {
-        for outage in self.outages.values_mut() {
-            outage.longest = Duration::ZERO;
-            outage.since = outage.since.map(|_| self.now);
-        }
+        self.outages.reset(self.now);
     }
 
     /// The seed.
@@ -317,11 +311,7 @@ impl<N: Node> Sim<N> {
     /// Longest time since the start, or since [`reset_outages`](Self::reset_outages), in which no running node held
     /// the address; the one under way counts. Addresses left by killed processes don't serve anybody.
     pub fn longest_outage(&self, address: IpAddr) -> Duration {
-        let Some(outage) = self.outages.get(&address) else {
-            return Duration::ZERO;
-        };
-        let under_way = outage.since.map_or(Duration::ZERO, |since| self.now - since);
-        outage.longest.max(under_way)
+        self.outages.longest(self.now, address)
     }
 
     /// Since when nothing has disturbed the nodes: no action, no change of priority or fault, no lost packet, and no
@@ -343,56 +333,6 @@ impl<N: Node> Sim<N> {
     /// The last 4,096 things that happened, oldest first.
     pub fn trace(&self) -> impl DoubleEndedIterator<Item = &Record> {
         self.trace.iter()
-    }
-
-    fn start(&mut self, id: NodeId) {
-        let host = &mut self.hosts[id.0];
-        host.reset(Power::Running);
-        // A driver removes what it finds of its own before it starts.
-        host.holds.fill(Hold::No);
-        let now = host.clock.local(self.now);
-        host.node.handle_startup(now);
-    }
-
-    fn pause(&mut self, id: NodeId) {
-        let until = self.now + self.lease;
-        let host = &mut self.hosts[id.0];
-        if host.is_running() {
-            host.power = Power::Paused {
-                queue: VecDeque::new(),
-            };
-            host.abandon(until);
-        }
-    }
-
-    fn resume(&mut self, id: NodeId) {
-        let host = &mut self.hosts[id.0];
-        let Power::Paused { queue } = &mut host.power else {
-            return;
-        };
-        let queue = mem::take(queue);
-        host.power = Power::Running;
-        let now = host.clock.local(self.now);
-        host.node.handle_resume(now);
-        // Before the outputs: a router that is still master renews what the kernel took away, and one that stepped
-        // down has nothing to release twice.
-        host.renew();
-        self.drain(id);
-        for transit in queue {
-            // A packet that can't be read stands in the trace of its arrival.
-            let _ = self.read(&transit);
-        }
-    }
-
-    fn feed(&mut self, id: NodeId, fact: impl FnOnce(&mut N)) {
-        let host = &mut self.hosts[id.0];
-        if host.is_running() {
-            fact(&mut host.node);
-        }
-    }
-
-    fn feed_routers(&mut self, id: NodeId, fact: impl FnMut(&mut VirtualRouter)) {
-        self.feed(id, |node| node.routers_mut().iter_mut().for_each(fact));
     }
 
     fn next_event(&self) -> Option<Duration> {
@@ -438,109 +378,6 @@ impl<N: Node> Sim<N> {
         self.check()
     }
 
-    /// A running node reads a packet from its socket.
-    fn read(&mut self, transit: &Transit) -> Result<(), Rule> {
-        let id = transit.to;
-        let host = &mut self.hosts[id.0];
-        let now = host.clock.local(self.now);
-        let packet = Packet::parse(&transit.octets, &transit.envelope)
-            .map_err(|error| Rule::Readable { to: id, error })?;
-        if let Err(discard) = host.node.handle_advert(now, &packet) {
-            self.trace
-                .push(self.now, id, Event::Discarded(packet.source(), discard));
-        }
-        self.drain(id);
-        Ok(())
-    }
-
-    /// Does what the node wants done.
-    fn drain(&mut self, id: NodeId) {
-        while let Some((index, output)) = self.hosts[id.0].node.poll_output() {
-            let host = &mut self.hosts[id.0];
-            let vrid = host.node.routers()[index].config().vrid();
-            let event = match output {
-                Output::Advertise(priority) => {
-                    self.trace.push(self.now, id, Event::Advertised(vrid, priority));
-                    self.advertise(id, index, priority);
-                    continue;
-                }
-                Output::AcquireAddresses => {
-                    host.holds[index] = Hold::Renewed;
-                    Event::Acquired(vrid)
-                }
-                Output::ReleaseAddresses => {
-                    host.holds[index] = Hold::No;
-                    Event::Released(vrid)
-                }
-                Output::AnnounceAddresses => Event::Announced(vrid),
-                Output::Transition(change) => {
-                    host.yielded[index] = matches!(change.reason, Reason::Yielded(_));
-                    Event::Changed(vrid, change)
-                }
-            };
-            self.trace.push(self.now, id, event);
-        }
-        let host = &mut self.hosts[id.0];
-        host.note_masters(self.now);
-        if host.note_vitals() {
-            self.disturb();
-        }
-    }
-
-    fn advertise(&mut self, id: NodeId, index: usize, priority: Priority) {
-        let router = &self.hosts[id.0].node.routers()[index];
-        let source = router.source();
-        let group = match router.config().family() {
-            Family::Ipv4 => IpAddr::from(GROUP_V4),
-            Family::Ipv6 => IpAddr::from(GROUP_V6),
-        };
-        let destinations: Vec<(IpAddr, Vec<NodeId>)> = match router.config().peers() {
-            [] => alloc::vec![(
-                group,
-                (0..self.hosts.len()).map(NodeId).filter(|to| *to != id).collect()
-            )],
-            peers => peers.iter().map(|peer| (*peer, self.nodes_at(*peer))).collect(),
-        };
-        for (destination, receivers) in destinations {
-            let advert = self.hosts[id.0].node.routers()[index].advert(priority);
-            let mut octets = Vec::with_capacity(advert.wire_len());
-            let form = self.hosts[id.0].node.routers()[index].config().checksum();
-            // A `Vec` always has room.
-            let _ = advert.emit(source, destination, form, &mut octets);
-            let envelope = Envelope {
-                source,
-                destination,
-                hop_limit: HOP_LIMIT,
-            };
-            let octets: Arc<[u8]> = octets.into();
-            for to in receivers {
-                let transit = Transit {
-                    to,
-                    envelope,
-                    octets: octets.clone(),
-                };
-                if !self.lan.send(self.now, id, priority, transit) {
-                    self.trace.push(self.now, id, Event::Lost(to, priority));
-                    self.disturb();
-                }
-            }
-        }
-    }
-
-    fn nodes_at(&self, address: IpAddr) -> Vec<NodeId> {
-        let has_source = |host: &Host<N>| {
-            host.node
-                .routers()
-                .iter()
-                .any(|router| router.source() == address)
-        };
-        let hosts = self.hosts.iter().enumerate();
-        hosts
-            .filter(|(_, host)| has_source(host))
-            .map(|(id, _)| NodeId(id))
-            .collect()
-    }
-
     fn nodes_where(&self, holds: impl Fn(&VirtualRouter, Hold) -> bool, stopped_too: bool) -> Vec<NodeId> {
         let mut nodes = Vec::new();
         for (id, host) in self.hosts.iter().enumerate() {
@@ -564,29 +401,8 @@ impl<N: Node> Sim<N> {
     }
 
     fn check(&mut self) -> Result<(), Violation> {
-        self.settle_accounts();
+        self.outages.note(self.now, &self.hosts);
         self.find_broken_rule().map_err(|rule| self.violation(rule))
-    }
-
-    /// Keeps account of outages.
-    fn settle_accounts(&mut self) {
-        let mut served = BTreeMap::new();
-        for host in &self.hosts {
-            for (router, hold) in host.node.routers().iter().zip(&host.holds) {
-                let serves = host.is_running() && *hold == Hold::Renewed;
-                for address in router.config().addresses().as_addresses().iter() {
-                    *served.entry(address).or_insert(false) |= serves;
-                }
-            }
-        }
-        for (address, served) in served {
-            let outage = self.outages.entry(address).or_default();
-            if !served {
-                outage.since.get_or_insert(self.now);
-            } else if let Some(since) = outage.since.take() {
-                outage.longest = outage.longest.max(self.now - since);
-            }
-        }
     }
 
     fn find_broken_rule(&self) -> Result<(), Rule> {
@@ -600,9 +416,9 @@ impl<N: Node> Sim<N> {
         {
             return Ok(());
         }
-        for (vrid, family) in self.groups() {
-            if let Some(bounds) = self.bounds(vrid, family) {
-                let members = rules::members(&self.hosts, vrid, family);
+        for (vrid, family) in &self.groups {
+            let members = rules::members(&self.hosts, *vrid, *family);
+            if let Some(bounds) = Bounds::of(&members, |from, to| self.lan.path(from, to)) {
                 rules::check_masters(&members, &bounds, self.quiet_since, self.now)?;
             }
         }
@@ -612,13 +428,6 @@ impl<N: Node> Sim<N> {
     fn bounds(&self, vrid: Vrid, family: Family) -> Option<Bounds> {
         let members = rules::members(&self.hosts, vrid, family);
         Bounds::of(&members, |from, to| self.lan.path(from, to))
-    }
-
-    fn groups(&self) -> BTreeSet<(Vrid, Family)> {
-        let routers = self.hosts.iter().flat_map(|host| host.node.routers());
-        routers
-            .map(|router| (router.config().vrid(), router.config().family()))
-            .collect()
     }
 
     fn violation(&self, broken: Rule) -> Violation {
