@@ -263,7 +263,10 @@ impl<N: Node> Sim<N> {
     pub fn run_until_settled(&mut self) -> Result<(), Violation> {
         let bounds = |(vrid, family): &(Vrid, Family)| self.bounds(*vrid, *family);
         let longest = self.groups.iter().filter_map(bounds);
-        let longest = longest.map(|bounds| bounds.settle_time).max().unwrap_or_default();
+        let longest = longest
+            .filter_map(|bounds| bounds.settle_time)
+            .max()
+            .unwrap_or_default();
         self.run_until(self.quiet_since.max(self.now) + longest + Duration::from_nanos(1))
     }
 
@@ -325,9 +328,9 @@ impl<N: Node> Sim<N> {
     /// `preempt_delay` it is twice that interval, the delay, and five times the longest way.
     ///
     /// `None` when its nodes can't be expected to agree: a path among them is cut or lossy or takes as long as an
-    /// interval, their configurations don't match, or none is able to be master.
+    /// interval, their configurations don't match or have different intervals, or none is able to be master.
     pub fn settle_time(&self, vrid: Vrid, family: Family) -> Option<Duration> {
-        self.bounds(vrid, family).map(|bounds| bounds.settle_time)
+        self.bounds(vrid, family)?.settle_time
     }
 
     /// The last 4,096 things that happened, oldest first.
