@@ -93,10 +93,12 @@ impl<N: Node> Sim<N> {
                 }
                 Output::AcquireAddresses => {
                     host.holds[index] = Hold::Renewed;
+                    self.holds_changed = true;
                     Event::Acquired(vrid)
                 }
                 Output::ReleaseAddresses => {
                     host.holds[index] = Hold::No;
+                    self.holds_changed = true;
                     Event::Released(vrid)
                 }
                 Output::AnnounceAddresses => Event::Announced(vrid),

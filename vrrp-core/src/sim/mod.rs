@@ -53,6 +53,7 @@ mod rules;
 mod trace;
 
 use alloc::vec::Vec;
+use core::mem;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -84,7 +85,11 @@ pub struct Sim<N = VirtualRouter> {
     quiet_since: Duration,
     /// VRIDs with their families, of all nodes.
     groups: Vec<(Vrid, Family)>,
+    /// What each group can be held to; worked out when something has disturbed it.
+    bounds: Vec<Option<Bounds>>,
+    disturbed: bool,
     outages: Outages,
+    holds_changed: bool,
     steps_at_once: usize,
     trace: Trace,
 }
@@ -119,6 +124,9 @@ impl<N: Node> Sim<N> {
             hosts: Vec::new(),
             quiet_since: Duration::ZERO,
             groups: Vec::new(),
+            bounds: Vec::new(),
+            disturbed: false,
+            holds_changed: false,
             outages: Outages::default(),
             steps_at_once: 0,
             trace: Trace::default(),
@@ -261,7 +269,7 @@ impl<N: Node> Sim<N> {
     /// # Errors
     /// When a rule is broken.
     pub fn run_until_settled(&mut self) -> Result<(), Violation> {
-        let bounds = |(vrid, family): &(Vrid, Family)| self.bounds(*vrid, *family);
+        let bounds = |(vrid, family): &(Vrid, Family)| self.find_bounds(*vrid, *family);
         let longest = self.groups.iter().filter_map(bounds);
         let longest = longest
             .filter_map(|bounds| bounds.settle_time)
@@ -330,7 +338,7 @@ impl<N: Node> Sim<N> {
     /// `None` when its nodes can't be expected to agree: a path among them is cut or lossy or takes as long as an
     /// interval, their configurations don't match or have different intervals, or none is able to be master.
     pub fn settle_time(&self, vrid: Vrid, family: Family) -> Option<Duration> {
-        self.bounds(vrid, family)?.settle_time
+        self.find_bounds(vrid, family)?.settle_time
     }
 
     /// The last 4,096 things that happened, oldest first.
@@ -359,6 +367,7 @@ impl<N: Node> Sim<N> {
             for (hold, router) in host.holds.iter_mut().zip(host.node.routers()) {
                 if matches!(*hold, Hold::Until(at) if at <= self.now) {
                     *hold = Hold::No;
+                    self.holds_changed = true;
                     self.trace
                         .push(self.now, NodeId(id), Event::LeaseEnded(router.config().vrid()));
                 }
@@ -396,6 +405,8 @@ impl<N: Node> Sim<N> {
     fn disturb(&mut self) {
         let last = self.lan.last_arrival().unwrap_or(self.now);
         self.quiet_since = self.quiet_since.max(self.now).max(last);
+        self.disturbed = true;
+        self.holds_changed = true;
     }
 
     fn finish(&mut self, id: NodeId) -> Result<(), Violation> {
@@ -404,7 +415,15 @@ impl<N: Node> Sim<N> {
     }
 
     fn check(&mut self) -> Result<(), Violation> {
-        self.outages.note(self.now, &self.hosts);
+        if mem::take(&mut self.holds_changed) {
+            self.outages.note(self.now, &self.hosts);
+        }
+        if mem::take(&mut self.disturbed) {
+            self.bounds.clear();
+            for (vrid, family) in &self.groups {
+                self.bounds.push(self.find_bounds(*vrid, *family));
+            }
+        }
         self.find_broken_rule().map_err(|rule| self.violation(rule))
     }
 
@@ -419,16 +438,16 @@ impl<N: Node> Sim<N> {
         {
             return Ok(());
         }
-        for (vrid, family) in &self.groups {
-            let members = rules::members(&self.hosts, *vrid, *family);
-            if let Some(bounds) = Bounds::of(&members, |from, to| self.lan.path(from, to)) {
-                rules::check_masters(&members, &bounds, self.quiet_since, self.now)?;
+        for ((vrid, family), bounds) in self.groups.iter().zip(&self.bounds) {
+            if let Some(bounds) = bounds {
+                let members = rules::members(&self.hosts, *vrid, *family);
+                rules::check_masters(&members, bounds, self.quiet_since, self.now)?;
             }
         }
         Ok(())
     }
 
-    fn bounds(&self, vrid: Vrid, family: Family) -> Option<Bounds> {
+    fn find_bounds(&self, vrid: Vrid, family: Family) -> Option<Bounds> {
         let members = rules::members(&self.hosts, vrid, family);
         Bounds::of(&members, |from, to| self.lan.path(from, to))
     }
