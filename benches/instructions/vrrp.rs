@@ -8,8 +8,11 @@ use vrrp_core::{ChecksumForm, Packet, Priority, State, VirtualRouter};
 use crate::Case;
 use crate::adverts::{CASES, Case as AdvertCase};
 
+/// Sets up for an advert, then does it so many times.
+type Operation = fn(&AdvertCase, u64);
+
 pub(crate) fn cases() -> Vec<Case> {
-    let operations: [(&str, fn(&AdvertCase, u64)); 5] = [
+    let operations: [(&str, Operation); 5] = [
         ("codec/parse", parse),
         ("codec/emit", emit),
         ("machine/advert-as-backup", advert_as_backup),

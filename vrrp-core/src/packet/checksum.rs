@@ -62,21 +62,29 @@ impl Sum {
         }
     }
 
-    /// The folded sum in the machine's byte order; 0xffff over a message that carries its right checksum.
+    /// Whether the message summed, its checksum included, carries the right one: the sum is then a zero of ones'
+    /// complement, a multiple of 0xffff. (It is never the number 0: a message starts with its version.)
     #[inline]
-    pub(crate) fn fold(self) -> u16 {
-        // The low word's four parts, and at most a few hundred carries: below 2^19, which two folds bring below 2^16.
-        let (carries, low) = ((self.0 >> 64) as u64, self.0 as u64);
-        let parts = (low >> 48) + (low >> 32 & 0xffff) + (low >> 16 & 0xffff) + (low & 0xffff);
-        let sum = parts + carries;
-        let sum = (sum >> 16) + (sum & 0xffff);
-        let sum = (sum >> 16) + (sum & 0xffff);
-        sum as u16
+    pub(crate) fn verifies(self) -> bool {
+        self.word() % 0xffff == 0
     }
 
-    /// The checksum to send, as octets.
+    /// The checksum to send, as octets, of a message summed with 0 in its place.
     #[inline]
     pub(crate) fn checksum(self) -> [u8; 2] {
-        (!self.fold()).to_ne_bytes()
+        // The upper half of a word added to its two halves swapped is their sum with end-around carry.
+        let word = self.word();
+        let half = (word.wrapping_add(word.rotate_left(32)) >> 32) as u32;
+        let quarter = (half.wrapping_add(half.rotate_left(16)) >> 16) as u16;
+        (!quarter).to_ne_bytes()
+    }
+
+    /// The sum with its carries added in at the low end.
+    #[inline]
+    fn word(self) -> u64 {
+        let (carries, low) = ((self.0 >> 64) as u64, self.0 as u64);
+        let (word, carry) = low.overflowing_add(carries);
+        // After an overflow `word` is less than `carries`, and has room for one more.
+        word + u64::from(carry)
     }
 }

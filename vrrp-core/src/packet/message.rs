@@ -112,6 +112,12 @@ impl<'a> Message<'a> {
         self.octets
     }
 
+    /// Length as the pseudo-header has it: 255 addresses are far below 2^16 octets.
+    #[inline]
+    pub(crate) const fn len(self) -> u16 {
+        self.octets.len() as u16
+    }
+
     /// Protocol version.
     #[inline]
     pub const fn version(self) -> Version {

@@ -78,7 +78,9 @@ impl<'a> Packet<'a> {
         if message.address_count() == 0 {
             return Err(ParseError::NoAddresses);
         }
-        let checksum = check(message, envelope)?;
+        let Some(checksum) = checksum_form(message, envelope) else {
+            return Err(checksum_error(message, envelope));
+        };
         Ok(Self {
             message,
             vrid,
@@ -209,33 +211,31 @@ pub enum ParseError {
     },
 }
 
-/// Finds the form of checksum that verifies.
+/// The form of checksum that verifies, if one does.
 #[inline]
-fn check(message: Message<'_>, envelope: &Envelope) -> Result<ChecksumForm, ParseError> {
-    let octets = message.octets();
-    let alone = Sum::default().add(octets);
-    if message.version() == Version::V2 {
-        return match alone.fold() {
-            0xffff => Ok(ChecksumForm::MessageOnly),
-            _ => Err(checksum_error(message, alone)),
-        };
+fn checksum_form(message: Message<'_>, envelope: &Envelope) -> Option<ChecksumForm> {
+    let alone = Sum::default().add(message.octets());
+    if message.version() == Version::V3 {
+        let with_header = alone.add_pseudo_header(&envelope.source, &envelope.destination, message.len());
+        if with_header.verifies() {
+            return Some(ChecksumForm::PseudoHeader);
+        }
+        // RFC 9568 §5.2.8 has one form for IPv6.
+        if envelope.source.is_ipv6() {
+            return None;
+        }
     }
-    // `Message::new` bounds the length by 255 addresses, far below 2^16.
-    let len = octets.len() as u16;
-    let with_header = alone.add_pseudo_header(&envelope.source, &envelope.destination, len);
-    if with_header.fold() == 0xffff {
-        Ok(ChecksumForm::PseudoHeader)
-    } else if alone.fold() == 0xffff && matches!(envelope.source, IpAddr::V4(_)) {
-        Ok(ChecksumForm::MessageOnly)
-    } else {
-        Err(checksum_error(message, with_header))
-    }
+    alone.verifies().then_some(ChecksumForm::MessageOnly)
 }
 
 /// Tells what was expected. Ones' complement has two zeros: a checksum of 0xffff counts as the 0x0000 that it equals.
 #[cold]
-fn checksum_error(message: Message<'_>, sum: Sum) -> ParseError {
+fn checksum_error(message: Message<'_>, envelope: &Envelope) -> ParseError {
     let got = message.checksum();
+    let mut sum = Sum::default().add(message.octets());
+    if message.version() == Version::V3 {
+        sum = sum.add_pseudo_header(&envelope.source, &envelope.destination, message.len());
+    }
     // Takes the received checksum out of the sum: adding its complement is subtracting it (RFC 1071 §2).
     let [high, low] = (!got).to_be_bytes();
     let expected = u16::from_be_bytes(sum.add(&[high, low, 0, 0]).checksum());
