@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::mem;
 use core::net::IpAddr;
 
-use super::lan::Transit;
+use super::lan::{Fate, Transit};
 use super::node::{Hold, Host, Power};
 use super::{Event, Node, NodeId, Rule, Sim};
 use crate::{
@@ -35,10 +35,10 @@ impl<N: Node> Sim<N> {
         }
     }
 
-    pub(super) fn resume(&mut self, id: NodeId) {
+    pub(super) fn resume(&mut self, id: NodeId) -> Result<(), Rule> {
         let host = &mut self.hosts[id.0];
         let Power::Paused { queue } = &mut host.power else {
-            return;
+            return Ok(());
         };
         let queue = mem::take(queue);
         host.power = Power::Running;
@@ -48,10 +48,7 @@ impl<N: Node> Sim<N> {
         // down has nothing to release twice.
         host.renew();
         self.drain(id);
-        for transit in queue {
-            // A packet that can't be read stands in the trace of its arrival.
-            let _ = self.read(&transit);
-        }
+        queue.iter().try_for_each(|transit| self.read(transit))
     }
 
     pub(super) fn feed(&mut self, id: NodeId, fact: impl FnOnce(&mut N)) {
@@ -116,7 +113,7 @@ impl<N: Node> Sim<N> {
         }
     }
 
-    pub(super) fn advertise(&mut self, id: NodeId, index: usize, priority: Priority) {
+    fn advertise(&mut self, id: NodeId, index: usize, priority: Priority) {
         let router = &self.hosts[id.0].node.routers()[index];
         let source = router.source();
         let group = match router.config().family() {
@@ -148,15 +145,19 @@ impl<N: Node> Sim<N> {
                     envelope,
                     octets: octets.clone(),
                 };
-                if !self.lan.send(self.now, id, priority, transit) {
+                let fate = self.lan.send(self.now, id, priority, transit);
+                if fate != Fate::UnderWay {
                     self.trace.push(self.now, id, Event::Lost(to, priority));
+                }
+                // On a path that loses packets nothing is promised until it is mended.
+                if fate == Fate::Doomed {
                     self.disturb();
                 }
             }
         }
     }
 
-    pub(super) fn nodes_at(&self, address: IpAddr) -> Vec<NodeId> {
+    fn nodes_at(&self, address: IpAddr) -> Vec<NodeId> {
         let has_source = |host: &Host<N>| {
             host.node
                 .routers()

@@ -10,7 +10,7 @@
 //! - a running node holds the addresses exactly when it is master;
 //! - two nodes that hear each other are both master only while an advert travels, at most there and back;
 //! - once faults have ceased for [`Sim::settle_time`], which is the longest master-down interval and three times the
-//!   longest way, exactly one is master, and no backup that preempts is above it.
+//!   longest way, exactly one is master, and no backup that preempts is above it (where their intervals are equal).
 //!
 //! A node is anything that is a [`Node`]: a [`VirtualRouter`], a `Vec` of them, or a program's own composition.
 //!
@@ -182,7 +182,7 @@ impl<N: Node> Sim<N> {
             }
             Action::Restart(_) => self.start(id),
             Action::Pause(_) => self.pause(id),
-            Action::Resume(_) => self.resume(id),
+            Action::Resume(_) => self.resume(id).map_err(|rule| self.violation(rule))?,
             Action::Shutdown(_) => self.feed(id, |node| node.handle_shutdown(now)),
             Action::SetPriority(_, priority) => {
                 self.feed_routers(id, |router| router.set_priority(now, priority));
@@ -325,8 +325,8 @@ impl<N: Node> Sim<N> {
         self.outages.longest(self.now, address)
     }
 
-    /// Since when nothing has disturbed the nodes: no action, no change of priority or fault, no lost packet, and no
-    /// packet from before under way.
+    /// Since when nothing has disturbed the nodes: no action, no change of priority or fault, no advert lost by
+    /// [`Action::Lose`], and no packet from before under way.
     pub fn quiet_since(&self) -> Duration {
         self.quiet_since
     }
@@ -336,7 +336,8 @@ impl<N: Node> Sim<N> {
     /// `preempt_delay` it is twice that interval, the delay, and five times the longest way.
     ///
     /// `None` when its nodes can't be expected to agree: a path among them is cut or lossy or takes as long as an
-    /// interval, their configurations don't match or have different intervals, or none is able to be master.
+    /// interval, one of them stands still, their configurations don't match or have different intervals, or none is
+    /// able to be master.
     pub fn settle_time(&self, vrid: Vrid, family: Family) -> Option<Duration> {
         self.find_bounds(vrid, family)?.settle_time
     }
@@ -431,13 +432,6 @@ impl<N: Node> Sim<N> {
         for (id, host) in self.hosts.iter().enumerate() {
             rules::check_holds(NodeId(id), host)?;
         }
-        if self
-            .hosts
-            .iter()
-            .any(|host| matches!(host.power, Power::Paused { .. }))
-        {
-            return Ok(());
-        }
         for ((vrid, family), bounds) in self.groups.iter().zip(&self.bounds) {
             if let Some(bounds) = bounds {
                 let members = rules::members(&self.hosts, *vrid, *family);
@@ -448,6 +442,11 @@ impl<N: Node> Sim<N> {
     }
 
     fn find_bounds(&self, vrid: Vrid, family: Family) -> Option<Bounds> {
+        let stands_still =
+            |host: &Host<N>| matches!(host.power, Power::Paused { .. }) && host.takes_part(vrid, family);
+        if self.hosts.iter().any(stands_still) {
+            return None;
+        }
         let members = rules::members(&self.hosts, vrid, family);
         Bounds::of(&members, |from, to| self.lan.path(from, to))
     }
