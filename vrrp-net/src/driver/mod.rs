@@ -26,9 +26,9 @@ use crate::routers::Routers;
 use limit::LogLimit;
 use slot::Slot;
 
-/// Most inputs that are read before expired timers are acted upon. More than a socket's receive buffer holds, so that
-/// whatever had come before the wake is read; and a flood can't keep the timers waiting.
-const MAX_INPUTS: usize = 2048;
+/// Most inputs that are read before expired timers are acted upon. More than the receive buffers of a few sockets hold,
+/// so that whatever had come before the wake is read; and a flood can't keep the timers waiting.
+const MAX_INPUTS: usize = 8192;
 /// Most commands that are taken per wake.
 const MAX_COMMANDS: usize = 64;
 

@@ -34,9 +34,13 @@ use monitor::Monitor;
 use requests::Requests;
 use table::{Change, Table};
 
-/// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second. Without CAP_NET_ADMIN
-/// in the initial user namespace the kernel cuts it to net.core.rmem_max.
-const ADVERT_BUFFER: usize = 4 << 20;
+/// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second, 2,730 in all (the kernel
+/// doubles it, and counts 768 octets for a small packet). Without CAP_NET_ADMIN in the initial user namespace the kernel
+/// cuts it to net.core.rmem_max.
+const ADVERT_BUFFER: usize = 1 << 20;
+/// Most that is read from one socket before the next has its turn: more than its buffer holds, so that all that had come
+/// before the first read is read, and a flood on one socket can't keep the others waiting.
+const TURN: usize = 3000;
 /// Longest packet that is read whole: IPv6, 255 addresses, and room for what is too long.
 const PACKET: usize = 8192;
 
@@ -59,8 +63,14 @@ pub struct LinuxNetwork {
     arp_claims: Option<ClaimSocket>,
     ndp_claims: Option<Ipv6Socket>,
     buffer: Box<[u8]>,
-    /// Which socket is read next; back at the first when all are dry.
+    /// Which socket is read next.
     cursor: usize,
+    /// How often it has been read in this turn.
+    reads: usize,
+    /// Whether all sockets have been dry so far in this round.
+    round_dry: bool,
+    /// Whether all were in the last round, and nothing has been waited for since.
+    dry: bool,
 }
 
 /// An interface and its sockets, which live as long as it does.
@@ -132,6 +142,9 @@ impl LinuxNetwork {
             ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
             buffer: vec![0; PACKET].into_boxed_slice(),
             cursor: 0,
+            reads: 0,
+            round_dry: true,
+            dry: false,
         };
         for link in (0..links.len()).map(LinkId) {
             network.bind(link).map_err(|error| OpenError::Refused {
@@ -181,6 +194,11 @@ impl LinuxNetwork {
             }
             Change::Removed(link, address) => Input::AddressRemoved { link, address },
         })
+    }
+
+    fn next_turn(&mut self) {
+        self.cursor += 1;
+        self.reads = 0;
     }
 
     /// Reads once from the place of the cursor: the monitor, two sockets a link, and the two that hear claims.
@@ -271,8 +289,8 @@ impl Network for LinuxNetwork {
     }
 
     async fn wait(&mut self, until: Option<Duration>) -> io::Result<()> {
-        if self.cursor != 0 {
-            // The last round ended before everything was read.
+        if !std::mem::take(&mut self.dry) {
+            // Not everything was read: no socket may become readable anew.
             tokio::task::yield_now().await;
             return Ok(());
         }
@@ -301,16 +319,25 @@ impl Network for LinuxNetwork {
 
     fn poll_input(&mut self) -> Option<Input<'_>> {
         let (link, received) = loop {
-            if let Some(input) = self.next_change() {
-                return Some(input);
+            // What the monitor says is told when it has said all: a link that went explains the addresses that went.
+            if self.cursor > 0 {
+                if let Some(input) = self.next_change() {
+                    return Some(input);
+                }
             }
+            if self.reads == TURN {
+                self.round_dry = false;
+                self.next_turn();
+            }
+            self.reads += 1;
             match self.read() {
                 Some(Read::Packet(link, received)) => break (link, received),
                 Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
                 Some(Read::Other) => {}
-                Some(Read::Dry) => self.cursor += 1,
+                Some(Read::Dry) => self.next_turn(),
                 None => {
-                    self.cursor = 0;
+                    (self.cursor, self.reads) = (0, 0);
+                    self.dry = std::mem::replace(&mut self.round_dry, true);
                     return None;
                 }
             }
