@@ -279,19 +279,19 @@ impl InstanceParts {
                 return None;
             }
         };
-        if let Some(source) = self.source {
-            if vrrp_core::Family::of(&source.value) != config.family() {
-                diagnostics.push(
-                    Diagnostic::error(format!(
-                        "source {} of a virtual router of {}",
-                        source.value,
-                        config.family()
-                    ))
-                    .at(source.span)
-                    .help("use an address of that family, or leave it out"),
-                );
-                return None;
-            }
+        if let Some(source) = self.source
+            && vrrp_core::Family::of(&source.value) != config.family()
+        {
+            diagnostics.push(
+                Diagnostic::error(format!(
+                    "source {} of a virtual router of {}",
+                    source.value,
+                    config.family()
+                ))
+                .at(source.span)
+                .help("use an address of that family, or leave it out"),
+            );
+            return None;
         }
         Some(config)
     }

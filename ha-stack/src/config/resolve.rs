@@ -422,9 +422,7 @@ fn with_tracks(draft: InstanceDraft) -> Instance {
         }
     });
     let instance = Instance::new(draft.name.value, draft.config, draft.attachment);
-    checks
-        .chain(interfaces)
-        .fold(instance, |instance, track| instance.track(track))
+    checks.chain(interfaces).fold(instance, Instance::track)
 }
 
 fn add_proxies(

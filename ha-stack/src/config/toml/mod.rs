@@ -29,7 +29,7 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
     let root = document.get_ref();
     let start = file.span(0..0);
     Table::new(root, file, start, "the file", &SECTIONS, diagnostics);
-    for (key, value) in root.iter() {
+    for (key, value) in root {
         let name: &str = key.get_ref();
         let at = file.span(key.span());
         match (name, value.get_ref()) {
@@ -39,7 +39,7 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
             }
             ("node", _) => diagnostics.push(section_error(at, "node", "[node]")),
             ("check" | "vrrp" | "upstream" | "proxy", DeValue::Array(array)) => {
-                for element in array.iter() {
+                for element in array {
                     let at = file.span(element.span());
                     match element.get_ref() {
                         DeValue::Table(table) => section(name, table, file, at, draft, diagnostics),
