@@ -7,6 +7,7 @@ use std::time::Duration;
 use ha_health::Weight;
 use ha_stack::config::Configuration;
 use ha_stack::{Instance, StackBuilder, Track};
+use proptest::prelude::*;
 use vrrp_core::{
     AddressList, AddressMismatch, AdverInterval, AuthenticationConfig, ChecksumForm, Config, Demotion,
     Priority, Version, Vrid,
@@ -275,6 +276,26 @@ fn no_cut_of_a_file_panics() {
         let ends = (0..text.len()).filter(|end| text.is_char_boundary(*end));
         for end in ends.step_by(3) {
             load_text(name, &text[..end]);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_damage_to_a_file_panics(
+        name in prop::sample::select(&["tutorial-master.conf", "tutorial-master.toml", "findings/lints.toml"][..]),
+        at in any::<prop::sample::Index>(),
+        len in 0..40_usize,
+        put in "[-\"'{}\\[\\]#!=$@a-z0-9 \n\t.:/–主]{0,12}",
+    ) {
+        let chars: Vec<char> = read(name).chars().collect();
+        let start = at.index(chars.len());
+        let end = (start + len).min(chars.len());
+        let text: String = chars[..start].iter().copied().chain(put.chars()).chain(chars[end..].iter().copied()).collect();
+        let (builder, told) = load_text(name, &text);
+        prop_assert!(builder.is_some() || told.contains("error"));
+        if let Some(builder) = builder {
+            prop_assert!(builder.build().is_ok());
         }
     }
 }

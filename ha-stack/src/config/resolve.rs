@@ -92,6 +92,7 @@ pub(super) fn resolve(
             script::lint(line, sources, diagnostics);
         }
     }
+    refuse_interface_names(&instances, &checks, diagnostics);
     let routes = route(&proxies, &upstreams, &broken, diagnostics);
     if diagnostics.errors() > 0 {
         return None;
@@ -384,6 +385,27 @@ fn needs_check(instance: &InstanceDraft, tracked: &InterfaceDraft) -> bool {
 
 fn interface_check_name(interface: &str) -> String {
     format!("interface {interface}")
+}
+
+/// A check of ours for a tracked interface has a name too.
+fn refuse_interface_names(instances: &[InstanceDraft], checks: &[CheckDraft], diagnostics: &mut Diagnostics) {
+    for instance in instances {
+        for tracked in instance
+            .interfaces
+            .iter()
+            .filter(|tracked| needs_check(instance, tracked))
+        {
+            let name = interface_check_name(&tracked.interface.value);
+            if let Some(check) = checks.iter().find(|check| check.name.value == name) {
+                diagnostics.push(
+                    Diagnostic::error(format!("the name `{name}` is taken by a tracked interface"))
+                        .at(check.name.span)
+                        .also(tracked.interface.span, "this is the interface")
+                        .help("rename the check"),
+                );
+            }
+        }
+    }
 }
 
 fn add_interfaces(mut builder: StackBuilder, instances: &[InstanceDraft]) -> Option<StackBuilder> {
