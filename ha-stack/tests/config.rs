@@ -223,6 +223,23 @@ fn state_master_without_a_priority_owns_the_addresses() {
 }
 
 #[test]
+fn a_script_that_is_reversed_is_so_for_all_who_give_no_weight_of_their_own() {
+    let text = "vrrp_instance a {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress { 192.0.2.1 }\n\
+                track_script {\nc\n}\n}\n\
+                vrrp_instance b {\ninterface eth0\nvirtual_router_id 2\nvirtual_ipaddress { 192.0.2.2 }\n\
+                track_script {\nc weight 5\n}\n}\n\
+                vrrp_script c {\nscript \"/bin/true\"\nweight -20 reverse\n}\n";
+    let (builder, told) = load_text("r.conf", text);
+    assert_eq!(told, "");
+    let builder = builder.unwrap();
+    assert_eq!(builder.instances()[0].tracks(), [Track::new("c").reverse(true)]);
+    assert_eq!(
+        builder.instances()[1].tracks(),
+        [Track::new("c").weight(Weight::new(5).unwrap())]
+    );
+}
+
+#[test]
 fn a_long_password_is_cut_as_keepalived_cuts_it() {
     let text = "vrrp_instance p {\ninterface eth0\nvirtual_router_id 1\nauthentication {\nauth_type PASS\nauth_pass 123456789\n}\n\
                 virtual_ipaddress { 192.0.2.1 }\n}\n";
