@@ -4,3 +4,4 @@ pub mod input;
 pub mod parse;
 pub mod reference;
 pub mod roundtrip;
+pub mod router;
