@@ -16,13 +16,13 @@ type Operation = fn(u16, u64);
 pub(crate) fn cases() -> Vec<Case> {
     let operations: [(&str, Operation); 3] = [
         ("balance/pick", |backends, times| {
-            pick(upstreams::weighted(backends), times)
+            pick(upstreams::weighted(backends), times);
         }),
         ("balance/pick-equal", |backends, times| {
-            pick(upstreams::equal(backends), times)
+            pick(upstreams::equal(backends), times);
         }),
         ("balance/request", |backends, times| {
-            request(upstreams::weighted(backends), times)
+            request(upstreams::weighted(backends), times);
         }),
     ];
     let mut cases = Vec::new();
