@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use node::{PATIENCE, Setup, has, ip, pause, within};
 use vrrp_core::{AddressList, AdverInterval, Config, Priority, State, Version, VirtualRouter, Vrid};
-use vrrp_net::lab::{self, Host, Lab, LabTest, MacAddr};
+use vrrp_net::lab::{self, Host, Lab, LabTest};
 use vrrp_net::{Attachment, DriverEvent, RouterSet};
 
 const VIP: &str = "192.0.2.100";
@@ -60,7 +60,7 @@ fn a_stopped_process_steps_down_before_it_sends_anything() {
             kill(pid, Signal::SIGCONT).unwrap();
             let sent_by_a = |frame: &lab::Frame| {
                 let about_vip = frame.vrrp().is_some() || frame.arp().is_some_and(|arp| arp.is_gratuitous());
-                frame.at > resumed && frame.source() == MacAddr::from(a.mac()) && about_vip
+                frame.at > resumed && frame.source() == a.mac() && about_vip
             };
             // It preempts, when it has listened for its master-down interval of 341 ms.
             let first = capture.wait_for(PATIENCE, sent_by_a).unwrap();

@@ -2,11 +2,14 @@
 
 mod addresses;
 mod clock;
+mod error;
+mod filter;
 mod frames;
 mod ipv4;
 mod ipv6;
 mod mark;
 mod monitor;
+mod report;
 mod requests;
 mod table;
 
@@ -26,7 +29,10 @@ use vrrp_core::Envelope;
 use crate::network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement};
 use crate::plan::LinkPlan;
 use crate::{garp, ndp};
+pub use error::OpenError;
+
 use clock::Clock;
+use error::refused;
 use frames::{ClaimSocket, FrameSocket};
 use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
@@ -43,13 +49,6 @@ const ADVERT_BUFFER: usize = 1 << 20;
 const TURN: usize = 3000;
 /// Longest packet that is read whole: IPv6, 255 addresses, and room for what is too long.
 const PACKET: usize = 8192;
-
-// Classic BPF (linux/bpf_common.h).
-const BPF_LOAD_HALF: u16 = 0x28;
-const BPF_LOAD_OCTET: u16 = 0x30;
-const BPF_JUMP_EQUAL: u16 = 0x15;
-const BPF_RETURN: u16 = 0x06;
-const BPF_WHOLE: u32 = u32::MAX;
 
 /// The Linux kernel as the driver sees it, in the network namespace of the thread that opened it.
 #[derive(Debug)]
@@ -452,52 +451,4 @@ fn enlarge_receive_buffer(socket: &impl AsFd, size: usize) {
         // The kernel cuts it to what it allows.
         let _ = setsockopt(socket, sockopt::RcvBuf, &size);
     }
-}
-
-fn refused(what: &'static str) -> impl Fn(io::Error) -> OpenError {
-    move |error| match error.kind() {
-        io::ErrorKind::PermissionDenied => OpenError::Capability {
-            capability: "CAP_NET_RAW",
-            what,
-        },
-        _ => OpenError::Refused {
-            what,
-            on: None,
-            error,
-        },
-    }
-}
-
-/// Why the sockets can't be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// An interface is not there.
-    #[error("interface {name} does not exist: create it, or correct the name (ip link shows all)")]
-    NoInterface {
-        /// Its name.
-        name: String,
-    },
-    /// A capability is missing.
-    #[error(
-        "missing {capability} for {what}: run as root, or give the program cap_net_admin,cap_net_raw (setcap, or \
-         AmbientCapabilities= of systemd)"
-    )]
-    Capability {
-        /// The capability.
-        capability: &'static str,
-        /// What needs it.
-        what: &'static str,
-    },
-    /// The kernel refused.
-    #[error("{what}{}: {error}", on.as_ref().map_or_else(String::new, |name| format!(" on {name}")))]
-    Refused {
-        /// What it refused.
-        what: &'static str,
-        /// The interface, where one is meant.
-        on: Option<String>,
-        /// What it said.
-        #[source]
-        error: io::Error,
-    },
 }
