@@ -45,12 +45,11 @@ fn a_stopped_process_steps_down_before_it_sends_anything() {
     LabTest::new().timeout(Duration::from_secs(60)).run(|| {
         let lab = lab();
         let (a, b) = (lab.host("a"), lab.host("b"));
-        let low = Setup::new(b, 100, &[VIP]).start(b);
-        low.wait_for(State::Backup);
         let mut program = spawn_node(a);
         let pid = Pid::from_raw(i32::try_from(program.id()).unwrap());
         within(PATIENCE, || has(a, VIP));
-        within(PATIENCE, || !has(b, VIP));
+        let low = Setup::new(b, 100, &[VIP]).start(b);
+        low.wait_for(State::Backup);
         let mut capture = lab.capture().unwrap();
         for _ in 0..5 {
             kill(pid, Signal::SIGSTOP).unwrap();

@@ -155,9 +155,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
             // Refused just before: nobody must be told that they are here.
             return;
         };
+        let until = now + patience(self.routers.router(index));
         if let Err(error) = self
             .network
-            .announce(&slot.seat.placements, slot.seat.announce_repeat)
+            .announce(&slot.seat.placements, slot.seat.announce_repeat, until)
         {
             self.cells.count(Counter::AnnounceErrors);
             if let Some(more) = slot.announce_log.allow(now) {

@@ -393,9 +393,13 @@ impl Network for LinuxNetwork {
         addresses::release(&mut self.requests, &mut self.table, placements)
     }
 
-    fn announce(&mut self, placements: &[Placement], repeat: u8) -> io::Result<()> {
+    fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()> {
         let mut last = Ok(());
         for placement in (0..repeat).flat_map(|_| placements) {
+            // Stopped and resumed between two frames.
+            if self.now() > until {
+                break;
+            }
             if let Err(error) = self.announce_one(placement) {
                 last = Err(error);
             }

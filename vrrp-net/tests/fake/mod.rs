@@ -266,7 +266,7 @@ impl Network for FakeNetwork {
         Ok(())
     }
 
-    fn announce(&mut self, placements: &[Placement], repeat: u8) -> io::Result<()> {
+    fn announce(&mut self, placements: &[Placement], repeat: u8, _until: Duration) -> io::Result<()> {
         self.world
             .borrow_mut()
             .note(Act::Announce(addresses(placements), repeat));
