@@ -18,7 +18,8 @@ pub enum Demotion {
     #[default]
     Elect,
     /// Hands over to anyone: priority 0 alone, then silence for the longest skew time and one interval, serving all
-    /// the while and yielding to any advert. If none comes it goes on.
+    /// the while and yielding to any advert. If none comes it goes on. One that has yielded does not preempt until its
+    /// priority rises again.
     Yield,
     /// As keepalived does: the next advert carries the new priority, and a higher backup waits for its master-down
     /// timer.
@@ -215,7 +216,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// How long to wait before preempting, up to 1000 s. Default: not at all.
+    /// How long to wait before preempting, up to 1000 s, from the first advert of a lower master. A master that stops,
+    /// dies or calls an election is not waited for, and an owner never waits. Default: not at all.
     pub fn preempt_delay(mut self, delay: Duration) -> Self {
         self.config.preempt_delay = delay;
         self

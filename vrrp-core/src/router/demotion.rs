@@ -21,11 +21,24 @@ pub(super) struct Demoted {
     announced: Priority,
     /// The priority has dropped further since.
     pending: bool,
+    /// The priority has risen since, and was told at once.
+    revoked: bool,
 }
 
 impl Demoted {
     pub(super) fn due_at(self) -> Option<Duration> {
         self.pending.then_some(self.again_from)
+    }
+
+    /// Takes a rise to `priority` into account; whether it must be told at once, since backups still act on the drop.
+    fn revoke(&mut self, now: Duration, priority: Priority) -> bool {
+        self.pending &= priority < self.announced;
+        let revoke = priority > self.announced && now < self.again_from && !self.revoked;
+        if revoke {
+            self.revoked = true;
+            self.announced = priority;
+        }
+        revoke
     }
 }
 
@@ -35,6 +48,10 @@ impl VirtualRouter {
         let Role::Master(master) = &mut self.role else {
             return;
         };
+        if master.yielding {
+            // The offer stands; it is to anyone.
+            return;
+        }
         match &mut master.demoted {
             Some(demoted) if now < demoted.again_from => demoted.pending = true,
             _ => self.demote(now),
@@ -48,11 +65,12 @@ impl VirtualRouter {
         let Role::Master(master) = &mut self.role else {
             return;
         };
-        if let Some(demoted) = &mut master.demoted {
-            demoted.pending &= priority < demoted.announced;
-        }
-        if core::mem::take(&mut master.yielding) {
-            // The reason to yield is gone, and the others count on our silence.
+        let revoke = master
+            .demoted
+            .as_mut()
+            .is_some_and(|demoted| demoted.revoke(now, priority));
+        if core::mem::take(&mut master.yielding) || revoke {
+            // The 0 has armed the skew timers of backups that would be in the wrong by now.
             master.adver_at = now + interval;
             self.advertise(priority);
         }
@@ -74,7 +92,9 @@ impl VirtualRouter {
     fn demote(&mut self, now: Duration) {
         let interval = self.config.adver_interval();
         let priority = self.priority;
-        let longest_skew = timers::skew_time(self.config.version(), Priority::new(1), interval);
+        let version = self.config.version();
+        let longest_skew = timers::skew_time(version, Priority::new(1), interval);
+        let skew_unit = timers::skew_unit(version, interval);
         let interval = interval.duration();
         let Role::Master(master) = &mut self.role else {
             return;
@@ -83,13 +103,15 @@ impl VirtualRouter {
             again_from: now + interval,
             announced: priority,
             pending: false,
+            revoked: false,
         };
         match self.config.demotion {
             Demotion::Plain => {}
             Demotion::Elect => {
                 master.demoted = Some(demoted);
-                // One more soon after: had the advert behind the 0 been lost, backups below us would take over.
-                master.adver_at = now + interval / 4;
+                // One more soon after: had the advert behind the 0 been lost, backups below us would take over. They
+                // wait for their skew times, which in VRRPv2 don't grow with the interval.
+                master.adver_at = now + interval.min(skew_unit) / 4;
                 self.advertise(Priority::STOP);
                 self.advertise(priority);
             }
