@@ -115,6 +115,32 @@ fn a_master_stopped_right_after_an_advert_steps_down_after_the_master_down_inter
 }
 
 #[test]
+fn a_process_stopped_between_the_clock_and_the_advert_steps_down_as_well() {
+    // The timer of 1 s has run out, and the process is stopped while it looks whether anything has come.
+    let outcome = run(&[255], ms(4500), [(ms(1000), Fact::Stall(ms(3100)))]);
+    assert_eq!(outcome.times(|act| *act == Act::Advert(1, 255)), [ms(0)]);
+    assert_eq!(states(&outcome)[1], State::Backup);
+    assert_eq!(outcome.transitions()[1].1.reason, Reason::Paused);
+    assert_eq!(outcome.counters.pauses, 1);
+    assert!(outcome.times(|act| matches!(act, Act::Renew(_))).is_empty());
+}
+
+#[test]
+fn a_backup_stopped_on_the_way_to_mastership_does_not_take_the_addresses() {
+    let end = MASTER_DOWN * 2 + ms(9999);
+    let outcome = run(&[100], end, [(MASTER_DOWN, Fact::Stall(ms(10_000)))]);
+    assert!(
+        outcome
+            .times(|act| matches!(act, Act::Acquire(_) | Act::Announce(..) | Act::Advert(..)))
+            .is_empty()
+    );
+    assert_eq!(
+        states(&outcome),
+        [State::Backup, State::Master, State::Backup, State::Initialize]
+    );
+}
+
+#[test]
 fn a_short_delay_is_no_pause() {
     let outcome = run(&[255], ms(3500), [(ms(1001), Fact::Pause(ms(1500)))]);
     assert_eq!(outcome.counters.pauses, 0);

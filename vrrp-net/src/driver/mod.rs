@@ -198,15 +198,15 @@ impl<R: Routers, N: Network> Driver<R, N> {
             if late <= patience || overdue.is_none_or(|overdue| overdue <= patience) {
                 continue;
             }
-            self.cells.count(Counter::Pauses);
-            tracing::warn!(
-                router = index,
-                ?overdue,
-                "the process stood still; listening anew"
-            );
-            self.routers.router_mut(index).handle_pause(now);
+            self.pause(now, index);
             self.drain(now, events);
         }
+    }
+
+    fn pause(&mut self, now: Duration, index: usize) {
+        self.cells.count(Counter::Pauses);
+        tracing::warn!(router = index, "the process stood still; listening anew");
+        self.routers.router_mut(index).handle_pause(now);
     }
 
     fn interface(&self, link: LinkId) -> &str {
