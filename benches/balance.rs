@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use criterion::{BatchSize, Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
 use lb_proxy::balance::{BackendConfig, Outcome, Pick, Reader, Schedule, Tried, Upstream, UpstreamConfig};
 
 const SIZES: [u16; 3] = [10, 1_000, 10_000];
@@ -24,11 +24,11 @@ fn pick(c: &mut Criterion) {
     for backends in SIZES {
         let mut reader = Upstream::new(config(backends)).reader();
         group.bench_function(BenchmarkId::new("weighted", backends), |b| {
-            typical(b, || choose(&mut reader))
+            typical(b, || choose(&mut reader));
         });
         let mut reader = Upstream::new(equal(backends)).reader();
         group.bench_function(BenchmarkId::new("round robin", backends), |b| {
-            typical(b, || choose(&mut reader))
+            typical(b, || choose(&mut reader));
         });
         let mut reader = Upstream::new(config(backends)).reader();
         group.bench_function(BenchmarkId::new("weighted, counted", backends), |b| {
@@ -36,7 +36,7 @@ fn pick(c: &mut Criterion) {
         });
         let naive = Naive::new(backends);
         group.bench_function(BenchmarkId::new("O(n) under a mutex", backends), |b| {
-            typical(b, || naive.pick())
+            typical(b, || naive.pick());
         });
     }
 }
@@ -98,17 +98,20 @@ fn rebuild(c: &mut Criterion) {
     let id = upstream.status().backends[5_000].id.clone();
     let mut weight = 1;
     group.bench_function("set_weight/10000", |b| {
-        b.iter(|| {
+        let work = |weight| upstream.set_weight(NOW, &id, weight);
+        let next = || {
             weight = 3 - weight;
-            upstream.set_weight(NOW, &id, weight)
-        });
+            weight
+        };
+        typical_of(1, b, next, work);
     });
     let mut new = [config(10_000), config(9_999)].into_iter().cycle();
     group.bench_function("replace/10000", |b| {
-        b.iter_batched(
-            || new.next(),
-            |new| upstream.replace(NOW, new.expect("endless")),
-            BatchSize::LargeInput,
+        typical_of(
+            1,
+            b,
+            || new.next().expect("endless"),
+            |new| upstream.replace(NOW, new),
         );
     });
 }
@@ -124,22 +127,30 @@ fn end(pick: Option<Pick>) {
     black_box(pick.expect("all are up").finish(black_box(NOW), Outcome::Success));
 }
 
-/// Times batches and takes the median one for all, so that what else runs on the machine (a batch is a few
-/// µs, a preemption milliseconds) does not count as time of a pick. What `work` returns is let go outside of
-/// the time.
 fn typical<T>(b: &mut Bencher<'_>, mut work: impl FnMut() -> T) {
-    let mut results = Vec::with_capacity(BATCH as usize);
+    typical_of(BATCH, b, || (), |()| work());
+}
+
+/// Times batches and takes the median one for all, so that what else runs on the machine (a batch is a few
+/// µs, a preemption milliseconds) does not count as time of a pick. What `work` takes and returns is made and
+/// let go outside of the time.
+fn typical_of<S, T>(
+    batch: u64,
+    b: &mut Bencher<'_>,
+    mut setup: impl FnMut() -> S,
+    mut work: impl FnMut(S) -> T,
+) {
+    let (mut inputs, mut results) = (Vec::new(), Vec::new());
     b.iter_custom(|iters| {
-        let (batches, batch) = (iters.div_ceil(BATCH), iters.min(BATCH));
+        let (batches, batch) = (iters.div_ceil(batch), iters.min(batch));
         let mut times: Vec<_> = (0..batches)
             .map(|_| {
-                let start = Instant::now();
-                for _ in 0..batch {
-                    results.push(work());
-                }
-                let elapsed = start.elapsed();
+                inputs.extend((0..batch).map(|_| setup()));
                 results.clear();
-                elapsed
+                results.reserve(batch as usize);
+                let start = Instant::now();
+                results.extend(inputs.drain(..).map(&mut work));
+                start.elapsed()
             })
             .collect();
         times.sort_unstable();

@@ -1,1 +1,63 @@
-//! vrrp-net
+//! VRRP on Linux: sockets, virtual IP addresses and gratuitous ARP for the machines of [`vrrp_core`].
+//!
+//! [`spawn`] runs virtual routers on a thread of their own. It holds raw sockets of IP protocol 112, adds and removes
+//! the virtual addresses through netlink, announces them, and watches the links; what to do and when is decided in
+//! `vrrp_core`. It holds no health checks and no config files: those are in `ha-health` and `ha-stack`.
+//!
+//! ```no_run
+//! use std::net::IpAddr;
+//! use vrrp_core::{AddressList, Config, Priority, VirtualRouter, Vrid};
+//! use vrrp_net::{Attachment, DriverEvent, RouterSet};
+//!
+//! let vip: IpAddr = "192.0.2.100".parse()?;
+//! let config = Config::builder(Vrid::new(33).unwrap(), AddressList::new(&[vip])?).priority(Priority::new(150)).build()?;
+//! let attachment = Attachment::builder("eth0").build()?;
+//!
+//! // The source address is the interface's; the driver sets it.
+//! let router = VirtualRouter::new(config, IpAddr::from([0, 0, 0, 0]));
+//! let handle = vrrp_net::spawn(RouterSet::from(router), vec![attachment], |event| {
+//!     if let DriverEvent::Transition { transition, .. } = event {
+//!         println!("{} -> {}: {}", transition.from, transition.to, transition.reason);
+//!     }
+//! })?;
+//! // … serve, until it is time to stop: priority 0 goes out, the address goes away.
+//! handle.shutdown();
+//! handle.join()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! It needs CAP_NET_RAW and CAP_NET_ADMIN in the network namespace of the calling thread.
+//!
+//! An address is held by a lease: the kernel drops it three seconds after the driver last renewed it, so that a
+//! process that was killed or hangs doesn't leave its host answering for an address that another has taken over
+//! ([`AttachmentBuilder::lease`]).
+//!
+//! Time is CLOCK_BOOTTIME, which goes on while the machine is suspended. A process that stood still for longer than
+//! its master-down interval steps down before it sends anything. A virtual machine that its hypervisor stops sees no
+//! jump of any clock: there, all that can be done is done, adverts that came meanwhile are read before an expired
+//! timer is acted upon.
+
+mod config;
+mod counters;
+mod driver;
+mod garp;
+mod handle;
+#[cfg(test)]
+mod hex;
+#[cfg(feature = "lab")]
+pub mod lab;
+mod linux;
+mod ndp;
+mod network;
+mod plan;
+mod routers;
+mod sys;
+
+pub use config::{Attachment, AttachmentBuilder, AttachmentError, VirtualAddress};
+pub use counters::{DriverCounters, Malformed};
+pub use driver::{Driver, DriverError, DriverEvent};
+pub use handle::{Commands, DriverHandle, StartError, Stopped, spawn};
+pub use linux::{LinuxNetwork, OpenError};
+pub use network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement};
+pub use plan::{LinkPlan, Plan, PlanError};
+pub use routers::{Effect, RouterCommand, RouterSet, Routers};

@@ -1,0 +1,357 @@
+//! What a virtual router is configured to be. A [`Config`] that exists is valid.
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::packet::PASSWORD_LEN;
+use crate::{AddressList, AdverInterval, ChecksumForm, Family, Priority, Version, Vrid};
+
+/// What a master does when its effective priority drops while it serves: a check failed, or an operator asked.
+///
+/// Only drops trigger it, at most once an advertisement interval; an owner never does it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Demotion {
+    /// Calls an election without a gap: priority 0 and, at once, an advert with the new priority. Backups above it
+    /// take over after their skew time, all others stay; the master serves until a higher advert arrives.
+    #[default]
+    Elect,
+    /// Hands over to anyone: priority 0 alone, then silence for the longest skew time and one interval, serving all
+    /// the while and yielding to any advert. If none comes it goes on. One that has yielded does not preempt until its
+    /// priority rises again.
+    Yield,
+    /// As keepalived does: the next advert carries the new priority, and a higher backup waits for its master-down
+    /// timer.
+    Plain,
+}
+
+/// VRRPv2 authentication as configured (RFC 2338 §5.3.6).
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum AuthenticationConfig {
+    /// None: type 0.
+    #[default]
+    None,
+    /// Simple text password: type 1, padded with zeros to eight octets. Anyone on the link can read it.
+    Simple([u8; PASSWORD_LEN]),
+}
+
+impl AuthenticationConfig {
+    /// A simple text password of 1 to 8 octets.
+    ///
+    /// # Errors
+    /// When it is empty or longer; keepalived cuts a longer one to 8, and so may its caller.
+    pub fn simple(password: &str) -> Result<Self, ConfigError> {
+        let len = password.len();
+        if !(1..=PASSWORD_LEN).contains(&len) {
+            return Err(ConfigError::PasswordLength { got: len });
+        }
+        let mut octets = [0; PASSWORD_LEN];
+        octets[..len].copy_from_slice(password.as_bytes());
+        Ok(Self::Simple(octets))
+    }
+}
+
+impl fmt::Debug for AuthenticationConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            // A password never reaches a log.
+            Self::Simple(_) => "Simple(…)",
+        })
+    }
+}
+
+/// What to do with an advert whose addresses are not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AddressMismatch {
+    /// Count it and go on, as RFC 9568 §7.1 and keepalived since 2.3.3. VRRPv3's default.
+    Accept,
+    /// Count it and drop it unless it comes from the owner, as RFC 3768 §7.1. VRRPv2's default.
+    Discard,
+}
+
+/// Configuration of one virtual router: one VRID of one family on one interface.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    pub(crate) vrid: Vrid,
+    pub(crate) version: Version,
+    pub(crate) addresses: AddressList,
+    pub(crate) priority: Priority,
+    pub(crate) adver_interval: AdverInterval,
+    pub(crate) preempt: bool,
+    pub(crate) preempt_delay: Duration,
+    pub(crate) authentication: AuthenticationConfig,
+    pub(crate) checksum: ChecksumForm,
+    pub(crate) address_mismatch: AddressMismatch,
+    pub(crate) peers: Box<[IpAddr]>,
+    pub(crate) demotion: Demotion,
+    pub(crate) announce_delay: Duration,
+}
+
+impl Config {
+    /// Starts from the defaults: VRRPv2 for IPv4 (keepalived's default) and VRRPv3 for IPv6, priority 100, one
+    /// second, preemption without delay, multicast, no authentication.
+    pub fn builder(vrid: Vrid, addresses: AddressList) -> ConfigBuilder {
+        let version = match addresses.family() {
+            Family::Ipv4 => Version::V2,
+            Family::Ipv6 => Version::V3,
+        };
+        ConfigBuilder {
+            address_mismatch: None,
+            config: Self {
+                vrid,
+                version,
+                addresses,
+                priority: Priority::DEFAULT,
+                adver_interval: AdverInterval::DEFAULT,
+                preempt: true,
+                preempt_delay: Duration::ZERO,
+                authentication: AuthenticationConfig::None,
+                checksum: ChecksumForm::PseudoHeader,
+                address_mismatch: AddressMismatch::Accept,
+                peers: Box::default(),
+                demotion: Demotion::default(),
+                announce_delay: Duration::from_secs(5),
+            },
+        }
+    }
+
+    /// Virtual router id.
+    pub fn vrid(&self) -> Vrid {
+        self.vrid
+    }
+
+    /// Protocol version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Address family.
+    pub fn family(&self) -> Family {
+        self.addresses.family()
+    }
+
+    /// Addresses that it advertises and backs up.
+    pub fn addresses(&self) -> &AddressList {
+        &self.addresses
+    }
+
+    /// Priority before any check changes it.
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Its own interval between adverts, `Advertisement_Interval` in the RFC.
+    pub fn adver_interval(&self) -> AdverInterval {
+        self.adver_interval
+    }
+
+    /// Whether a backup takes over from a master of lower priority, `Preempt_Mode` in the RFC.
+    pub fn preempt(&self) -> bool {
+        self.preempt
+    }
+
+    /// How long a backup waits before it preempts a lower master.
+    pub fn preempt_delay(&self) -> Duration {
+        self.preempt_delay
+    }
+
+    /// Whether this router owns the addresses: priority 255.
+    pub fn is_owner(&self) -> bool {
+        self.priority == Priority::OWNER
+    }
+
+    /// Unicast peers; none means multicast.
+    pub fn peers(&self) -> &[IpAddr] {
+        &self.peers
+    }
+
+    /// Form of checksum that it sends in VRRPv3 over IPv4.
+    pub fn checksum(&self) -> ChecksumForm {
+        self.checksum
+    }
+
+    /// What it does when its priority drops while it is master.
+    pub fn demotion(&self) -> Demotion {
+        self.demotion
+    }
+
+    /// Time from taking the addresses to announcing them once more; zero for never (`garp_master_delay`).
+    pub fn announce_delay(&self) -> Duration {
+        self.announce_delay
+    }
+}
+
+/// Collects settings; [`build`](Self::build) checks them together.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ConfigBuilder {
+    config: Config,
+    address_mismatch: Option<AddressMismatch>,
+}
+
+impl ConfigBuilder {
+    /// Protocol version. Default: VRRPv2 for IPv4, VRRPv3 for IPv6.
+    pub fn version(mut self, version: Version) -> Self {
+        self.config.version = version;
+        self
+    }
+
+    /// Priority, 1 to 255. Default: 100.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.config.priority = priority;
+        self
+    }
+
+    /// Interval between adverts. Default: one second.
+    pub fn adver_interval(mut self, adver_interval: AdverInterval) -> Self {
+        self.config.adver_interval = adver_interval;
+        self
+    }
+
+    /// Whether to take over from a master of lower priority. Default: yes.
+    pub fn preempt(mut self, preempt: bool) -> Self {
+        self.config.preempt = preempt;
+        self
+    }
+
+    /// How long to wait before preempting, up to 1000 s, from the first advert of a lower master. A master that stops,
+    /// dies or calls an election is not waited for, and an owner never waits. Default: not at all.
+    pub fn preempt_delay(mut self, delay: Duration) -> Self {
+        self.config.preempt_delay = delay;
+        self
+    }
+
+    /// VRRPv2 authentication. Default: none.
+    pub fn authentication(mut self, authentication: AuthenticationConfig) -> Self {
+        self.config.authentication = authentication;
+        self
+    }
+
+    /// Form of checksum to send in VRRPv3 over IPv4. Default: with pseudo-header, as keepalived and FRR.
+    pub fn checksum(mut self, form: ChecksumForm) -> Self {
+        self.config.checksum = form;
+        self
+    }
+
+    /// What to do with an advert whose addresses are not ours. Default: by version.
+    pub fn address_mismatch(mut self, action: AddressMismatch) -> Self {
+        self.address_mismatch = Some(action);
+        self
+    }
+
+    /// Unicast peers, of the family of the addresses. Default: none, which means multicast.
+    pub fn peers(mut self, peers: &[IpAddr]) -> Self {
+        self.config.peers = peers.into();
+        self
+    }
+
+    /// What to do when the priority drops while master. Default: [`Demotion::Elect`].
+    pub fn demotion(mut self, demotion: Demotion) -> Self {
+        self.config.demotion = demotion;
+        self
+    }
+
+    /// Time from taking the addresses to announcing them once more; zero for never. Default: 5 s, as keepalived.
+    pub fn announce_delay(mut self, delay: Duration) -> Self {
+        self.config.announce_delay = delay;
+        self
+    }
+
+    /// Checks the settings together.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn build(mut self) -> Result<Config, ConfigError> {
+        let config = &mut self.config;
+        let family = config.family();
+        if config.priority == Priority::STOP {
+            return Err(ConfigError::PriorityZero);
+        }
+        if config.version == Version::V2 && family == Family::Ipv6 {
+            return Err(ConfigError::Ipv6InV2);
+        }
+        if !config.adver_interval.fits(config.version) {
+            return Err(ConfigError::AdverInterval {
+                version: config.version,
+                got: config.adver_interval,
+            });
+        }
+        if config.version == Version::V3 && config.authentication != AuthenticationConfig::None {
+            return Err(ConfigError::AuthenticationInV3);
+        }
+        if config.is_owner() && !config.preempt {
+            return Err(ConfigError::OwnerWithoutPreempt);
+        }
+        if config.preempt_delay > MAX_PREEMPT_DELAY {
+            return Err(ConfigError::PreemptDelay {
+                got: config.preempt_delay,
+            });
+        }
+        if let Some(peer) = config.peers.iter().find(|peer| Family::of(peer) != family) {
+            return Err(ConfigError::PeerFamily { family, peer: *peer });
+        }
+        config.address_mismatch = self.address_mismatch.unwrap_or(match config.version {
+            Version::V2 => AddressMismatch::Discard,
+            Version::V3 => AddressMismatch::Accept,
+        });
+        Ok(self.config)
+    }
+}
+
+/// Longest `preempt_delay`, as in keepalived.
+pub const MAX_PREEMPT_DELAY: Duration = Duration::from_secs(1000);
+
+/// Why settings don't make a virtual router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// 0 is what a master sends when it stops.
+    #[error("priority 0: use 1 to 254, or 255 for the owner of the addresses")]
+    PriorityZero,
+    /// VRRPv2 is for IPv4.
+    #[error("IPv6 addresses with VRRPv2: use version 3")]
+    Ipv6InV2,
+    /// The version can't put the interval on the wire.
+    #[error("advertisement interval {got}: {}", interval_range(*.version))]
+    AdverInterval {
+        /// The version configured.
+        version: Version,
+        /// The interval configured.
+        got: AdverInterval,
+    },
+    /// VRRPv3 has no authentication (RFC 5798 §9).
+    #[error("authentication with VRRPv3: it has none; leave it out, or use version 2")]
+    AuthenticationInV3,
+    /// A simple text password is 1 to 8 octets.
+    #[error("password of {got} octets: VRRPv2 carries 1 to 8")]
+    PasswordLength {
+        /// Octets given.
+        got: usize,
+    },
+    /// An owner is master whenever it runs (RFC 9568 §6.1).
+    #[error("priority 255 with preempt off: the owner of the addresses always preempts; use 254 or less")]
+    OwnerWithoutPreempt,
+    /// The delay is too long to be meant.
+    #[error("preempt_delay {got:?}: use 0 to 1000 s")]
+    PreemptDelay {
+        /// The delay given.
+        got: Duration,
+    },
+    /// Peers are of the family of the addresses.
+    #[error("peer {peer} of a virtual router of {family}: use an address of that family")]
+    PeerFamily {
+        /// Family of the virtual router.
+        family: Family,
+        /// The peer.
+        peer: IpAddr,
+    },
+}
+
+fn interval_range(version: Version) -> &'static str {
+    match version {
+        Version::V2 => "VRRPv2 sends whole seconds, 1 to 255; use those, or version 3",
+        Version::V3 => "VRRPv3 sends 0.01 s to 40.95 s",
+    }
+}

@@ -1,0 +1,243 @@
+//! The advertisement on the wire: VRRPv2 for IPv4 (RFC 3768 §5, with the authentication of RFC 2338) and VRRPv3 for
+//! IPv4 and IPv6 (RFC 5798 §5, RFC 9568 §5).
+//!
+//! [`Packet::parse`] makes every check that needs no configuration, once; the accessors of the view that it gives
+//! can't fail. [`Advert::emit`] is the way back. Neither allocates.
+
+mod checksum;
+mod emit;
+mod message;
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub use checksum::{ChecksumForm, PROTOCOL};
+pub use emit::{Advert, AdvertError, BufferTooSmall, PASSWORD_LEN};
+pub use message::{Authentication, Message, MessageError, Version};
+
+use crate::{Addresses, AdverInterval, Family, Priority, Vrid};
+use checksum::Sum;
+
+/// The IPv4 group that adverts go to: 224.0.0.18 (RFC 9568 §5.1.1.2).
+pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+/// The IPv6 group that adverts go to: ff02::12 (RFC 9568 §5.1.2.2).
+pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
+/// TTL and hop limit of an advert, so that one from beyond the link shows (RFC 9568 §5.1.1.3, §5.1.2.3).
+pub const HOP_LIMIT: u8 = 255;
+
+/// What the IP header of an advert said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Envelope {
+    /// Who sent it: the primary address of the sender's interface.
+    pub source: IpAddr,
+    /// Where it went: the VRRP group, or this host in unicast.
+    pub destination: IpAddr,
+    /// IPv4 TTL or IPv6 hop limit as received.
+    pub hop_limit: u8,
+}
+
+/// An advert that passed every check that needs no configuration. Borrowed from the octets received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet<'a> {
+    message: Message<'a>,
+    vrid: Vrid,
+    adver_interval: AdverInterval,
+    envelope: Envelope,
+    checksum: ChecksumForm,
+}
+
+impl<'a> Packet<'a> {
+    /// Checks a VRRP message, `payload` being the IP payload to the end that the IP header gives, without padding.
+    ///
+    /// In this order: one family in the envelope, hop limit, length of the header, version, VRRPv2 over IPv4 alone,
+    /// length against the count of addresses, type, VRID, interval, at least one address, checksum. Ignored are the
+    /// reserved bits (RFC 9568 §5.2.6) and VRRPv2's authentication data under a type that has none. Hop limit 255 is
+    /// asked of multicast alone: keepalived's IPv6 unicast adverts carry 64.
+    ///
+    /// # Errors
+    /// The first check that fails, with the data that failed it; see [`ParseError`].
+    #[inline]
+    pub fn parse(payload: &'a [u8], envelope: &Envelope) -> Result<Self, ParseError> {
+        let family = Family::of(&envelope.source);
+        if family != Family::of(&envelope.destination) {
+            return Err(ParseError::MixedFamilies {
+                source_address: envelope.source,
+                destination: envelope.destination,
+            });
+        }
+        if envelope.hop_limit != HOP_LIMIT && envelope.destination.is_multicast() {
+            return Err(ParseError::HopLimit {
+                got: envelope.hop_limit,
+            });
+        }
+        let message = Message::new(payload, family)?;
+        if message.kind() != Message::ADVERTISEMENT {
+            return Err(ParseError::Type { got: message.kind() });
+        }
+        let vrid = Vrid::new(message.vrid()).ok_or(ParseError::VridZero)?;
+        let adver_interval = message.adver_interval().ok_or(ParseError::AdverIntervalZero)?;
+        if message.address_count() == 0 {
+            return Err(ParseError::NoAddresses);
+        }
+        let Some(checksum) = checksum_form(message, envelope) else {
+            return Err(checksum_error(message, envelope));
+        };
+        Ok(Self {
+            message,
+            vrid,
+            adver_interval,
+            envelope: *envelope,
+            checksum,
+        })
+    }
+
+    /// Protocol version.
+    #[inline]
+    pub fn version(&self) -> Version {
+        self.message.version()
+    }
+
+    /// Which virtual router it speaks for.
+    #[inline]
+    pub fn vrid(&self) -> Vrid {
+        self.vrid
+    }
+
+    /// The sender's priority; [`Priority::STOP`] when it gives up.
+    #[inline]
+    pub fn priority(&self) -> Priority {
+        self.message.priority()
+    }
+
+    /// The sender's interval between adverts.
+    #[inline]
+    pub fn adver_interval(&self) -> AdverInterval {
+        self.adver_interval
+    }
+
+    /// The addresses that the sender backs up, at least one.
+    #[inline]
+    pub fn addresses(&self) -> Addresses<'a> {
+        self.message.addresses()
+    }
+
+    /// VRRPv2 authentication; `None` in VRRPv3, which has none.
+    #[inline]
+    pub fn authentication(&self) -> Authentication<'a> {
+        self.message.authentication()
+    }
+
+    /// Address family, from the IP header.
+    #[inline]
+    pub fn family(&self) -> Family {
+        self.addresses().family()
+    }
+
+    /// Which form of checksum verified; the pseudo-header form where both do.
+    #[inline]
+    pub fn checksum(&self) -> ChecksumForm {
+        self.checksum
+    }
+
+    /// What the IP header said.
+    #[inline]
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// Who sent it.
+    #[inline]
+    pub fn source(&self) -> IpAddr {
+        self.envelope.source
+    }
+
+    /// The advert that [`Advert::emit`] would turn into these octets again, apart from what [`parse`](Self::parse)
+    /// ignores and a checksum of 0xffff, which goes out as the 0x0000 that it equals.
+    #[inline]
+    pub fn advert(&self) -> Advert<'a> {
+        Advert {
+            version: self.version(),
+            vrid: self.vrid,
+            priority: self.priority(),
+            adver_interval: self.adver_interval,
+            addresses: self.addresses(),
+            authentication: self.authentication(),
+        }
+    }
+}
+
+/// Why octets are not a VRRP advert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// The layout is not that of a VRRP message.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// Source and destination are of different families: the envelope is wrong.
+    #[error("source {source_address} and destination {destination} are of different families")]
+    MixedFamilies {
+        /// Source address of the envelope.
+        source_address: IpAddr,
+        /// Destination address of the envelope.
+        destination: IpAddr,
+    },
+    /// A multicast advert that was forwarded, which no router may do (RFC 9568 §5.1.1.3).
+    #[error("hop limit {got} on multicast instead of 255")]
+    HopLimit {
+        /// TTL or hop limit as received.
+        got: u8,
+    },
+    /// Only type 1, ADVERTISEMENT, is defined (RFC 9568 §5.2.2).
+    #[error("type {got} instead of 1, advertisement")]
+    Type {
+        /// The type received.
+        got: u8,
+    },
+    /// VRID 0 does not exist (RFC 9568 §5.2.3).
+    #[error("VRID 0")]
+    VridZero,
+    /// An interval of 0 would make every receiver a master at once (RFC 9568 erratum 8301).
+    #[error("advertisement interval 0")]
+    AdverIntervalZero,
+    /// An advert without addresses (RFC 9568 erratum 8299).
+    #[error("no addresses")]
+    NoAddresses,
+    /// No form of the checksum verifies.
+    #[error("checksum {got:#06x} instead of {expected:#06x}")]
+    Checksum {
+        /// The checksum received.
+        got: u16,
+        /// The checksum that the message should carry; for VRRPv3 the one with pseudo-header.
+        expected: u16,
+    },
+}
+
+/// The form of checksum that verifies, if one does.
+#[inline]
+fn checksum_form(message: Message<'_>, envelope: &Envelope) -> Option<ChecksumForm> {
+    let alone = Sum::default().add(message.octets());
+    if message.version() == Version::V3 {
+        let with_header = alone.add_pseudo_header(&envelope.source, &envelope.destination, message.len());
+        if with_header.verifies() {
+            return Some(ChecksumForm::PseudoHeader);
+        }
+        // RFC 9568 §5.2.8 has one form for IPv6.
+        if envelope.source.is_ipv6() {
+            return None;
+        }
+    }
+    alone.verifies().then_some(ChecksumForm::MessageOnly)
+}
+
+/// Tells what was expected. Ones' complement has two zeros: a checksum of 0xffff counts as the 0x0000 that it equals.
+#[cold]
+fn checksum_error(message: Message<'_>, envelope: &Envelope) -> ParseError {
+    let got = message.checksum();
+    let mut sum = Sum::default().add(message.octets());
+    if message.version() == Version::V3 {
+        sum = sum.add_pseudo_header(&envelope.source, &envelope.destination, message.len());
+    }
+    // Takes the received checksum out of the sum: adding its complement is subtracting it (RFC 1071 §2).
+    let [high, low] = (!got).to_be_bytes();
+    let expected = u16::from_be_bytes(sum.add(&[high, low, 0, 0]).checksum());
+    ParseError::Checksum { got, expected }
+}

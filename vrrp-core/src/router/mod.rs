@@ -1,0 +1,364 @@
+//! The virtual router: the state machine of RFC 9568 §6.4 and RFC 3768 §6.4, without clock and without sockets.
+
+mod counters;
+mod demotion;
+mod discard;
+mod election;
+mod fault;
+mod output;
+mod state;
+pub(crate) mod timers;
+
+use alloc::collections::VecDeque;
+use core::net::IpAddr;
+use core::time::Duration;
+
+pub use counters::{Counters, Discards};
+pub use discard::Discard;
+pub use fault::{Fault, Faults};
+pub use output::{Output, Reason, Transition};
+pub use state::{Peer, State};
+
+use crate::config::{AuthenticationConfig, Config};
+use crate::packet::{Advert, Authentication};
+use crate::{AdverInterval, Packet, Priority};
+use state::{Backup, Master, Preemption, Role};
+
+/// One virtual router: feed it facts with the time, do what [`poll_output`](Self::poll_output) says after each, and
+/// come back at [`poll_timeout`](Self::poll_timeout).
+///
+/// `now` is the time since an epoch of the caller's, and must not run backwards. Nothing here blocks, fails or reads a
+/// clock. Equality and hash cover everything, counters included; [`take_counters`](Self::take_counters) sets those to
+/// zero for callers that compare states.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct VirtualRouter {
+    config: Config,
+    /// Source of our adverts; breaks ties between equal priorities.
+    source: IpAddr,
+    /// Effective priority: the configured one after checks.
+    priority: Priority,
+    faults: Faults,
+    role: Role,
+    counters: Counters,
+    outputs: VecDeque<Output>,
+}
+
+impl VirtualRouter {
+    /// Most outputs that one fact yields: those of becoming master, or an announcement, an advert and an election that
+    /// are due at once. The queue never holds more when it is drained after each fact.
+    pub const MAX_OUTPUTS: usize = 4;
+
+    /// Makes a router in Initialize. `source` is the address that its adverts come from, the primary one of the
+    /// interface.
+    pub fn new(config: Config, source: IpAddr) -> Self {
+        Self {
+            priority: config.priority(),
+            config,
+            source,
+            faults: Faults::default(),
+            role: Role::Initialize,
+            counters: Counters::default(),
+            outputs: VecDeque::with_capacity(Self::MAX_OUTPUTS),
+        }
+    }
+
+    /// Startup (RFC 9568 §6.4.1): the owner becomes master at once, everyone else a backup for Master_Down_Interval.
+    /// With a fault standing, the state is Fault. Does nothing once started.
+    pub fn handle_startup(&mut self, now: Duration) {
+        if !matches!(self.role, Role::Initialize) {
+            return;
+        }
+        if let Some(fault) = self.faults.iter().next() {
+            self.enter(Role::Fault, Reason::Fault(fault));
+        } else if self.config.is_owner() {
+            self.become_master(now, Reason::Startup);
+        } else {
+            let backup = self.fresh_backup(now);
+            self.enter(Role::Backup(backup), Reason::Startup);
+        }
+    }
+
+    /// Shutdown (RFC 9568 §6.4.2, §6.4.3): a master sends priority 0 and gives the addresses up.
+    pub fn handle_shutdown(&mut self, _now: Duration) {
+        if matches!(self.role, Role::Initialize) {
+            return;
+        }
+        self.give_up();
+        self.enter(Role::Initialize, Reason::Shutdown);
+    }
+
+    /// An advert for this VRID, interface and family arrived.
+    ///
+    /// # Errors
+    /// When the advert fails a check that needs configuration, or the router is not running. Then nothing but
+    /// counters has changed.
+    pub fn handle_advert(&mut self, now: Duration, packet: &Packet<'_>) -> Result<(), Discard> {
+        let checked = match self.role {
+            Role::Initialize | Role::Fault => Err(Discard::NotRunning),
+            Role::Backup(_) | Role::Master(_) => self.check(packet),
+        };
+        self.count(packet, checked);
+        checked?;
+        let peer = Peer {
+            address: packet.source(),
+            priority: packet.priority(),
+        };
+        self.elect(now, peer, packet.adver_interval());
+        Ok(())
+    }
+
+    /// Time has come. Early, late and spurious calls are harmless.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        match &self.role {
+            Role::Backup(backup) if now >= backup.master_down_at => {
+                let reason = self.takeover_reason(now);
+                self.become_master(now, reason);
+            }
+            Role::Initialize | Role::Backup(_) | Role::Fault => {}
+            Role::Master(_) => self.master_timeout(now),
+        }
+    }
+
+    /// Something that the router needs is gone: it gives the addresses up and waits in Fault.
+    pub fn handle_fault(&mut self, _now: Duration, fault: Fault) {
+        self.faults.insert(fault);
+        if matches!(self.role, Role::Backup(_) | Role::Master(_)) {
+            self.give_up();
+            self.enter(Role::Fault, Reason::Fault(fault));
+        }
+    }
+
+    /// Something that the router needs is back. When nothing is missing any more it becomes a backup.
+    pub fn handle_recovery(&mut self, now: Duration, fault: Fault) {
+        self.faults.remove(fault);
+        if !matches!(self.role, Role::Fault) || !self.faults.is_empty() {
+            return;
+        }
+        let backup = self.returning_backup(now);
+        self.enter(Role::Backup(backup), Reason::Recovered);
+    }
+
+    /// The process stood still (SIGSTOP, suspend) for longer than the master-down interval, and another may have
+    /// taken over: a master steps down without a word, and a backup listens for a whole Master_Down_Interval again
+    /// (the owner for one interval).
+    pub fn handle_pause(&mut self, now: Duration) {
+        match self.role {
+            Role::Initialize | Role::Fault => {}
+            Role::Backup(ref mut backup) => {
+                let interval = backup.master_adver_interval;
+                backup.master_down_at =
+                    now + timers::master_down_interval(self.config.version(), self.priority, interval);
+            }
+            Role::Master(_) => {
+                self.outputs.push_back(Output::ReleaseAddresses);
+                let backup = self.returning_backup(now);
+                self.enter(Role::Backup(backup), Reason::Paused);
+            }
+        }
+    }
+
+    /// Sets the effective priority, 1 to 254; out of range is brought into it. The owner's never changes.
+    ///
+    /// A backup shifts its Master_Down_Timer by the change of skew time. A master whose priority drops does what
+    /// [`Config::demotion`] says; otherwise its next advert carries the new one.
+    pub fn set_priority(&mut self, now: Duration, priority: Priority) {
+        if self.config.is_owner() {
+            return;
+        }
+        let priority = priority.clamp(Priority::new(1), Priority::MAX_BACKUP);
+        let before = core::mem::replace(&mut self.priority, priority);
+        if priority == before {
+            return;
+        }
+        match &mut self.role {
+            Role::Initialize | Role::Fault => {}
+            Role::Backup(backup) => {
+                let skew = |priority| {
+                    timers::skew_time(self.config.version(), priority, backup.master_adver_interval)
+                };
+                backup.master_down_at = (backup.master_down_at + skew(priority)).saturating_sub(skew(before));
+                if priority > before && backup.preemption == Preemption::Renounced {
+                    backup.preemption = Preemption::Idle;
+                }
+            }
+            Role::Master(_) if priority < before => self.lower(now),
+            Role::Master(_) => self.raise(now),
+        }
+    }
+
+    /// Sets the address that adverts come from, when the interface's primary address has changed.
+    pub fn set_source(&mut self, source: IpAddr) {
+        self.source = source;
+    }
+
+    /// Gives the counters and sets them to zero.
+    pub fn take_counters(&mut self) -> Counters {
+        core::mem::take(&mut self.counters)
+    }
+
+    /// The next effect, in order. Drain it after every fact.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next; `None` for not at all.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        match &self.role {
+            Role::Initialize | Role::Fault => None,
+            Role::Backup(backup) => Some(backup.master_down_at),
+            Role::Master(master) => Some(master.next_deadline()),
+        }
+    }
+
+    /// The advert of this router with the given priority, as [`Output::Advertise`] asks.
+    pub fn advert(&self, priority: Priority) -> Advert<'_> {
+        Advert {
+            version: self.config.version(),
+            vrid: self.config.vrid(),
+            priority,
+            adver_interval: self.config.adver_interval(),
+            addresses: self.config.addresses().as_addresses(),
+            authentication: match &self.config.authentication {
+                AuthenticationConfig::None => Authentication::None,
+                AuthenticationConfig::Simple(password) => Authentication::Simple(password),
+            },
+        }
+    }
+
+    /// State of the machine.
+    pub fn state(&self) -> State {
+        match self.role {
+            Role::Initialize => State::Initialize,
+            Role::Backup(_) => State::Backup,
+            Role::Master(_) => State::Master,
+            Role::Fault => State::Fault,
+        }
+    }
+
+    /// Configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Address that our adverts come from.
+    pub fn source(&self) -> IpAddr {
+        self.source
+    }
+
+    /// Effective priority.
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Faults that stand.
+    pub fn faults(&self) -> Faults {
+        self.faults
+    }
+
+    /// Who is master as far as this router knows: itself, or the sender of the last advert.
+    pub fn master(&self) -> Option<Peer> {
+        match &self.role {
+            Role::Initialize | Role::Fault => None,
+            Role::Backup(backup) => backup.master.filter(|peer| peer.priority != Priority::STOP),
+            Role::Master(_) => Some(Peer {
+                address: self.source,
+                priority: self.priority,
+            }),
+        }
+    }
+
+    /// Master_Adver_Interval: our own, or in VRRPv3 the one learned from the master.
+    pub fn master_adver_interval(&self) -> AdverInterval {
+        match &self.role {
+            Role::Backup(backup) => backup.master_adver_interval,
+            Role::Initialize | Role::Master(_) | Role::Fault => self.config.adver_interval(),
+        }
+    }
+
+    /// Skew_Time: how long a backup of our priority leaves to those above it.
+    pub fn skew_time(&self) -> Duration {
+        timers::skew_time(self.config.version(), self.priority, self.master_adver_interval())
+    }
+
+    /// Master_Down_Interval: three intervals of the master and the skew time.
+    pub fn master_down_interval(&self) -> Duration {
+        timers::master_down_interval(self.config.version(), self.priority, self.master_adver_interval())
+    }
+
+    /// Counts since the start, or since they were taken.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn become_master(&mut self, now: Duration, reason: Reason) {
+        self.counters.became_master += 1;
+        self.advertise(self.priority);
+        self.outputs.push_back(Output::AcquireAddresses);
+        self.outputs.push_back(Output::AnnounceAddresses);
+        let delay = self.config.announce_delay();
+        let master = Master {
+            adver_at: now + self.config.adver_interval().duration(),
+            announce_at: (!delay.is_zero()).then(|| now + delay),
+            reassert_from: now,
+            yielding: false,
+            demoted: None,
+        };
+        self.enter(Role::Master(master), reason);
+    }
+
+    /// Stops serving because of ourselves: others should know at once.
+    fn give_up(&mut self) {
+        if matches!(self.role, Role::Master(_)) {
+            self.advertise(Priority::STOP);
+            self.outputs.push_back(Output::ReleaseAddresses);
+        }
+    }
+
+    fn fresh_backup(&self, now: Duration) -> Backup {
+        let interval = self.config.adver_interval();
+        Backup {
+            master_down_at: now
+                + timers::master_down_interval(self.config.version(), self.priority, interval),
+            master_adver_interval: interval,
+            master: None,
+            preemption: Preemption::Idle,
+        }
+    }
+
+    /// A backup that comes back. keepalived lets an owner do so after one interval: it would ignore all adverts but
+    /// those of another owner anyway.
+    fn returning_backup(&self, now: Duration) -> Backup {
+        let mut backup = self.fresh_backup(now);
+        if self.config.is_owner() {
+            backup.master_down_at = now + self.config.adver_interval().duration() + self.skew_time();
+        }
+        backup
+    }
+
+    fn enter(&mut self, role: Role, reason: Reason) {
+        let from = self.state();
+        self.role = role;
+        let transition = Transition {
+            from,
+            to: self.state(),
+            reason,
+        };
+        self.outputs.push_back(Output::Transition(transition));
+    }
+
+    fn advertise(&mut self, priority: Priority) {
+        self.counters.adverts_sent += 1;
+        self.counters.stops_sent += u64::from(priority == Priority::STOP);
+        self.outputs.push_back(Output::Advertise(priority));
+    }
+
+    fn count(&mut self, packet: &Packet<'_>, checked: Result<(), Discard>) {
+        let mismatch = !matches!(checked, Err(Discard::Vrid { .. } | Discard::Family { .. }))
+            && !self.has_our_addresses(packet);
+        self.counters.address_mismatches += u64::from(mismatch);
+        match checked {
+            Ok(()) => self.counters.count_accepted(packet, &self.config),
+            Err(discard) => self.counters.discards.count(discard),
+        }
+    }
+}

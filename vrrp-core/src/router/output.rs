@@ -1,0 +1,80 @@
+//! What a virtual router wants done.
+
+use core::fmt;
+
+use super::fault::Fault;
+use super::state::{Peer, State};
+use crate::Priority;
+
+/// An effect for the driver. Do them in the order in which they come: RFC 9568 §6.4.2 advertises before it takes the
+/// addresses, and announces them after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use]
+pub enum Output {
+    /// Send [`VirtualRouter::advert`](super::VirtualRouter::advert) with this priority to the group or the peers.
+    Advertise(Priority),
+    /// Add the virtual addresses to the interface.
+    AcquireAddresses,
+    /// Send gratuitous ARP or unsolicited neighbour advertisements for the virtual addresses.
+    AnnounceAddresses,
+    /// Remove the virtual addresses from the interface.
+    ReleaseAddresses,
+    /// The state has changed; for logs, hooks and metrics.
+    Transition(Transition),
+}
+
+/// A change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Transition {
+    /// State before.
+    pub from: State,
+    /// State after.
+    pub to: State,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a state changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The router was started.
+    Startup,
+    /// The router was shut down.
+    Shutdown,
+    /// No advert came for Master_Down_Interval.
+    MasterDown,
+    /// The master sent priority 0, and no other took over within the skew time.
+    MasterStopped,
+    /// The master has a lower priority, and we preempt.
+    Preempted(Peer),
+    /// An advert of higher priority, or of equal priority and higher address, arrived.
+    Superseded(Peer),
+    /// An advert arrived while we offered to yield.
+    Yielded(Peer),
+    /// Something that the router needs is gone.
+    Fault(Fault),
+    /// Everything that the router needs is back.
+    Recovered,
+    /// The process stood still for so long that another may have taken over.
+    Paused,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Startup => f.write_str("startup"),
+            Self::Shutdown => f.write_str("shutdown"),
+            Self::MasterDown => f.write_str("no advert from a master for the master-down interval"),
+            Self::MasterStopped => f.write_str("the master stopped (priority 0)"),
+            Self::Preempted(peer) => write!(f, "preempted {} of priority {}", peer.address, peer.priority),
+            Self::Superseded(peer) => {
+                write!(f, "superseded by {} of priority {}", peer.address, peer.priority)
+            }
+            Self::Yielded(peer) => write!(f, "yielded to {} of priority {}", peer.address, peer.priority),
+            Self::Fault(fault) => write!(f, "fault: {fault}"),
+            Self::Recovered => f.write_str("recovered from every fault"),
+            Self::Paused => f.write_str("paused for longer than the master-down interval"),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The virtual router against the state tables of RFC 9568 §6.4 and RFC 3768 §6.4, clause by clause.
+//!
+//! A test's comment cites the clause, and the row of the table of events and states that it stands for: I for
+//! Initialize, B for Backup, M for Master, F for Fault.
+
+mod backup;
+mod config;
+mod corpus;
+mod counters;
+mod demotion;
+mod discard;
+mod fault;
+mod initialize;
+mod master;
+mod pause;
+mod preempt_delay;
+mod properties;
+mod support;
+mod timers;
+
+/// What the fuzz target does, to replay its corpus.
+#[path = "../../fuzz/src/lib.rs"]
+#[allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "a library of its own where cargo-fuzz builds it"
+)]
+mod fuzz;

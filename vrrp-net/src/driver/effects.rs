@@ -1,0 +1,152 @@
+//! Effects of the virtual routers, done in the order in which they come.
+
+use std::io;
+use std::time::Duration;
+
+use vrrp_core::{Family, Fault, GROUP_V4, GROUP_V6, Output, Priority};
+
+use super::slot::Holding;
+use super::{Driver, DriverEvent, Events};
+use crate::counters::Counter;
+use crate::network::{AddressError, Network};
+use crate::routers::{Effect, Routers};
+
+impl<R: Routers, N: Network> Driver<R, N> {
+    /// Does everything that the routers want done.
+    pub(super) fn drain(&mut self, now: Duration, events: Events<'_, R>) {
+        while let Some(effect) = self.routers.poll_output() {
+            match effect {
+                Effect::Event(event) => events(DriverEvent::Node(event)),
+                Effect::Router(index, output) => self.execute(now, index, output, events),
+            }
+        }
+    }
+
+    fn execute(&mut self, now: Duration, index: usize, output: Output, events: Events<'_, R>) {
+        match output {
+            Output::Advertise(priority) => self.advertise(now, index, priority),
+            Output::AcquireAddresses => self.acquire(now, index, events),
+            Output::AnnounceAddresses => self.announce(now, index),
+            Output::ReleaseAddresses => self.release(index),
+            Output::Transition(transition) => {
+                let link = self.slots[index].seat.link;
+                tracing::info!(
+                    vrid = %self.routers.router(index).config().vrid(),
+                    interface = self.interface(link),
+                    from = %transition.from,
+                    to = %transition.to,
+                    reason = %transition.reason,
+                    "transition"
+                );
+                events(DriverEvent::Transition {
+                    router: index,
+                    transition,
+                });
+            }
+        }
+    }
+
+    /// To the group, or to each peer. What can't be sent is counted, and the next advert tries again.
+    fn advertise(&mut self, now: Duration, index: usize, priority: Priority) {
+        let router = self.routers.router(index);
+        let config = router.config();
+        let group = [match config.family() {
+            Family::Ipv4 => GROUP_V4.into(),
+            Family::Ipv6 => GROUP_V6.into(),
+        }];
+        let destinations = match config.peers() {
+            [] => &group,
+            peers => peers,
+        };
+        let (advert, source) = (router.advert(priority), router.source());
+        let slot = &mut self.slots[index];
+        for destination in destinations {
+            self.message.clear();
+            let sent = advert
+                .emit(source, *destination, config.checksum(), &mut self.message)
+                .map_err(io::Error::other)
+                .and_then(|()| {
+                    self.network
+                        .send_advert(slot.seat.link, source, *destination, &self.message)
+                });
+            if let Err(error) = sent {
+                self.cells.count(Counter::SendErrors);
+                if let Some(more) = slot.send_log.allow(now) {
+                    let vrid = config.vrid();
+                    tracing::warn!(%vrid, %source, %destination, %error, more, "an advert could not be sent");
+                }
+            }
+        }
+    }
+
+    fn acquire(&mut self, now: Duration, index: usize, events: Events<'_, R>) {
+        let slot = &mut self.slots[index];
+        self.chores_changed = true;
+        match self.network.acquire(&slot.seat.placements) {
+            Ok(()) => slot.hold(now),
+            Err(error) => self.refuse(now, index, &error, events),
+        }
+    }
+
+    /// The addresses can't be had: the router goes to Fault, and others may serve.
+    pub(super) fn refuse(
+        &mut self,
+        now: Duration,
+        index: usize,
+        error: &AddressError,
+        events: Events<'_, R>,
+    ) {
+        let slot = &mut self.slots[index];
+        self.cells.count(Counter::AddressErrors);
+        if let Some(more) = slot.address_log.allow(now) {
+            tracing::error!(router = index, %error, more, "virtual addresses refused");
+        }
+        // Those that were added before the one that failed.
+        if let Err(error) = self.network.release(&slot.seat.placements) {
+            tracing::debug!(router = index, %error, "release after a refusal");
+        }
+        slot.refuse(now);
+        self.chores_changed = true;
+        events(DriverEvent::AddressesRefused {
+            router: index,
+            reason: error.to_string(),
+        });
+        self.routers.router_mut(index).handle_fault(now, Fault::Addresses);
+    }
+
+    fn announce(&mut self, now: Duration, index: usize) {
+        let slot = &mut self.slots[index];
+        let Holding::Held { announced, .. } = &mut slot.holding else {
+            // Refused just before: nobody must be told that they are here.
+            return;
+        };
+        if let Err(error) = self
+            .network
+            .announce(&slot.seat.placements, slot.seat.announce_repeat)
+        {
+            self.cells.count(Counter::AnnounceErrors);
+            if let Some(more) = slot.announce_log.allow(now) {
+                tracing::warn!(router = index, %error, more, "an announcement could not be sent");
+            }
+        }
+        if !std::mem::replace(announced, true) {
+            slot.probe.start(now);
+            self.chores_changed = true;
+        }
+    }
+
+    fn release(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        if !slot.is_held() {
+            return;
+        }
+        slot.holding = Holding::Released;
+        slot.probe.cancel();
+        self.chores_changed = true;
+        if let Err(error) = self.network.release(&slot.seat.placements) {
+            // With a lease they go by themselves.
+            self.cells.count(Counter::AddressErrors);
+            tracing::error!(router = index, %error, "virtual addresses could not be removed");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Facts from the network, brought to the virtual routers that they concern.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use vrrp_core::{Discard, Envelope, Fault, Packet, Priority, State};
+
+use super::slot::Holding;
+use super::{Driver, DriverEvent, Events, MAX_INPUTS};
+use crate::counters::Counter;
+use crate::network::{AddressError, Input, LinkId, Network, Placement};
+use crate::routers::Routers;
+
+impl<R: Routers, N: Network> Driver<R, N> {
+    /// Reads until nothing is left, at most [`MAX_INPUTS`].
+    pub(super) fn read_inputs(&mut self, now: Duration, events: Events<'_, R>) {
+        for _ in 0..MAX_INPUTS {
+            let Some(input) = self.network.poll_input() else {
+                break;
+            };
+            match input {
+                Input::Packet {
+                    link,
+                    envelope,
+                    payload,
+                } => match Packet::parse(payload, &envelope) {
+                    Ok(packet) => {
+                        let key = (link, packet.family(), packet.vrid());
+                        let Some(&index) = self.by_vrid.get(&key) else {
+                            self.cells.count(Counter::UnknownVrid);
+                            continue;
+                        };
+                        let was_master = self.routers.router(index).state() == State::Master;
+                        let priority = packet.priority();
+                        let result = self.routers.router_mut(index).handle_advert(now, &packet);
+                        self.note_advert(now, index, &envelope, priority, was_master, result);
+                    }
+                    Err(error) => {
+                        self.cells.count_malformed(error);
+                        if let Some(more) = self.malformed_log.allow(now) {
+                            tracing::warn!(source = %envelope.source, %error, more, "not a VRRP advert");
+                        }
+                    }
+                },
+                Input::Link(link) => self.refresh_link(now, link),
+                Input::AddressRemoved { link, address } => self.restore(now, link, address, events),
+                Input::Claim { link, address, mac } => {
+                    for slot in self.slots.iter_mut().filter(|slot| slot.seat.link == link) {
+                        let ours = slot.seat.placements.iter().any(|p| p.address() == address);
+                        if ours || slot.last_master == Some(address) {
+                            slot.probe.handle_claim(address, mac);
+                        }
+                    }
+                }
+            }
+            self.drain(now, events);
+        }
+    }
+
+    fn note_advert(
+        &mut self,
+        now: Duration,
+        index: usize,
+        envelope: &Envelope,
+        priority: Priority,
+        was_master: bool,
+        result: Result<(), Discard>,
+    ) {
+        let router = self.routers.router(index);
+        let vrid = router.config().vrid();
+        let source = envelope.source;
+        let slot = &mut self.slots[index];
+        match result {
+            Ok(()) => {
+                slot.last_master = Some(source);
+                let rival = was_master && router.state() == State::Master && priority != Priority::STOP;
+                if let Some(more) = rival.then(|| slot.rival_log.allow(now)).flatten() {
+                    tracing::warn!(%vrid, %source, %priority, more, "another master of lower rank");
+                }
+            }
+            // Expected, and counted by the router.
+            Err(Discard::NotRunning | Discard::Peer { .. }) => {}
+            Err(discard) => {
+                if let Some(more) = slot.discard_log.allow(now) {
+                    tracing::warn!(%vrid, %source, %discard, more, "an advert was discarded");
+                }
+            }
+        }
+    }
+
+    fn refresh_link(&mut self, now: Duration, link: LinkId) {
+        for index in 0..self.slots.len() {
+            if self.slots[index].seat.link == link {
+                self.refresh_link_of(now, index);
+            }
+        }
+    }
+
+    /// Tells a router what its interface is good for. Faults first: a router must not recover from one into another.
+    pub(super) fn refresh_link_of(&mut self, now: Duration, index: usize) {
+        let seat = &self.slots[index].seat;
+        let link = self.network.link(seat.link);
+        let source = seat.source.or_else(|| link.source(seat.family));
+        let router = self.routers.router_mut(index);
+        if let Some(source) = source.filter(|source| *source != router.source()) {
+            router.set_source(source);
+        }
+        let facts = [(Fault::Link, link.up), (Fault::SourceAddress, source.is_some())];
+        for (fault, _) in facts.into_iter().filter(|(_, fine)| !fine) {
+            if !router.faults().contains(fault) {
+                router.handle_fault(now, fault);
+            }
+        }
+        for (fault, _) in facts.into_iter().filter(|(_, fine)| *fine) {
+            if router.faults().contains(fault) {
+                router.handle_recovery(now, fault);
+            }
+        }
+    }
+
+    /// Somebody removed an address, or its lease ran out while we stood still: put it back.
+    fn restore(&mut self, now: Duration, link: LinkId, address: IpAddr, events: Events<'_, R>) {
+        let place = self.slots.iter().enumerate().find_map(|(index, slot)| {
+            let of = |placement: &Placement| placement.link == link && placement.address() == address;
+            slot.seat
+                .placements
+                .iter()
+                .position(of)
+                .map(|place| (index, place))
+        });
+        let Some((index, place)) = place else {
+            return;
+        };
+        let slot = &mut self.slots[index];
+        if !matches!(slot.holding, Holding::Held { .. }) {
+            return;
+        }
+        match self.network.acquire(&slot.seat.placements[place..=place]) {
+            Ok(()) => {
+                self.cells.count(Counter::Restored);
+                if let Some(more) = slot.address_log.allow(now) {
+                    tracing::warn!(router = index, %address, more, "somebody removed a virtual address; put back");
+                }
+                events(DriverEvent::AddressRestored {
+                    router: index,
+                    address,
+                });
+            }
+            // It went with its interface, which is reported next.
+            Err(AddressError::NoInterface { .. }) => {}
+            Err(error) => self.refuse(now, index, &error, events),
+        }
+    }
+}

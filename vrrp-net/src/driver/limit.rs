@@ -1,0 +1,40 @@
+//! Keeps a log from flooding: a line at once, then silence for a while, then one that says how many it stands for.
+
+use std::time::Duration;
+
+/// Least time between two lines of one kind about one router.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// The limit of one kind of line.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LogLimit {
+    silent_until: Option<Duration>,
+    suppressed: u64,
+}
+
+impl LogLimit {
+    /// Whether to log; if so, how many were kept back since the last one.
+    pub(super) fn allow(&mut self, now: Duration) -> Option<u64> {
+        if self.silent_until.is_some_and(|until| now < until) {
+            self.suppressed += 1;
+            return None;
+        }
+        self.silent_until = Some(now + SILENCE);
+        Some(std::mem::take(&mut self.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_is_logged_and_the_next_says_how_many_were_not() {
+        let mut limit = LogLimit::default();
+        assert_eq!(limit.allow(Duration::from_secs(1)), Some(0));
+        assert_eq!(limit.allow(Duration::from_secs(2)), None);
+        assert_eq!(limit.allow(Duration::from_secs(30)), None);
+        assert_eq!(limit.allow(Duration::from_secs(31)), Some(2));
+        assert_eq!(limit.allow(Duration::from_secs(62)), Some(0));
+    }
+}

@@ -1,0 +1,118 @@
+//! What the driver keeps about one virtual router.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use vrrp_core::{State, VirtualRouter};
+
+use super::conflict::Probe;
+use super::limit::LogLimit;
+use crate::plan::Seat;
+
+/// First wait after the addresses were refused; it doubles each time.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// Longest wait. A retry may cost the real master its place for a moment, so they become rare.
+const LAST_RETRY: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) seat: Seat,
+    pub(super) holding: Holding,
+    /// Refusals since addresses were last held.
+    refusals: u32,
+    /// Who else claims our addresses?
+    pub(super) probe: Probe,
+    /// Who last sent an advert that was accepted.
+    pub(super) last_master: Option<IpAddr>,
+    pub(super) send_log: LogLimit,
+    pub(super) announce_log: LogLimit,
+    pub(super) discard_log: LogLimit,
+    pub(super) rival_log: LogLimit,
+    pub(super) address_log: LogLimit,
+}
+
+/// Whether the addresses are on the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holding {
+    /// They are not, and need not be.
+    Released,
+    /// They are.
+    Held {
+        /// When to renew their leases; `None` without.
+        renew_at: Option<Duration>,
+        /// Whether they have been announced.
+        announced: bool,
+    },
+    /// They could not be added or kept: Fault::Addresses stands.
+    Refused {
+        /// When to try again.
+        retry_at: Duration,
+    },
+}
+
+impl Slot {
+    pub(super) fn new(seat: Seat) -> Self {
+        Self {
+            seat,
+            holding: Holding::Released,
+            refusals: 0,
+            probe: Probe::Idle,
+            last_master: None,
+            send_log: LogLimit::default(),
+            announce_log: LogLimit::default(),
+            discard_log: LogLimit::default(),
+            rival_log: LogLimit::default(),
+            address_log: LogLimit::default(),
+        }
+    }
+
+    pub(super) fn hold(&mut self, now: Duration) {
+        self.refusals = 0;
+        self.holding = Holding::Held {
+            renew_at: self.seat.lease.map(|lease| now + lease / 2),
+            announced: false,
+        };
+    }
+
+    pub(super) fn refuse(&mut self, now: Duration) {
+        let wait = FIRST_RETRY * 2_u32.saturating_pow(self.refusals.min(16));
+        self.refusals += 1;
+        self.probe.cancel();
+        self.holding = Holding::Refused {
+            retry_at: now + wait.min(LAST_RETRY),
+        };
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.holding, Holding::Held { .. })
+    }
+
+    /// When the leases are to be renewed.
+    pub(super) fn renew_at(&self) -> Option<Duration> {
+        match self.holding {
+            Holding::Held { renew_at, .. } => renew_at,
+            Holding::Released | Holding::Refused { .. } => None,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let holding = match self.holding {
+            Holding::Released => None,
+            Holding::Held { renew_at, .. } => renew_at,
+            Holding::Refused { retry_at } => Some(retry_at),
+        };
+        [holding, self.probe.deadline()].into_iter().flatten().min()
+    }
+}
+
+/// How late a deadline of a router may be acted upon without others having taken over in the meantime.
+///
+/// A master's deadline is at most one interval after its last advert, and a backup of the same priority takes over
+/// one Master_Down_Interval after that advert.
+pub(super) fn patience(router: &VirtualRouter) -> Duration {
+    let interval = router.master_down_interval();
+    match router.state() {
+        State::Master => interval.saturating_sub(router.master_adver_interval().duration()),
+        State::Initialize | State::Backup | State::Fault => interval,
+    }
+}

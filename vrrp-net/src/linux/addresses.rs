@@ -1,0 +1,323 @@
+//! Virtual addresses on interfaces: added with a lease, renewed, removed, and never confused with somebody else's.
+
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use nix::libc;
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressProtocol, CacheInfo,
+};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::mark::MARK;
+use super::requests::Requests;
+use super::table::Table;
+use crate::network::{AddressError, LinkId, Placement};
+
+const FOREVER: u32 = u32::MAX;
+
+/// What to do about an address that is wanted.
+enum Plan {
+    /// It isn't there.
+    Add(u32),
+    /// It is there and ours.
+    Renew(u32),
+    /// It is there, and its owner's.
+    Keep,
+}
+
+/// Checks that each address can be had, before anything is started.
+pub(super) fn check(table: &Table, placements: &[&Placement]) -> Result<(), AddressError> {
+    for placement in placements {
+        let leftover = |entry| table.is_leftover(entry);
+        let foreign = table
+            .find(placement.link, placement.address())
+            .is_some_and(|entry| !leftover(entry));
+        if foreign && !placement.owner {
+            return Err(foreign_error(table, placement));
+        }
+        secure_prefix(table, placement)?;
+    }
+    Ok(())
+}
+
+/// Removes what an earlier run has left on our interfaces: our addresses, and anything with our mark and no lifetime.
+///
+/// What has our mark and a lifetime, but is no address of ours, goes by itself, unless another program keeps it.
+pub(super) fn sweep(requests: &mut Requests, table: &mut Table, placements: &[&Placement], links: usize) {
+    let mut leftovers = Vec::new();
+    for link in (0..links).map(LinkId) {
+        let Some(index) = table.index(link) else {
+            continue;
+        };
+        for entry in table.entries(link) {
+            let wanted =
+                |placement: &&Placement| placement.link == link && placement.address() == entry.address;
+            let ours = placements.iter().copied().any(|placement| wanted(&placement));
+            let abandoned = entry.mark == Some(MARK) && entry.permanent;
+            if abandoned || (ours && table.is_leftover(entry)) {
+                leftovers.push((link, index, entry.address, entry.prefix));
+            }
+        }
+    }
+    let removals = leftovers
+        .iter()
+        .map(|(_, index, address, prefix)| removal(*index, *address, *prefix));
+    let results = requests.make(removals);
+    for ((link, _, address, prefix), result) in leftovers.iter().zip(results) {
+        match result {
+            Ok(()) => {
+                table.note_released(*link, *address, Some(*prefix));
+                tracing::info!(interface = table.name(*link), %address, "removed a leftover of an earlier run");
+            }
+            Err(error) => {
+                tracing::warn!(interface = table.name(*link), %address, %error, "leftover not removed");
+            }
+        }
+    }
+}
+
+pub(super) fn acquire(
+    requests: &mut Requests,
+    table: &mut Table,
+    placements: &[Placement],
+) -> Result<(), AddressError> {
+    let mut batch = Vec::with_capacity(placements.len());
+    for placement in placements {
+        secure_prefix(table, placement)?;
+        match plan(table, placement)? {
+            Plan::Add(index) => batch.push((placement, addition(index, placement, NLM_F_EXCL))),
+            Plan::Renew(index) => batch.push((placement, addition(index, placement, NLM_F_REPLACE))),
+            Plan::Keep => {}
+        }
+    }
+    let (wanted, messages): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    let mut first = Ok(());
+    for (placement, result) in wanted.into_iter().zip(requests.make(messages)) {
+        match result {
+            Ok(()) => note(table, placement),
+            // Somebody was quicker by less than a report takes to come.
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) && first.is_ok() => {
+                first = Err(foreign_error(table, placement));
+            }
+            Err(error) if first.is_ok() => first = Err(refused(table, placement, error)),
+            Err(_) => {}
+        }
+    }
+    first
+}
+
+pub(super) fn renew(
+    requests: &mut Requests,
+    table: &mut Table,
+    placements: &[&Placement],
+) -> Vec<(usize, AddressError)> {
+    let mut failures = Vec::new();
+    let (mut places, mut messages) = (Vec::new(), Vec::new());
+    for (place, placement) in placements.iter().enumerate() {
+        match plan(table, placement) {
+            // Its removal is about to be reported, and it is put back then.
+            Ok(Plan::Add(_) | Plan::Keep) => {}
+            // NLM_F_REPLACE would turn an address that was made permanent into one that vanishes.
+            Ok(Plan::Renew(_)) if was_made_permanent(table, placement) => {
+                failures.push((place, foreign_error(table, placement)));
+            }
+            Ok(Plan::Renew(index)) => {
+                places.push(place);
+                messages.push(addition(index, placement, NLM_F_REPLACE));
+            }
+            Err(error) => failures.push((place, error)),
+        }
+    }
+    for (place, result) in places.into_iter().zip(requests.make(messages)) {
+        match result {
+            Ok(()) => note(table, placements[place]),
+            Err(error) => failures.push((place, refused(table, placements[place], error))),
+        }
+    }
+    failures
+}
+
+pub(super) fn release(
+    requests: &mut Requests,
+    table: &mut Table,
+    placements: &[Placement],
+) -> Result<(), AddressError> {
+    let (mut wanted, mut messages) = (Vec::new(), Vec::new());
+    for placement in placements {
+        let entry = table.find(placement.link, placement.address());
+        match (table.index(placement.link), entry) {
+            (Some(index), Some(entry)) if table.is_ours(placement.link, entry) => {
+                messages.push(removal(index, placement.address(), entry.prefix));
+                wanted.push((placement, entry.prefix));
+            }
+            _ => table.note_released(placement.link, placement.address(), None),
+        }
+    }
+    let mut first = Ok(());
+    for ((placement, prefix), result) in wanted.into_iter().zip(requests.make(messages)) {
+        let gone = |error: &io::Error| {
+            matches!(
+                error.raw_os_error(),
+                Some(libc::EADDRNOTAVAIL | libc::ENODEV | libc::ENXIO)
+            )
+        };
+        let removed = result.is_ok().then_some(prefix);
+        table.note_released(placement.link, placement.address(), removed);
+        match result {
+            Err(error) if !gone(&error) && first.is_ok() => first = Err(refused(table, placement, error)),
+            _ => {}
+        }
+    }
+    first
+}
+
+/// Whether the kernel lets us change addresses: it checks that before it looks for the interface.
+pub(super) fn may_change(requests: &mut Requests) -> bool {
+    let nowhere = removal(i32::MAX as u32, IpAddr::from([192, 0, 2, 1]), 32);
+    let answer = requests.make([nowhere]);
+    !answer.into_iter().any(|result| {
+        result.is_err_and(|error| matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)))
+    })
+}
+
+fn plan(table: &Table, placement: &Placement) -> Result<Plan, AddressError> {
+    let Some(index) = table.index(placement.link) else {
+        return Err(no_interface(table, placement));
+    };
+    match table.find(placement.link, placement.address()) {
+        None => Ok(Plan::Add(index)),
+        Some(entry) if table.is_ours(placement.link, entry) => Ok(Plan::Renew(index)),
+        Some(_) if placement.owner => Ok(Plan::Keep),
+        Some(_) => Err(foreign_error(table, placement)),
+    }
+}
+
+fn was_made_permanent(table: &Table, placement: &Placement) -> bool {
+    let entry = table.find(placement.link, placement.address());
+    placement.lease.is_some() && entry.is_some_and(|entry| entry.permanent)
+}
+
+fn note(table: &mut Table, placement: &Placement) {
+    let (link, net) = (placement.link, placement.net);
+    table.note_acquired(link, net.addr(), net.prefix_len(), placement.lease.is_none());
+}
+
+/// The kernel deletes all addresses of a subnet with its primary one, unless `promote_secondaries` is set; and an
+/// address that is first in its subnet is its primary. So ours comes second, or the setting comes first.
+fn secure_prefix(table: &Table, placement: &Placement) -> Result<(), AddressError> {
+    let IpNet::V4(net) = placement.net else {
+        return Ok(());
+    };
+    let name = table.name(placement.link);
+    let below_another = || {
+        table
+            .entries(placement.link)
+            .iter()
+            .any(|entry| match entry.address {
+                IpAddr::V4(address) => {
+                    entry.prefix == net.prefix_len()
+                        && net.contains(&address)
+                        && address != net.addr()
+                        && !table.is_ours(placement.link, entry)
+                }
+                IpAddr::V6(_) => false,
+            })
+    };
+    if net.prefix_len() == 32 || promotes("all") || promotes(name) || below_another() {
+        return Ok(());
+    }
+    // Where the setting can't be changed, somebody else has to.
+    fs::write(promote_secondaries(name), "1").map_err(|_| AddressError::Primary {
+        address: placement.net,
+        interface: name.into(),
+    })
+}
+
+fn promote_secondaries(interface: &str) -> String {
+    format!("/proc/sys/net/ipv4/conf/{interface}/promote_secondaries")
+}
+
+fn promotes(interface: &str) -> bool {
+    fs::read(promote_secondaries(interface)).is_ok_and(|value| value.trim_ascii() == b"1")
+}
+
+fn addition(index: u32, placement: &Placement, how: u16) -> (RouteNetlinkMessage, u16) {
+    let (address, prefix) = (placement.address(), placement.net.prefix_len());
+    let mut message = address_message(index, address, prefix);
+    let lease = placement
+        .lease
+        .map_or(FOREVER, |lease| u32::try_from(lease.as_secs()).unwrap_or(FOREVER));
+    let mut lifetimes = CacheInfo::default();
+    lifetimes.ifa_valid = lease;
+    lifetimes.ifa_preferred = lease;
+    if address.is_ipv6() {
+        // Duplicate address detection would keep the address silent for a second; whoever else has it is asked after
+        // the takeover.
+        let mut flags = AddressFlags::Nodad;
+        if prefix == 128 {
+            // As keepalived: no source of connections unless a program chooses it, and no route of its own.
+            flags |= AddressFlags::Noprefixroute;
+            lifetimes.ifa_preferred = 0;
+        }
+        message.header.flags = AddressHeaderFlags::Nodad;
+        message.attributes.push(AddressAttribute::Flags(flags));
+    }
+    message.attributes.push(AddressAttribute::CacheInfo(lifetimes));
+    message
+        .attributes
+        .push(AddressAttribute::Protocol(AddressProtocol::Other(MARK)));
+    if let Some(label) = &placement.label {
+        message.attributes.push(AddressAttribute::Label(label.clone()));
+    }
+    (RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | how)
+}
+
+fn removal(index: u32, address: IpAddr, prefix: u8) -> (RouteNetlinkMessage, u16) {
+    (
+        RouteNetlinkMessage::DelAddress(address_message(index, address, prefix)),
+        0,
+    )
+}
+
+fn address_message(index: u32, address: IpAddr, prefix: u8) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    message.header.prefix_len = prefix;
+    message.header.index = index;
+    message.attributes.push(AddressAttribute::Local(address));
+    message.attributes.push(AddressAttribute::Address(address));
+    message
+}
+
+fn foreign_error(table: &Table, placement: &Placement) -> AddressError {
+    AddressError::Foreign {
+        address: placement.net,
+        interface: table.name(placement.link).into(),
+    }
+}
+
+fn no_interface(table: &Table, placement: &Placement) -> AddressError {
+    AddressError::NoInterface {
+        address: placement.net,
+        interface: table.name(placement.link).into(),
+    }
+}
+
+fn refused(table: &Table, placement: &Placement, error: io::Error) -> AddressError {
+    match error.raw_os_error() {
+        // Deleted, and not yet reported.
+        Some(libc::ENODEV) => no_interface(table, placement),
+        _ => AddressError::Refused {
+            address: placement.net,
+            interface: table.name(placement.link).into(),
+            error,
+        },
+    }
+}

@@ -1,0 +1,68 @@
+//! The driver's clock and its one timer, both on CLOCK_BOOTTIME: it goes on in suspend, where the monotonic clock of
+//! `std::time::Instant` stands still, and it wakes to the microsecond, where tokio's timer wheel has milliseconds.
+
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tokio::io::unix::AsyncFd;
+
+use crate::sys::{self, Timer};
+
+#[derive(Debug)]
+pub(super) struct Clock {
+    epoch: Duration,
+    timer: AsyncFd<Timer>,
+    /// What the timer is set to and hasn't reached.
+    armed: Option<Duration>,
+}
+
+impl Clock {
+    pub(super) fn new() -> io::Result<Self> {
+        let timer = TimerFd::new(
+            ClockId::CLOCK_BOOTTIME,
+            TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
+        )?;
+        Ok(Self {
+            epoch: boot_time(),
+            timer: sys::watch(Timer(timer))?,
+            armed: None,
+        })
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        boot_time().saturating_sub(self.epoch)
+    }
+
+    /// Sets the timer, or stops it. One in the past fires at once.
+    pub(super) fn arm(&mut self, until: Option<Duration>) -> io::Result<()> {
+        if self.armed == until {
+            return Ok(());
+        }
+        let Timer(timer) = self.timer.get_ref();
+        match until {
+            Some(until) => timer.set(
+                Expiration::OneShot(TimeSpec::from_duration(self.epoch + until)),
+                TimerSetTimeFlags::TFD_TIMER_ABSTIME,
+            )?,
+            None => timer.unset()?,
+        }
+        self.armed = until;
+        Ok(())
+    }
+
+    pub(super) fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let expired = super::poll_readable(&self.timer, context);
+        if expired.is_ready() {
+            self.armed = None;
+        }
+        expired
+    }
+}
+
+fn boot_time() -> Duration {
+    // It fails for clocks that the kernel doesn't have alone, and every kernel since 2.6.39 has this one.
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
+}

@@ -1,0 +1,503 @@
+//! The Linux kernel as a [`Network`].
+
+mod addresses;
+mod clock;
+mod frames;
+mod ipv4;
+mod ipv6;
+mod mark;
+mod monitor;
+mod requests;
+mod table;
+
+use std::fs;
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use nix::sys::socket::{setsockopt, sockopt};
+use tokio::io::unix::AsyncFd;
+use vrrp_core::Envelope;
+
+use crate::network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement};
+use crate::plan::LinkPlan;
+use crate::{garp, ndp};
+use clock::Clock;
+use frames::{ClaimSocket, FrameSocket};
+use ipv4::Ipv4Socket;
+use ipv6::Ipv6Socket;
+use monitor::Monitor;
+use requests::Requests;
+use table::{Change, Table};
+
+/// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second, 2,730 in all (the kernel
+/// doubles it, and counts 768 octets for a small packet). Without CAP_NET_ADMIN in the initial user namespace the kernel
+/// cuts it to net.core.rmem_max.
+const ADVERT_BUFFER: usize = 1 << 20;
+/// Most that is read from one socket before the next has its turn: more than its buffer holds, so that all that had come
+/// before the first read is read, and a flood on one socket can't keep the others waiting.
+const TURN: usize = 3000;
+/// Longest packet that is read whole: IPv6, 255 addresses, and room for what is too long.
+const PACKET: usize = 8192;
+
+// Classic BPF (linux/bpf_common.h).
+const BPF_LOAD_HALF: u16 = 0x28;
+const BPF_LOAD_OCTET: u16 = 0x30;
+const BPF_JUMP_EQUAL: u16 = 0x15;
+const BPF_RETURN: u16 = 0x06;
+const BPF_WHOLE: u32 = u32::MAX;
+
+/// The Linux kernel as the driver sees it, in the network namespace of the thread that opened it.
+#[derive(Debug)]
+pub struct LinuxNetwork {
+    clock: Clock,
+    requests: Requests,
+    monitor: Monitor,
+    table: Table,
+    links: Vec<Link>,
+    frames: FrameSocket,
+    arp_claims: Option<ClaimSocket>,
+    ndp_claims: Option<Ipv6Socket>,
+    buffer: Box<[u8]>,
+    /// Which socket is read next.
+    cursor: usize,
+    /// How often it has been read in this turn.
+    reads: usize,
+    /// Whether all sockets have been dry so far in this round.
+    round_dry: bool,
+    /// Whether all were in the last round, and nothing has been waited for since.
+    dry: bool,
+}
+
+/// An interface and its sockets, which live as long as it does.
+#[derive(Debug)]
+struct Link {
+    plan: LinkPlan,
+    /// Index of the interface that the sockets are bound to.
+    bound: Option<u32>,
+    ipv4: Option<Ipv4Socket>,
+    ipv6: Option<Ipv6Socket>,
+}
+
+/// A packet in the buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Received {
+    envelope: Envelope,
+    payload: Range<usize>,
+}
+
+/// What a socket gave.
+enum Read {
+    Packet(LinkId, Received),
+    Claim(LinkId, IpAddr, MacAddr),
+    /// Something that concerns nobody.
+    Other,
+    /// Nothing is left.
+    Dry,
+}
+
+impl LinuxNetwork {
+    /// Opens the sockets of these links ([`Plan::links`](crate::Plan::links)). Must be called inside a tokio runtime
+    /// with IO, and used on the same thread.
+    ///
+    /// # Errors
+    /// When an interface or a capability is missing, or the kernel refuses a socket; see [`OpenError`].
+    pub fn open(links: &[LinkPlan]) -> Result<Self, OpenError> {
+        let release = nix::sys::utsname::uname()
+            .map(|name| name.release().to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let mut table = Table::new(links.iter().map(|link| link.name.clone()), &release);
+        let mut requests = Requests::open().map_err(refused("a netlink socket"))?;
+        // The monitor first: what happens during the dump is reported after it.
+        let monitor = Monitor::open().map_err(refused("a netlink socket"))?;
+        monitor::dump(&mut table, &mut requests).map_err(refused("reading links and addresses"))?;
+        while table.next_change().is_some() {}
+        if let Some(missing) = (0..links.len()).find(|link| table.index(LinkId(*link)).is_none()) {
+            return Err(OpenError::NoInterface {
+                name: links[missing].name.clone(),
+            });
+        }
+        let frames = FrameSocket::open().map_err(refused("a packet socket"))?;
+        if !addresses::may_change(&mut requests) {
+            return Err(OpenError::Capability {
+                capability: "CAP_NET_ADMIN",
+                what: "adding addresses",
+            });
+        }
+        let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
+        let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
+        let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
+        let mut network = Self {
+            clock: Clock::new().map_err(refused("a timer"))?,
+            requests,
+            monitor,
+            table,
+            links: links.iter().cloned().map(Link::new).collect(),
+            frames,
+            arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
+            ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
+            buffer: vec![0; PACKET].into_boxed_slice(),
+            cursor: 0,
+            reads: 0,
+            round_dry: true,
+            dry: false,
+        };
+        for link in (0..links.len()).map(LinkId) {
+            network.bind(link).map_err(|error| OpenError::Refused {
+                what: "a raw VRRP socket",
+                on: Some(links[link.0].name.clone()),
+                error,
+            })?;
+        }
+        Ok(network)
+    }
+
+    /// Opens the sockets of an interface anew if it is another than before: they are bound to one that is gone.
+    fn bind(&mut self, link: LinkId) -> io::Result<()> {
+        let index = self.table.index(link);
+        let sockets = &mut self.links[link.0];
+        if sockets.bound == index {
+            return Ok(());
+        }
+        (sockets.bound, sockets.ipv4, sockets.ipv6) = (None, None, None);
+        let Some(index) = index else {
+            return Ok(());
+        };
+        let name = &sockets.plan.name;
+        sockets.ipv4 = sockets
+            .plan
+            .ipv4
+            .then(|| Ipv4Socket::open(name, index))
+            .transpose()?;
+        sockets.ipv6 = sockets
+            .plan
+            .ipv6
+            .then(|| Ipv6Socket::open(name, index))
+            .transpose()?;
+        sockets.bound = Some(index);
+        Ok(())
+    }
+
+    fn next_change(&mut self) -> Option<Input<'static>> {
+        let change = self.table.next_change()?;
+        Some(match change {
+            Change::Link(link) => {
+                if let Err(error) = self.bind(link) {
+                    // The link counts as down until the next report about it.
+                    tracing::error!(interface = self.table.name(link), %error, "no raw VRRP socket");
+                }
+                Input::Link(link)
+            }
+            Change::Removed(link, address) => Input::AddressRemoved { link, address },
+        })
+    }
+
+    fn next_turn(&mut self) {
+        self.cursor += 1;
+        self.reads = 0;
+    }
+
+    /// Reads once from the place of the cursor: the monitor, two sockets a link, and the two that hear claims.
+    /// `None` behind the last.
+    fn read(&mut self) -> Option<Read> {
+        let link = self
+            .cursor
+            .checked_sub(1)
+            .map(|place| place / 2)
+            .unwrap_or_default();
+        let buffer = &mut self.buffer;
+        let read = match self.cursor {
+            0 => Ok(match self.monitor.read(&mut self.table, &mut self.requests) {
+                true => Read::Other,
+                false => Read::Dry,
+            }),
+            place if place <= 2 * self.links.len() => {
+                let sockets = &mut self.links[link];
+                let packet = |received| Read::Packet(LinkId(link), received);
+                match (place % 2, &sockets.ipv4, &mut sockets.ipv6) {
+                    (1, Some(socket), _) => socket
+                        .receive(buffer)
+                        .map(|received| received.map_or(Read::Other, packet)),
+                    (0, _, Some(socket)) => socket
+                        .receive(buffer)
+                        .map(|received| received.map_or(Read::Other, |(received, _)| packet(received))),
+                    _ => Ok(Read::Dry),
+                }
+            }
+            place if place == 2 * self.links.len() + 1 => match &self.arp_claims {
+                Some(socket) => socket.receive(buffer).map(|claim| {
+                    let known = claim.and_then(|(index, address, mac)| {
+                        Some(Read::Claim(self.table.link(index)?, IpAddr::V4(address), mac))
+                    });
+                    known.unwrap_or(Read::Other)
+                }),
+                None => Ok(Read::Dry),
+            },
+            place if place == 2 * self.links.len() + 2 => match &mut self.ndp_claims {
+                Some(socket) => socket.receive(buffer).map(|received| {
+                    let known = received.and_then(|(received, index)| {
+                        // RFC 4861 §7.1.2: another hop limit means that it is from beyond the link.
+                        let (address, mac) = ndp::claim(&self.buffer[received.payload])
+                            .filter(|_| received.envelope.hop_limit == 255)?;
+                        Some(Read::Claim(self.table.link(index)?, IpAddr::V6(address), mac))
+                    });
+                    known.unwrap_or(Read::Other)
+                }),
+                None => Ok(Read::Dry),
+            },
+            _ => return None,
+        };
+        Some(read.unwrap_or_else(|error| {
+            // A link that went down is told once, here, and by the monitor.
+            if error.kind() != io::ErrorKind::WouldBlock {
+                tracing::debug!(%error, "receiving");
+            }
+            Read::Dry
+        }))
+    }
+
+    fn frames_to<'a>(&self, placement: &'a Placement) -> Option<(u32, MacAddr, &'a Placement)> {
+        Some((
+            self.table.index(placement.link)?,
+            self.table.mac(placement.link)?,
+            placement,
+        ))
+    }
+
+    fn announce_one(&self, placement: &Placement) -> io::Result<()> {
+        // An interface without hardware addresses has nobody to tell.
+        let Some((index, mac, placement)) = self.frames_to(placement) else {
+            return Ok(());
+        };
+        match placement.address() {
+            IpAddr::V4(address) => self.frames.send(index, &garp::announcement(mac, address)),
+            IpAddr::V6(address) => {
+                let router = forwards(self.table.name(placement.link));
+                self.frames.send(index, &ndp::announcement(mac, address, router))
+            }
+        }
+    }
+}
+
+impl Network for LinuxNetwork {
+    fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    async fn wait(&mut self, until: Option<Duration>) -> io::Result<()> {
+        if !std::mem::take(&mut self.dry) {
+            // Not everything was read: no socket may become readable anew.
+            tokio::task::yield_now().await;
+            return Ok(());
+        }
+        self.clock.arm(until)?;
+        poll_fn(|context| {
+            let mut any = self.clock.poll_expired(context)?.is_ready();
+            any |= self.monitor.poll_readable(context)?.is_ready();
+            for link in &self.links {
+                if let Some(socket) = &link.ipv4 {
+                    any |= socket.poll_readable(context)?.is_ready();
+                }
+                if let Some(socket) = &link.ipv6 {
+                    any |= socket.poll_readable(context)?.is_ready();
+                }
+            }
+            if let Some(socket) = &self.arp_claims {
+                any |= socket.poll_readable(context)?.is_ready();
+            }
+            if let Some(socket) = &self.ndp_claims {
+                any |= socket.poll_readable(context)?.is_ready();
+            }
+            if any { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    fn poll_input(&mut self) -> Option<Input<'_>> {
+        let (link, received) = loop {
+            // What the monitor says is told when it has said all: a link that went explains the addresses that went.
+            if self.cursor > 0 {
+                if let Some(input) = self.next_change() {
+                    return Some(input);
+                }
+            }
+            if self.reads == TURN {
+                self.round_dry = false;
+                self.next_turn();
+            }
+            self.reads += 1;
+            match self.read() {
+                Some(Read::Packet(link, received)) => break (link, received),
+                Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
+                Some(Read::Other) => {}
+                Some(Read::Dry) => self.next_turn(),
+                None => {
+                    (self.cursor, self.reads) = (0, 0);
+                    self.dry = std::mem::replace(&mut self.round_dry, true);
+                    return None;
+                }
+            }
+        };
+        Some(Input::Packet {
+            link,
+            envelope: received.envelope,
+            payload: &self.buffer[received.payload],
+        })
+    }
+
+    fn link(&self, link: LinkId) -> LinkState {
+        let state = self.table.state(link);
+        LinkState {
+            up: state.up && self.links[link.0].bound.is_some(),
+            ..state
+        }
+    }
+
+    fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError> {
+        addresses::check(&self.table, placements)?;
+        addresses::sweep(&mut self.requests, &mut self.table, placements, self.links.len());
+        Ok(())
+    }
+
+    fn send_advert(
+        &mut self,
+        link: LinkId,
+        source: IpAddr,
+        destination: IpAddr,
+        message: &[u8],
+    ) -> io::Result<()> {
+        let sockets = &self.links[link.0];
+        match (source, destination, &sockets.ipv4, &sockets.ipv6) {
+            (IpAddr::V4(source), IpAddr::V4(destination), Some(socket), _) => {
+                socket.send(source, destination, message)
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination), _, Some(socket)) => {
+                socket.send(source, destination, message)
+            }
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn acquire(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        addresses::acquire(&mut self.requests, &mut self.table, placements)
+    }
+
+    fn renew(&mut self, placements: &[&Placement]) -> Vec<(usize, AddressError)> {
+        addresses::renew(&mut self.requests, &mut self.table, placements)
+    }
+
+    fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        addresses::release(&mut self.requests, &mut self.table, placements)
+    }
+
+    fn announce(&mut self, placements: &[Placement], repeat: u8) -> io::Result<()> {
+        let mut last = Ok(());
+        for placement in (0..repeat).flat_map(|_| placements) {
+            if let Err(error) = self.announce_one(placement) {
+                last = Err(error);
+            }
+        }
+        last
+    }
+
+    fn probe(&mut self, link: LinkId, address: IpAddr) -> io::Result<()> {
+        let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
+            return Ok(());
+        };
+        match address {
+            IpAddr::V4(address) => self.frames.send(index, &garp::probe(mac, address)),
+            IpAddr::V6(address) => match self.table.state(link).ipv6 {
+                Some(source) => self.frames.send(index, &ndp::solicitation(mac, source, address)),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn mac(&self, link: LinkId) -> Option<MacAddr> {
+        self.table.mac(link)
+    }
+}
+
+impl Link {
+    fn new(plan: LinkPlan) -> Self {
+        Self {
+            plan,
+            bound: None,
+            ipv4: None,
+            ipv6: None,
+        }
+    }
+}
+
+/// Whether an interface forwards IPv6: then its neighbour advertisements say that it is a router.
+fn forwards(interface: &str) -> bool {
+    fs::read(format!("/proc/sys/net/ipv6/conf/{interface}/forwarding"))
+        .is_ok_and(|value| value.trim_ascii() != b"0")
+}
+
+/// Ready when there may be something to read. It is taken as read: the caller reads until nothing is left, and
+/// whatever comes later makes it ready anew.
+fn poll_readable<T: AsRawFd>(socket: &AsyncFd<T>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    ready!(socket.poll_read_ready(context))?.clear_ready();
+    Poll::Ready(Ok(()))
+}
+
+/// As far as we may: past net.core.rmem_max takes a privilege that a container lacks.
+fn enlarge_receive_buffer(socket: &impl AsFd, size: usize) {
+    if setsockopt(socket, sockopt::RcvBufForce, &size).is_err() {
+        // The kernel cuts it to what it allows.
+        let _ = setsockopt(socket, sockopt::RcvBuf, &size);
+    }
+}
+
+fn refused(what: &'static str) -> impl Fn(io::Error) -> OpenError {
+    move |error| match error.kind() {
+        io::ErrorKind::PermissionDenied => OpenError::Capability {
+            capability: "CAP_NET_RAW",
+            what,
+        },
+        _ => OpenError::Refused {
+            what,
+            on: None,
+            error,
+        },
+    }
+}
+
+/// Why the sockets can't be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// An interface is not there.
+    #[error("interface {name} does not exist: create it, or correct the name (ip link shows all)")]
+    NoInterface {
+        /// Its name.
+        name: String,
+    },
+    /// A capability is missing.
+    #[error(
+        "missing {capability} for {what}: run as root, or give the program cap_net_admin,cap_net_raw (setcap, or \
+         AmbientCapabilities= of systemd)"
+    )]
+    Capability {
+        /// The capability.
+        capability: &'static str,
+        /// What needs it.
+        what: &'static str,
+    },
+    /// The kernel refused.
+    #[error("{what}{}: {error}", on.as_ref().map_or_else(String::new, |name| format!(" on {name}")))]
+    Refused {
+        /// What it refused.
+        what: &'static str,
+        /// The interface, where one is meant.
+        on: Option<String>,
+        /// What it said.
+        #[source]
+        error: io::Error,
+    },
+}

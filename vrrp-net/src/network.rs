@@ -1,0 +1,232 @@
+//! What the driver needs of the operating system, so that tests drive it without a kernel.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use vrrp_core::{Envelope, Family};
+
+/// An interface, by its place in [`Plan::links`](crate::Plan::links). It stays the same when the interface is deleted
+/// and made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub(crate) usize);
+
+impl LinkId {
+    /// The place in [`Plan::links`](crate::Plan::links).
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// What an interface is good for at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkState {
+    /// It exists, is up and has carrier, and its sockets are open.
+    pub up: bool,
+    /// Its primary IPv4 address, no virtual one.
+    pub ipv4: Option<Ipv4Addr>,
+    /// Its IPv6 link-local address, no virtual one.
+    pub ipv6: Option<Ipv6Addr>,
+}
+
+impl LinkState {
+    /// The address that adverts of a family come from.
+    pub fn source(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::Ipv4 => self.ipv4.map(IpAddr::V4),
+            Family::Ipv6 => self.ipv6.map(IpAddr::V6),
+        }
+    }
+}
+
+/// A virtual address in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// Interface that holds it.
+    pub link: LinkId,
+    /// Address and prefix.
+    pub net: IpNet,
+    /// Label, IPv4 alone.
+    pub label: Option<String>,
+    /// Kernel lifetime in whole seconds; `None` for forever.
+    pub lease: Option<Duration>,
+    /// Whether its router owns it (priority 255): then it may already be there, and stays.
+    pub owner: bool,
+}
+
+impl Placement {
+    /// The address without its prefix.
+    pub fn address(&self) -> IpAddr {
+        self.net.addr()
+    }
+}
+
+/// A fact that the operating system reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// A packet of IP protocol 112 arrived.
+    Packet {
+        /// Where.
+        link: LinkId,
+        /// What its IP header says.
+        envelope: Envelope,
+        /// IP payload without padding.
+        payload: &'a [u8],
+    },
+    /// [`Network::link`] of this interface may answer differently from before.
+    Link(LinkId),
+    /// An address is gone that the driver had added and not removed: taken by somebody, or expired.
+    AddressRemoved {
+        /// Interface that held it.
+        link: LinkId,
+        /// The address.
+        address: IpAddr,
+    },
+    /// A host said that an address is its own, in answer to a probe.
+    Claim {
+        /// Where.
+        link: LinkId,
+        /// The address.
+        address: IpAddr,
+        /// The host's hardware address.
+        mac: MacAddr,
+    },
+}
+
+/// What the driver needs of the operating system.
+///
+/// Nothing here may block for long: the thread that waits for a disk sends no adverts. All methods but
+/// [`wait`](Self::wait) return at once.
+pub trait Network {
+    /// Time since the epoch of this network, on a clock that goes on while the machine is suspended.
+    fn now(&self) -> Duration;
+
+    /// Waits until [`poll_input`](Self::poll_input) may have something, or until the time has come. May return early.
+    /// Must be safe to drop at any await.
+    ///
+    /// # Errors
+    /// When the clock or the poller fail, which ends the driver.
+    fn wait(&mut self, until: Option<Duration>) -> impl Future<Output = io::Result<()>>;
+
+    /// The next fact; `None` when there is none for the moment.
+    fn poll_input(&mut self) -> Option<Input<'_>>;
+
+    /// State of an interface.
+    fn link(&self, link: LinkId) -> LinkState;
+
+    /// Checks before the start that the addresses can be held, and removes leftovers of an earlier run.
+    ///
+    /// # Errors
+    /// When one of them can't be held; see [`AddressError`].
+    fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError>;
+
+    /// Sends one advert, from an address of the interface, to the group or to a peer.
+    ///
+    /// # Errors
+    /// What the operating system says; nothing is sent then.
+    fn send_advert(
+        &mut self,
+        link: LinkId,
+        source: IpAddr,
+        destination: IpAddr,
+        message: &[u8],
+    ) -> io::Result<()>;
+
+    /// Adds addresses. One that is there already, and that an earlier call added, counts as added.
+    ///
+    /// # Errors
+    /// The first one that can't be added; others may have been.
+    fn acquire(&mut self, placements: &[Placement]) -> Result<(), AddressError>;
+
+    /// Renews the leases of addresses that were acquired. Gives the places (in `placements`) of those that failed.
+    fn renew(&mut self, placements: &[&Placement]) -> Vec<(usize, AddressError)>;
+
+    /// Removes addresses that were acquired. One that is not there any more counts as removed.
+    ///
+    /// # Errors
+    /// The first one that can't be removed; the others are.
+    fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError>;
+
+    /// Announces addresses by gratuitous ARP or unsolicited neighbour advertisement, all once, then all again, so
+    /// many times as `repeat` says.
+    ///
+    /// # Errors
+    /// The last error of a frame that wasn't sent; others may have been.
+    fn announce(&mut self, placements: &[Placement], repeat: u8) -> io::Result<()>;
+
+    /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`].
+    ///
+    /// # Errors
+    /// What the operating system says; nothing is sent then.
+    fn probe(&mut self, link: LinkId, address: IpAddr) -> io::Result<()>;
+
+    /// Our own hardware address on an interface, if it has one.
+    fn mac(&self, link: LinkId) -> Option<MacAddr>;
+}
+
+/// Why a virtual address can't be held.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// Somebody else put the same address on the interface, and it is not ours to change.
+    #[error(
+        "{address} is already on {interface}, and vrrp did not add it: remove it (ip address del {address} dev \
+         {interface}), or give the virtual router priority 255 if it owns the address"
+    )]
+    Foreign {
+        /// The address.
+        address: IpNet,
+        /// Interface that has it.
+        interface: String,
+    },
+    /// The prefix would make the address the primary of its subnet, and take the subnet's other addresses with it
+    /// when it goes.
+    #[error(
+        "{address} would be the primary address of its subnet on {interface}: use a prefix of 32, or set \
+         net.ipv4.conf.{interface}.promote_secondaries=1"
+    )]
+    Primary {
+        /// The address.
+        address: IpNet,
+        /// Interface meant to hold it.
+        interface: String,
+    },
+    /// The interface is not there.
+    #[error("{address}: interface {interface} does not exist")]
+    NoInterface {
+        /// The address.
+        address: IpNet,
+        /// Interface meant to hold it.
+        interface: String,
+    },
+    /// The kernel refused.
+    #[error("{address} on {interface}: {error}")]
+    Refused {
+        /// The address.
+        address: IpNet,
+        /// Interface meant to hold it.
+        interface: String,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// An Ethernet hardware address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MacAddr(pub [u8; 6]);
+
+impl MacAddr {
+    /// All hosts.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+}
+
+impl fmt::Display for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
