@@ -32,7 +32,7 @@ fn a_drain_answers_what_is_under_way_and_closes_the_rest() {
 
     let start = Instant::now();
     std::thread::scope(|scope| {
-        let drain = scope.spawn(|| block_on(proxy.shutdown(Duration::from_secs(8))));
+        let drain = scope.spawn(|| block_on(proxy.shutdown(Duration::MAX)));
         assert!(idle.is_closed());
         assert!(fresh.is_closed());
         eventually("no worker listens", || TcpStream::connect(address).is_err());
