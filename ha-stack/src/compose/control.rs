@@ -20,6 +20,9 @@ use super::status::{NodeStatus, ProxyStatus, Status};
 
 /// How often backends are looked at for changes that requests caused, and the VRRP thread for being alive.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+/// Longest time for masters to give up when stopping: it takes a few system calls, and proxies must be drained whatever
+/// becomes of them.
+const VRRP_STOP: Duration = Duration::from_secs(5);
 /// Most questions about the status that wait for an answer; more are not answered.
 const MAX_QUESTIONS: usize = 256;
 
@@ -317,11 +320,14 @@ impl Control {
     /// Priority 0 and the end of VRRP first, so that a peer serves while requests under way are finished here.
     async fn shutdown(&mut self, deadline: Duration) -> usize {
         if let Some(Drive::Thread(driver)) = self.drive.take() {
-            let joined = tokio::task::spawn_blocking(move || driver.join()).await;
-            if let Ok(Err(error)) = joined {
-                self.tell(Event::Failed {
-                    reason: error.to_string(),
-                });
+            let joined = tokio::task::spawn_blocking(move || driver.join());
+            let failed = match tokio::time::timeout(VRRP_STOP, joined).await {
+                Ok(Ok(Err(error))) => Some(error.to_string()),
+                Err(_) => Some(format!("it did not stop within {VRRP_STOP:?}")),
+                Ok(_) => None,
+            };
+            if let Some(reason) = failed {
+                self.tell(Event::Failed { reason });
             }
         }
         let mut drains = tokio::task::JoinSet::new();

@@ -53,6 +53,8 @@ impl Handle {
             };
             let _ = report.send(Ok(()));
             runtime.block_on(control.run(inbox));
+            // Probes under way end here; a thread that hangs is not waited for.
+            runtime.shutdown_background();
         };
         let thread = thread::Builder::new()
             .name("control".into())

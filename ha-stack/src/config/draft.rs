@@ -21,6 +21,8 @@ pub(crate) struct Draft {
     pub(crate) checks: Vec<CheckDraft>,
     pub(crate) upstreams: Vec<UpstreamDraft>,
     pub(crate) proxies: Vec<ProxyDraft>,
+    /// Checks that definitions with an error refer to: they are in use, for all that is known.
+    pub(crate) mentioned: Vec<String>,
     /// Names of definitions that had an error: who refers to them is not told that they don't exist.
     pub(crate) broken: Vec<String>,
 }

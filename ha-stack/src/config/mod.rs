@@ -92,12 +92,14 @@
 mod diagnostic;
 pub(crate) mod draft;
 pub(crate) mod instance;
+mod lint;
 pub(crate) mod proxy;
 mod resolve;
 mod script;
 mod source;
 pub(crate) mod suggest;
 pub(crate) mod toml;
+mod unique;
 
 use std::path::Path;
 

@@ -1,19 +1,18 @@
-//! Putting together what files say: names that refer to others, and what may stand but once.
+//! Putting together what files say: names that refer to others, and the stack of it all.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ha_health::{CheckConfig, Weight};
 use lb_proxy::balance::Upstream;
-use vrrp_core::Family;
 
 use super::draft::{CheckDraft, Draft, Format, UpstreamDraft};
 use super::instance::{InstanceDraft, InterfaceDraft};
 use super::proxy::ProxyDraft;
 use super::suggest::nearest;
-use super::{Diagnostic, Diagnostics, Sources, Span, Spanned, script};
+use super::{Diagnostic, Diagnostics, Sources, Spanned, lint, script, unique};
 use crate::{Instance, Interface, Stack, StackBuilder, Track};
 
 /// How often a tracked interface is looked at: keepalived hears of it from the kernel, and so almost at once.
@@ -21,133 +20,125 @@ const INTERFACE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Makes the stack, as far as the draft allows; tells everything that is wrong.
 pub(super) fn resolve(
-    draft: Draft,
+    mut draft: Draft,
     node: Option<String>,
     sources: &mut Sources,
     diagnostics: &mut Diagnostics,
 ) -> Option<StackBuilder> {
-    let Draft {
-        node: nodes,
-        router_id,
-        instances,
-        checks,
-        upstreams,
-        mut proxies,
-        broken,
-    } = draft;
-    if let [only] = &upstreams[..] {
-        for proxy in proxies
-            .iter_mut()
-            .filter(|proxy| proxy.upstream.is_none() && !proxy.named)
-        {
-            proxy.name.value.clone_from(&only.name.value);
-        }
+    name_proxies(&mut draft);
+    unique::check(&draft, diagnostics);
+    refuse_nothing(&draft, diagnostics);
+    refuse_interface_names(&draft.instances, &draft.checks, diagnostics);
+    let used = used_checks(&draft, diagnostics);
+    for instance in &draft.instances {
+        lint::instance(instance, &draft.checks, diagnostics);
     }
-    let nothing = instances.is_empty() && checks.is_empty() && proxies.is_empty() && broken.is_empty();
+    for script in draft.checks.iter().filter_map(|check| check.script.as_ref()) {
+        script::lint(script, sources, diagnostics);
+    }
+    let routes = route(&draft, diagnostics);
+    if diagnostics.errors() > 0 {
+        return None;
+    }
+    assemble(draft, node, &used, &routes)
+}
+
+fn refuse_nothing(draft: &Draft, diagnostics: &mut Diagnostics) {
+    let nothing = draft.instances.is_empty()
+        && draft.checks.is_empty()
+        && draft.proxies.is_empty()
+        && draft.broken.is_empty();
     if nothing && diagnostics.errors() == 0 {
         diagnostics.push(
             Diagnostic::error("there is nothing to run")
                 .help("define a virtual router (`[[vrrp]]` or `vrrp_instance`) or a proxy (`[[proxy]]`)"),
         );
     }
-    unique("the node's name is given", nodes.iter(), diagnostics);
-    unique(
-        "virtual router",
-        instances.iter().map(|one| &one.name),
-        diagnostics,
-    );
-    unique("check", checks.iter().map(|one| &one.name), diagnostics);
-    unique("upstream", upstreams.iter().map(|one| &one.name), diagnostics);
-    unique("proxy", proxies.iter().map(|one| &one.name), diagnostics);
-    unique_vrids(&instances, diagnostics);
-    unique_addresses(&instances, diagnostics);
-    unique_listens(&proxies, diagnostics);
+}
 
-    let mut names = Names {
-        known: checks.iter().map(|one| one.name.value.as_str()).collect(),
-        broken: &broken,
-        used: Vec::new(),
-        unknown: false,
-    };
-    for instance in &instances {
-        for track in &instance.tracks {
-            names.refer("check", &track.check, diagnostics);
-        }
-        lint_instance(instance, &checks, diagnostics);
-    }
-    for upstream in &upstreams {
-        for (_, check) in &upstream.checks {
-            names.refer("check", check, diagnostics);
-        }
-    }
-    let used: Vec<String> = names.used.iter().map(|name| (*name).to_owned()).collect();
-    let unused = |check: &CheckDraft| !used.contains(&check.name.value);
-    // Whoever misspells a check, or defines it wrongly, meant to use one.
-    let references_hold = !names.unknown && broken.is_empty();
-    for check in &checks {
-        if unused(check) && references_hold {
-            diagnostics.push(untracked(check));
-        }
-        if let Some(line) = &check.script {
-            script::lint(line, sources, diagnostics);
+/// Names of the checks that something refers to. References to nothing, and checks without one, are told.
+fn used_checks(draft: &Draft, diagnostics: &mut Diagnostics) -> HashSet<String> {
+    let known: HashSet<&str> = draft.checks.iter().map(|one| one.name.value.as_str()).collect();
+    let tracks = draft
+        .instances
+        .iter()
+        .flat_map(|one| &one.tracks)
+        .map(|track| &track.check);
+    let backends = draft
+        .upstreams
+        .iter()
+        .flat_map(|one| &one.checks)
+        .map(|(_, check)| check);
+    let mut used: HashSet<String> = draft.mentioned.iter().cloned().collect();
+    let mut unknown_names = used.iter().any(|name| !known.contains(name.as_str()));
+    for name in tracks.chain(backends) {
+        if known.contains(name.value.as_str()) {
+            used.insert(name.value.clone());
+        } else if !draft.broken.contains(&name.value) {
+            unknown_names = true;
+            diagnostics.push(unknown(
+                "check",
+                name,
+                draft.checks.iter().map(|one| one.name.value.as_str()),
+            ));
         }
     }
-    refuse_interface_names(&instances, &checks, diagnostics);
-    let routes = route(&proxies, &upstreams, &broken, diagnostics);
-    if diagnostics.errors() > 0 {
-        return None;
+    for check in draft
+        .checks
+        .iter()
+        .filter(|check| !used.contains(&check.name.value))
+    {
+        // Whoever misspells the name of a check meant to use one.
+        if !unknown_names {
+            diagnostics.push(lint::untracked(check));
+        }
     }
+    used
+}
 
+/// Makes a stack of a draft without errors.
+fn assemble(
+    draft: Draft,
+    node: Option<String>,
+    used: &HashSet<String>,
+    routes: &[Option<usize>],
+) -> Option<StackBuilder> {
     let name = node
-        .or_else(|| nodes.into_iter().next().map(|name| name.value))
-        .or(router_id)
+        .or_else(|| draft.node.into_iter().next().map(|name| name.value))
+        .or(draft.router_id)
         .unwrap_or_else(host_name);
-    let mut builder = Stack::builder(name);
-    let virtual_addresses: Vec<IpAddr> = instances
-        .iter()
-        .flat_map(|one| one.addresses.iter().map(|address| address.value))
-        .collect();
-    builder = add_interfaces(builder, &instances)?;
-    let reversed: Vec<String> = checks
-        .iter()
-        .filter(|one| one.reverse)
-        .map(|one| one.name.value.clone())
-        .collect();
-    for check in checks {
+    let mut builder = add_interfaces(Stack::builder(name), &draft.instances)?;
+    let addresses = draft.instances.iter().flat_map(|one| &one.addresses);
+    let virtual_addresses: Vec<IpAddr> = addresses.map(|address| address.value).collect();
+    let reversed = draft.checks.iter().filter(|one| one.reverse);
+    let reversed: HashSet<String> = reversed.map(|one| one.name.value.clone()).collect();
+    for check in draft.checks {
         // keepalived doesn't run a script that nobody tracks, and its author may count on that.
-        if check.format == Format::Toml || !unused(&check) {
+        if check.format == Format::Toml || used.contains(&check.name.value) {
             builder = builder.check(check.config, check.probe);
         }
     }
-    for instance in instances {
+    for instance in draft.instances {
         builder = builder.instance(with_tracks(instance, &reversed));
     }
     Some(add_proxies(
         builder,
-        proxies,
-        upstreams,
-        &routes,
+        draft.proxies,
+        draft.upstreams,
+        routes,
         &virtual_addresses,
     ))
 }
 
-/// Names that are defined, and which of them are used.
-struct Names<'a> {
-    known: Vec<&'a str>,
-    broken: &'a [String],
-    used: Vec<&'a str>,
-    /// Whether something referred to what is not there.
-    unknown: bool,
-}
-
-impl<'a> Names<'a> {
-    fn refer(&mut self, kind: &str, name: &'a Spanned<String>, diagnostics: &mut Diagnostics) {
-        let text = name.value.as_str();
-        if self.known.contains(&text) {
-            self.used.push(text);
-        } else if !self.broken.iter().any(|broken| broken == text) {
-            self.unknown = true;
-            diagnostics.push(unknown(kind, name, self.known.iter().copied()));
+/// A proxy without a name is called after its upstream.
+fn name_proxies(draft: &mut Draft) {
+    let only = match &draft.upstreams[..] {
+        [only] => Some(&only.name.value),
+        _ => None,
+    };
+    for proxy in draft.proxies.iter_mut().filter(|proxy| !proxy.named) {
+        if let Some(upstream) = proxy.upstream.as_ref().map(|name| &name.value).or(only) {
+            proxy.name.value.clone_from(upstream);
         }
     }
 }
@@ -170,172 +161,14 @@ fn unknown<'a>(
     }
 }
 
-/// Refuses a name that stands twice, with both places.
-fn unique<'a>(kind: &str, names: impl Iterator<Item = &'a Spanned<String>>, diagnostics: &mut Diagnostics) {
-    let single = kind.ends_with("given");
-    let mut first: HashMap<&str, Span> = HashMap::new();
-    for name in names {
-        // All names of the node are one: it has but one.
-        let key = if single { "" } else { name.value.as_str() };
-        match first.get(key) {
-            None => {
-                first.insert(key, name.span);
-            }
-            Some(at) => {
-                let message = if single {
-                    format!("{kind} twice")
-                } else {
-                    format!("{kind} `{}` is defined twice", name.value)
-                };
-                let help = if single {
-                    "leave one of them out"
-                } else {
-                    "rename one, or leave it out"
-                };
-                diagnostics.push(
-                    Diagnostic::error(message)
-                        .at(name.span)
-                        .also(*at, "first here")
-                        .help(help),
-                );
-            }
-        }
-    }
-}
-
-fn unique_vrids(instances: &[InstanceDraft], diagnostics: &mut Diagnostics) {
-    let mut first: HashMap<(&str, Family, u8), Span> = HashMap::new();
-    for one in instances {
-        let vrid = one.config.vrid();
-        let key = (one.attachment.interface(), one.config.family(), vrid.get());
-        match first.get(&key) {
-            None => {
-                first.insert(key, one.vrid_at);
-            }
-            Some(at) => diagnostics.push(
-                Diagnostic::error(format!("VRID {vrid} is used twice for {} on {}", key.1, key.0))
-                    .at(one.vrid_at)
-                    .also(*at, "first here")
-                    .help("give each virtual router on a link its own, 1 to 255"),
-            ),
-        }
-    }
-}
-
-fn unique_addresses(instances: &[InstanceDraft], diagnostics: &mut Diagnostics) {
-    let mut first: HashMap<IpAddr, Span> = HashMap::new();
-    for address in instances.iter().flat_map(|one| &one.addresses) {
-        match first.get(&address.value) {
-            None => {
-                first.insert(address.value, address.span);
-            }
-            Some(at) => diagnostics.push(
-                Diagnostic::error(format!(
-                    "virtual address {} belongs to two virtual routers",
-                    address.value
-                ))
-                .at(address.span)
-                .also(*at, "first here")
-                .help("leave it to one of them"),
-            ),
-        }
-    }
-}
-
-fn unique_listens(proxies: &[ProxyDraft], diagnostics: &mut Diagnostics) {
-    let all: Vec<_> = proxies
-        .iter()
-        .enumerate()
-        .flat_map(|(proxy, one)| one.listen.iter().map(move |listen| (proxy, listen)))
-        .collect();
-    for (index, (proxy, listen)) in all.iter().enumerate() {
-        let clash = all[..index].iter().find(|(other, earlier)| {
-            let (a, b) = (listen.value, earlier.value);
-            // Within one proxy lb-proxy has told already what stands twice.
-            other != proxy
-                && a.port() == b.port()
-                && a.port() != 0
-                && (a.ip() == b.ip()
-                    || (a.is_ipv4() == b.is_ipv4() && (a.ip().is_unspecified() || b.ip().is_unspecified())))
-        });
-        if let Some((_, earlier)) = clash {
-            diagnostics.push(
-                Diagnostic::error(format!("two proxies listen on {}", listen.value))
-                    .at(listen.span)
-                    .also(earlier.span, "first here")
-                    .help("give each an address or a port of its own"),
-            );
-        }
-    }
-}
-
-/// What a virtual router says that is likely not to be meant.
-fn lint_instance(instance: &InstanceDraft, checks: &[CheckDraft], diagnostics: &mut Diagnostics) {
-    let weight_of = |name: &str| {
-        checks
-            .iter()
-            .find(|one| one.name.value == name)
-            .map(|one| one.config.weight())
-    };
-    let weighted: Vec<_> = instance
-        .tracks
-        .iter()
-        .filter(|track| {
-            let weight = track
-                .weight
-                .map(|weight| weight.value)
-                .or_else(|| weight_of(&track.check.value));
-            weight.is_some_and(|weight| weight != Weight::FAULT)
-        })
-        .collect();
-    if instance.config.is_owner() {
-        for track in &weighted {
-            diagnostics.push(
-                Diagnostic::warning(format!(
-                    "the weight of `{}` does nothing: priority 255 owns the addresses, and never changes",
-                    track.check.value
-                ))
-                .at(track.check.span)
-                .help("use priority 254 or less, or weight 0 to make a failure a fault"),
-            );
-        }
-    } else if let (Some(at), [track, ..]) = (instance.nopreempt_at, &weighted[..]) {
-        diagnostics.push(
-            Diagnostic::warning(
-                "without preemption this node never takes over from a master whose check lowers its priority",
-            )
-            .at(at)
-            .also(track.check.span, "this check lowers the priority")
-            .help(
-                "allow preemption, or use weight 0: then a failing check is a fault, and the master gives up",
-            ),
-        );
-    }
-}
-
-fn untracked(check: &CheckDraft) -> Diagnostic {
-    let name = &check.name.value;
-    match check.format {
-        Format::Keepalived => Diagnostic::warning(format!(
-            "no vrrp_instance tracks the vrrp_script `{name}`: it is never run"
-        ))
-        .at(check.name.span)
-        .help(format!("add `track_script {{ {name} }}` to the vrrp_instance")),
-        Format::Toml => Diagnostic::warning(format!("nothing tracks the check `{name}`: it changes nothing"))
-            .at(check.name.span)
-            .help(format!(
-                "add `track = [\"{name}\"]` to a [[vrrp]], or `check = \"{name}\"` to a backend"
-            )),
-    }
-}
-
 /// The upstream of each proxy, by index.
-fn route(
-    proxies: &[ProxyDraft],
-    upstreams: &[UpstreamDraft],
-    broken: &[String],
-    diagnostics: &mut Diagnostics,
-) -> Vec<Option<usize>> {
+fn route(draft: &Draft, diagnostics: &mut Diagnostics) -> Vec<Option<usize>> {
+    let Draft {
+        proxies,
+        upstreams,
+        broken,
+        ..
+    } = draft;
     let known = || upstreams.iter().map(|one| one.name.value.as_str());
     let routes: Vec<Option<usize>> = proxies
         .iter()
@@ -430,7 +263,7 @@ fn add_interfaces(mut builder: StackBuilder, instances: &[InstanceDraft]) -> Opt
     Some(builder)
 }
 
-fn with_tracks(draft: InstanceDraft, reversed: &[String]) -> Instance {
+fn with_tracks(draft: InstanceDraft, reversed: &HashSet<String>) -> Instance {
     let interfaces: Vec<Track> = draft
         .interfaces
         .iter()

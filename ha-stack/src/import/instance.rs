@@ -1,17 +1,17 @@
 //! `vrrp_instance`.
 
-use vrrp_core::{AuthenticationConfig, PASSWORD_LEN, Priority, Version};
+use vrrp_core::Priority;
 use vrrp_net::VirtualAddress;
 
+use super::addresses;
 use super::arguments::track_options;
 use super::body;
 use super::global::{Globals, unknown, version_of};
-use super::lexer::Word;
-use super::tree::{Block, Statement};
+use super::tree::Statement;
 use super::unsupported;
 use crate::config::draft::Draft;
 use crate::config::instance::{InstanceParts, InterfaceDraft, Spelling, TrackDraft};
-use crate::config::toml::{interval_of, parse_net};
+use crate::config::toml::interval_of;
 use crate::config::{Diagnostic, Diagnostics, Span, Spanned};
 
 const KNOWN: [&str; 21] = [
@@ -74,14 +74,14 @@ pub(super) fn read(
     reader.finish(globals, before, draft);
 }
 
-struct Reader<'a> {
-    parts: InstanceParts,
+pub(super) struct Reader<'a> {
+    pub(super) parts: InstanceParts,
     /// `state MASTER`.
-    state_master: Option<Span>,
+    pub(super) state_master: Option<Span>,
     /// `auth_type PASS`.
-    pass: Option<Span>,
-    password: Option<Spanned<String>>,
-    diagnostics: &'a mut Diagnostics,
+    pub(super) pass: Option<Span>,
+    pub(super) password: Option<Spanned<String>>,
+    pub(super) diagnostics: &'a mut Diagnostics,
 }
 
 impl Reader<'_> {
@@ -175,7 +175,7 @@ impl Reader<'_> {
         let Some(block) = body(statement, self.diagnostics) else {
             return;
         };
-        for peer in words_of(block) {
+        for peer in addresses::lines(block) {
             let word = peer[0];
             match word.text.parse() {
                 Ok(address) => self.parts.peers.push(Spanned::new(address, word.span)),
@@ -235,9 +235,9 @@ impl Reader<'_> {
         let Some(block) = body(statement, self.diagnostics) else {
             return Vec::new();
         };
-        words_of(block)
+        addresses::lines(block)
             .into_iter()
-            .filter_map(|words| read_address(&words, self.diagnostics))
+            .filter_map(|words| addresses::read(&words, self.diagnostics))
             .collect()
     }
 
@@ -271,184 +271,22 @@ impl Reader<'_> {
         }
     }
 
-    /// What keepalived makes of the settings together (vrrp_complete_instance).
     fn finish(mut self, globals: &Globals, before: usize, draft: &mut Draft) {
-        self.settle_version(globals);
-        self.settle_priority();
-        self.settle_preempt();
-        self.settle_authentication();
+        self.settle(globals);
         let complete = self.diagnostics.errors() == before;
         let name = self.parts.name.value.clone();
+        let tracked: Vec<String> = self
+            .parts
+            .tracks
+            .iter()
+            .map(|track| track.check.value.clone())
+            .collect();
         match self.parts.build(SPELLING, complete, self.diagnostics) {
             Some(instance) if self.diagnostics.errors() == before => draft.instances.push(instance),
-            _ => draft.broken.push(name),
-        }
-    }
-
-    fn settle_version(&mut self, globals: &Globals) {
-        let ipv6 = self
-            .parts
-            .addresses
-            .first()
-            .is_some_and(|one| one.value.address().is_ipv6());
-        // keepalived takes version 3 for IPv6 whatever the global default is.
-        if self.parts.version.is_none() && !ipv6 {
-            self.parts.version = globals.version;
-        }
-    }
-
-    fn settle_priority(&mut self) {
-        if let (Some(at), None) = (self.state_master, &self.parts.priority) {
-            self.parts.priority = Some(Spanned::new(Priority::OWNER, at));
-            self.diagnostics.push(
-                Diagnostic::warning(
-                    "`state MASTER` without a priority means priority 255, the owner of the addresses",
-                )
-                .at(at)
-                .help("write `priority 100`, and a lower one on the other nodes"),
-            );
-        }
-    }
-
-    fn settle_preempt(&mut self) {
-        let Some(nopreempt) = self.parts.preempt.filter(|preempt| !preempt.value) else {
-            return;
-        };
-        let owner = self
-            .parts
-            .priority
-            .is_some_and(|priority| priority.value == Priority::OWNER);
-        let diagnostic = if let Some(state) = self.state_master {
-            Diagnostic::warning("`nopreempt` does nothing with `state MASTER`: this node takes the addresses back when it returns")
-                .at(nopreempt.span)
-                .also(state, "this clears it")
-                .help("write `state BACKUP` on all nodes if a node that returns shall wait")
-        } else if owner {
-            Diagnostic::warning(
-                "`nopreempt` does nothing with priority 255: the owner always takes its addresses back",
-            )
-            .at(nopreempt.span)
-            .help("use priority 254 or less if a node that returns shall wait")
-        } else {
-            return;
-        };
-        self.parts.preempt = None;
-        self.diagnostics.push(diagnostic);
-    }
-
-    fn settle_authentication(&mut self) {
-        let (Some(at), Some(password)) = (self.pass, &self.password) else {
-            return;
-        };
-        let ipv6 = self
-            .parts
-            .addresses
-            .first()
-            .is_some_and(|one| one.value.address().is_ipv6());
-        if ipv6
-            || self
-                .parts
-                .version
-                .is_some_and(|version| version.value == Version::V3)
-        {
-            self.diagnostics.push(
-                Diagnostic::warning("VRRPv3 has no authentication: it is left out, as keepalived does")
-                    .at(at)
-                    .help("remove the block, or use `version 2`"),
-            );
-            return;
-        }
-        let cut = cut_password(&password.value);
-        if cut.len() < password.value.len() {
-            self.diagnostics.push(
-                Diagnostic::warning(format!(
-                    "a password of {} octets is cut to {PASSWORD_LEN}, as keepalived does",
-                    password.value.len()
-                ))
-                .at(password.span)
-                .help("write the first 8 alone"),
-            );
-        }
-        match AuthenticationConfig::simple(cut) {
-            Ok(authentication) => {
-                self.parts.authentication = Some(Spanned::new(authentication, password.span));
-            }
-            Err(error) => self
-                .diagnostics
-                .push(Diagnostic::error(error.to_string()).at(password.span)),
-        }
-    }
-}
-
-/// The first octets, as many as an advert carries, without cutting a character in two.
-fn cut_password(password: &str) -> &str {
-    let mut end = password.len().min(PASSWORD_LEN);
-    while !password.is_char_boundary(end) {
-        end -= 1;
-    }
-    &password[..end]
-}
-
-/// The lines of a block, each as its words; a block within is not looked into.
-fn words_of(block: &Block) -> Vec<Vec<&Word>> {
-    block
-        .statements
-        .iter()
-        .map(|statement| {
-            std::iter::once(&statement.keyword)
-                .chain(&statement.words)
-                .collect()
-        })
-        .collect()
-}
-
-/// `addr[/len] [dev IF] [label L] …`
-fn read_address(words: &[&Word], diagnostics: &mut Diagnostics) -> Option<Spanned<VirtualAddress>> {
-    let first = words[0];
-    let Some(net) = parse_net(&first.text) else {
-        diagnostics.push(
-            Diagnostic::error(format!("`{}` is not an IP address", first.text))
-                .at(first.span)
-                .help("write `192.0.2.100` or `192.0.2.100/24`"),
-        );
-        return None;
-    };
-    let mut address = VirtualAddress::new(net);
-    let mut rest = words[1..].iter();
-    while let Some(word) = rest.next() {
-        match word.text.as_str() {
-            "dev" | "label" => {
-                let Some(value) = rest.next() else {
-                    diagnostics.push(
-                        Diagnostic::error(format!("`{}` without a name", word.text))
-                            .at(word.span)
-                            .help(format!("write `{} eth0`", word.text)),
-                    );
-                    return None;
-                };
-                address = match word.text.as_str() {
-                    "dev" => address.on(value.text.clone()),
-                    _ => address.labelled(value.text.clone()),
-                };
-            }
-            "brd" | "broadcast" | "scope" | "peer" | "preferred_lft" | "track_group" | "use_vmac" => {
-                let value = rest.next();
-                let span = value.map_or(word.span, |value| word.span.to(value.span));
-                diagnostics.push(unsupported::warning(&word.text, "the kernel's default applies").at(span));
-            }
-            "home" | "-nodad" | "mngtmpaddr" | "noprefixroute" | "autojoin" => {
-                diagnostics
-                    .push(unsupported::warning(&word.text, "the kernel's default applies").at(word.span));
-            }
-            other => {
-                diagnostics.push(
-                    Diagnostic::error(format!("unknown word `{other}` behind an address"))
-                        .at(word.span)
-                        .help("write `dev eth0`, `label eth0:1` or nothing; one address a line"),
-                );
-                return None;
+            _ => {
+                draft.broken.push(name);
+                draft.mentioned.extend(tracked);
             }
         }
     }
-    Some(Spanned::new(address, first.span))
 }

@@ -4,11 +4,13 @@
 //! Words and their meaning are those of keepalived.conf(5) of version 2. Where keepalived and this program differ, a
 //! warning says so at the line that it concerns.
 
+mod addresses;
 mod arguments;
 mod global;
 mod instance;
 mod lexer;
 mod script;
+mod settle;
 mod tree;
 mod unsupported;
 

@@ -69,11 +69,11 @@ fn section(
             check.map(|check| draft.checks.push(check))
         }
         "vrrp" => {
-            let instance = vrrp::read(table, file, at, diagnostics);
+            let instance = vrrp::read(table, file, at, &mut draft.mentioned, diagnostics);
             instance.map(|instance| draft.instances.push(instance))
         }
         "upstream" => {
-            let upstream = proxy::read_upstream(table, file, at, diagnostics);
+            let upstream = proxy::read_upstream(table, file, at, &mut draft.mentioned, diagnostics);
             upstream.map(|upstream| draft.upstreams.push(upstream))
         }
         _ => {

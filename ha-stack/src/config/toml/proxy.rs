@@ -47,6 +47,7 @@ pub(super) fn read_upstream(
     table: &DeTable<'_>,
     file: FileId,
     at: Span,
+    mentioned: &mut Vec<String>,
     diagnostics: &mut Diagnostics,
 ) -> Option<UpstreamDraft> {
     let mut table = Table::new(table, file, at, "[[upstream]]", &UPSTREAM_KEYS, diagnostics);
@@ -65,26 +66,29 @@ pub(super) fn read_upstream(
         backends.push(Spanned::new(backend, address.span));
     }
     read_backends(&mut table, &mut backends, &mut checks);
-    let name = name?;
-    let mut builder = UpstreamConfig::builder(name.value.as_str());
-    if let Some(schedule) = schedule {
-        builder = builder.schedule(schedule.value);
-    }
-    if !table.is_sound() {
-        return None;
-    }
     let places: Vec<Span> = backends.iter().map(|one| one.span).collect();
     let ids: Vec<String> = backends.iter().map(|one| one.value.id().to_string()).collect();
-    let built = builder
-        .backends(backends.into_iter().map(|one| one.value))
-        .build();
-    match built {
-        Ok(config) => Some(UpstreamDraft { name, config, checks }),
-        Err(error) => {
-            table.tell(upstream_error(&error, &name, &places, &ids));
-            None
+    let built = name.filter(|_| table.is_sound()).and_then(|name| {
+        let mut builder = UpstreamConfig::builder(name.value.as_str());
+        if let Some(schedule) = schedule {
+            builder = builder.schedule(schedule.value);
         }
-    }
+        match builder
+            .backends(backends.into_iter().map(|one| one.value))
+            .build()
+        {
+            Ok(config) => Some((name, config)),
+            Err(error) => {
+                table.tell(upstream_error(&error, &name, &places, &ids));
+                None
+            }
+        }
+    });
+    let Some((name, config)) = built else {
+        mentioned.extend(checks.into_iter().map(|(_, check)| check.value));
+        return None;
+    };
+    Some(UpstreamDraft { name, config, checks })
 }
 
 type Backends = Vec<Spanned<BackendConfig>>;
@@ -205,9 +209,7 @@ pub(super) fn read_proxy(
         return None;
     }
     let named = name.is_some();
-    let name = name
-        .or_else(|| upstream.clone())
-        .unwrap_or_else(|| Spanned::new("proxy".to_owned(), at));
+    let name = name.unwrap_or_else(|| Spanned::new("proxy".to_owned(), at));
     check_settings(&mut table, &settings, &listen);
     table.is_sound().then_some(ProxyDraft {
         name,

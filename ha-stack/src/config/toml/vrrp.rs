@@ -44,6 +44,7 @@ pub(super) fn read(
     table: &DeTable<'_>,
     file: FileId,
     at: Span,
+    mentioned: &mut Vec<String>,
     diagnostics: &mut Diagnostics,
 ) -> Option<InstanceDraft> {
     let mut table = Table::new(table, file, at, "[[vrrp]]", &KEYS, diagnostics);
@@ -56,12 +57,20 @@ pub(super) fn read(
     read_protocol(&mut table, &mut parts);
     read_addresses(&mut table, &mut parts);
     read_tracks(&mut table, &mut parts);
-    if !table.is_sound() {
-        // What is wrong together is told as well, as far as it can be known.
-        parts.build(SPELLING, false, table.diagnostics());
-        return None;
+    let tracked: Vec<String> = parts
+        .tracks
+        .iter()
+        .map(|track| track.check.value.clone())
+        .collect();
+    // What is wrong together is told even when something is wrong by itself, as far as it can be known.
+    let sound = table.is_sound();
+    let instance = parts
+        .build(SPELLING, sound, table.diagnostics())
+        .filter(|_| sound);
+    if instance.is_none() {
+        mentioned.extend(tracked);
     }
-    parts.build(SPELLING, true, table.diagnostics())
+    instance
 }
 
 fn read_protocol(table: &mut Table<'_, '_>, parts: &mut InstanceParts) {

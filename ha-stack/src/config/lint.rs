@@ -1,0 +1,67 @@
+//! What is valid, and likely not to be meant.
+
+use ha_health::Weight;
+
+use super::draft::{CheckDraft, Format};
+use super::instance::InstanceDraft;
+use super::{Diagnostic, Diagnostics};
+
+/// What a virtual router says that is likely not to be meant.
+pub(super) fn instance(instance: &InstanceDraft, checks: &[CheckDraft], diagnostics: &mut Diagnostics) {
+    let weight_of = |name: &str| {
+        checks
+            .iter()
+            .find(|one| one.name.value == name)
+            .map(|one| one.config.weight())
+    };
+    let weighted: Vec<_> = instance
+        .tracks
+        .iter()
+        .filter(|track| {
+            let weight = track
+                .weight
+                .map(|weight| weight.value)
+                .or_else(|| weight_of(&track.check.value));
+            weight.is_some_and(|weight| weight != Weight::FAULT)
+        })
+        .collect();
+    if instance.config.is_owner() {
+        for track in &weighted {
+            diagnostics.push(
+                Diagnostic::warning(format!(
+                    "the weight of `{}` does nothing: priority 255 owns the addresses, and never changes",
+                    track.check.value
+                ))
+                .at(track.check.span)
+                .help("use priority 254 or less, or weight 0 to make a failure a fault"),
+            );
+        }
+    } else if let (Some(at), [track, ..]) = (instance.nopreempt_at, &weighted[..]) {
+        diagnostics.push(
+            Diagnostic::warning(
+                "without preemption this node never takes over from a master whose check lowers its priority",
+            )
+            .at(at)
+            .also(track.check.span, "this check lowers the priority")
+            .help(
+                "allow preemption, or use weight 0: then a failing check is a fault, and the master gives up",
+            ),
+        );
+    }
+}
+
+pub(super) fn untracked(check: &CheckDraft) -> Diagnostic {
+    let name = &check.name.value;
+    match check.format {
+        Format::Keepalived => Diagnostic::warning(format!(
+            "no vrrp_instance tracks the vrrp_script `{name}`: it is never run"
+        ))
+        .at(check.name.span)
+        .help(format!("add `track_script {{ {name} }}` to the vrrp_instance")),
+        Format::Toml => Diagnostic::warning(format!("nothing tracks the check `{name}`: it changes nothing"))
+            .at(check.name.span)
+            .help(format!(
+                "add `track = [\"{name}\"]` to a [[vrrp]], or `check = \"{name}\"` to a backend"
+            )),
+    }
+}
