@@ -18,7 +18,8 @@ pub enum Demotion {
     #[default]
     Elect,
     /// Hands over to anyone: priority 0 alone, then silence for the longest skew time and one interval, serving all
-    /// the while and yielding to any advert. If none comes it goes on.
+    /// the while and yielding to any advert. If none comes it goes on. One that has yielded does not preempt until its
+    /// priority rises again.
     Yield,
     /// As keepalived does: the next advert carries the new priority, and a higher backup waits for its master-down
     /// timer.

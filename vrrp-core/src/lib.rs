@@ -59,6 +59,8 @@ mod addresses;
 mod config;
 mod packet;
 mod router;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod units;
 
 pub use addresses::{AddressList, AddressListError, Addresses, Family};

@@ -21,11 +21,24 @@ pub(super) struct Demoted {
     announced: Priority,
     /// The priority has dropped further since.
     pending: bool,
+    /// The priority has risen since, and was told at once.
+    revoked: bool,
 }
 
 impl Demoted {
     pub(super) fn due_at(self) -> Option<Duration> {
         self.pending.then_some(self.again_from)
+    }
+
+    /// Takes a rise to `priority` into account; whether it must be told at once, since backups still act on the drop.
+    fn revoke(&mut self, now: Duration, priority: Priority) -> bool {
+        self.pending &= priority < self.announced;
+        let revoke = priority > self.announced && now < self.again_from && !self.revoked;
+        if revoke {
+            self.revoked = true;
+            self.announced = priority;
+        }
+        revoke
     }
 }
 
@@ -35,6 +48,10 @@ impl VirtualRouter {
         let Role::Master(master) = &mut self.role else {
             return;
         };
+        if master.yielding {
+            // The offer stands; it is to anyone.
+            return;
+        }
         match &mut master.demoted {
             Some(demoted) if now < demoted.again_from => demoted.pending = true,
             _ => self.demote(now),
@@ -48,11 +65,12 @@ impl VirtualRouter {
         let Role::Master(master) = &mut self.role else {
             return;
         };
-        if let Some(demoted) = &mut master.demoted {
-            demoted.pending &= priority < demoted.announced;
-        }
-        if core::mem::take(&mut master.yielding) {
-            // The reason to yield is gone, and the others count on our silence.
+        let revoke = master
+            .demoted
+            .as_mut()
+            .is_some_and(|demoted| demoted.revoke(now, priority));
+        if core::mem::take(&mut master.yielding) || revoke {
+            // The 0 has armed the skew timers of backups that would be in the wrong by now.
             master.adver_at = now + interval;
             self.advertise(priority);
         }
@@ -83,6 +101,7 @@ impl VirtualRouter {
             again_from: now + interval,
             announced: priority,
             pending: false,
+            revoked: false,
         };
         match self.config.demotion {
             Demotion::Plain => {}

@@ -31,6 +31,11 @@ impl VirtualRouter {
         };
         backup.master = Some(peer);
         if stop {
+            // `preempt_delay` is against taking from a master. This one goes, and if a lower advert follows it calls
+            // an election.
+            if backup.preemption != Preemption::Renounced {
+                backup.preemption = Preemption::Delayed { until: now };
+            }
             backup.master_down_at =
                 now + timers::skew_time(version, self.priority, backup.master_adver_interval);
         } else if follow {
@@ -46,21 +51,31 @@ impl VirtualRouter {
         let Role::Backup(backup) = &mut self.role else {
             return false;
         };
+        if backup.preemption == Preemption::Renounced {
+            return true;
+        }
         if priority >= self.priority {
             backup.preemption = Preemption::Idle;
             return true;
         }
-        let delay = self.config.preempt_delay();
-        if !self.config.preempt() {
-            return true;
+        if backup.preemption == Preemption::Idle {
+            let until = now + self.config.preempt_delay();
+            backup.preemption = Preemption::Delayed { until };
         }
-        match backup.preemption {
-            Preemption::Idle if delay.is_zero() => false,
-            Preemption::Idle => {
-                backup.preemption = Preemption::Delayed { until: now + delay };
-                true
-            }
-            Preemption::Delayed { until } => now < until,
+        !self.preempts(now)
+    }
+
+    /// Whether a backup that hears a lower master lets its timer run. An owner does so whatever the settings (RFC 9568
+    /// §6.1).
+    fn preempts(&self, now: Duration) -> bool {
+        match &self.role {
+            Role::Backup(backup) => match backup.preemption {
+                Preemption::Idle | Preemption::Renounced => false,
+                Preemption::Delayed { until } => {
+                    self.config.preempt() && (now >= until || self.config.is_owner())
+                }
+            },
+            Role::Initialize | Role::Master(_) | Role::Fault => false,
         }
     }
 
@@ -113,19 +128,22 @@ impl VirtualRouter {
         backup.learn(version, interval);
         backup.master_down_at =
             now + timers::master_down_interval(version, self.priority, backup.master_adver_interval);
+        if matches!(reason, Reason::Yielded(_)) {
+            backup.preemption = Preemption::Renounced;
+        }
         self.outputs.push_back(Output::ReleaseAddresses);
         self.enter(Role::Backup(backup), reason);
     }
 
     /// Why a backup whose Master_Down_Timer fires takes over.
-    pub(super) fn takeover_reason(&self) -> Reason {
+    pub(super) fn takeover_reason(&self, now: Duration) -> Reason {
         match &self.role {
             Role::Backup(Backup {
                 master: Some(peer), ..
             }) if peer.priority == Priority::STOP => Reason::MasterStopped,
             Role::Backup(Backup {
                 master: Some(peer), ..
-            }) if peer.priority < self.priority && self.config.preempt() => Reason::Preempted(*peer),
+            }) if peer.priority < self.priority && self.preempts(now) => Reason::Preempted(*peer),
             _ => Reason::MasterDown,
         }
     }

@@ -7,7 +7,7 @@ mod election;
 mod fault;
 mod output;
 mod state;
-mod timers;
+pub(crate) mod timers;
 
 use alloc::collections::VecDeque;
 use core::net::IpAddr;
@@ -44,8 +44,9 @@ pub struct VirtualRouter {
 }
 
 impl VirtualRouter {
-    /// Most outputs that one fact yields; the queue never holds more when it is drained after each.
-    pub const MAX_OUTPUTS: usize = 8;
+    /// Most outputs that one fact yields: those of becoming master, or an announcement, an advert and an election that
+    /// are due at once. The queue never holds more when it is drained after each fact.
+    pub const MAX_OUTPUTS: usize = 4;
 
     /// Makes a router in Initialize. `source` is the address that its adverts come from, the primary one of the
     /// interface.
@@ -110,7 +111,7 @@ impl VirtualRouter {
     pub fn handle_timeout(&mut self, now: Duration) {
         match &self.role {
             Role::Backup(backup) if now >= backup.master_down_at => {
-                let reason = self.takeover_reason();
+                let reason = self.takeover_reason(now);
                 self.become_master(now, reason);
             }
             Role::Initialize | Role::Backup(_) | Role::Fault => {}
@@ -133,16 +134,13 @@ impl VirtualRouter {
         if !matches!(self.role, Role::Fault) || !self.faults.is_empty() {
             return;
         }
-        let mut backup = self.fresh_backup(now);
-        if self.config.is_owner() {
-            // keepalived lets an owner come back after one interval: it would ignore all adverts anyway.
-            backup.master_down_at = now + self.config.adver_interval().duration() + self.skew_time();
-        }
+        let backup = self.returning_backup(now);
         self.enter(Role::Backup(backup), Reason::Recovered);
     }
 
     /// The process stood still (SIGSTOP, suspend) for longer than the master-down interval, and another may have
-    /// taken over: a master steps down without a word, and a backup listens for a whole Master_Down_Interval again.
+    /// taken over: a master steps down without a word, and a backup listens for a whole Master_Down_Interval again
+    /// (the owner for one interval).
     pub fn handle_pause(&mut self, now: Duration) {
         match self.role {
             Role::Initialize | Role::Fault => {}
@@ -153,7 +151,7 @@ impl VirtualRouter {
             }
             Role::Master(_) => {
                 self.outputs.push_back(Output::ReleaseAddresses);
-                let backup = self.fresh_backup(now);
+                let backup = self.returning_backup(now);
                 self.enter(Role::Backup(backup), Reason::Paused);
             }
         }
@@ -179,6 +177,9 @@ impl VirtualRouter {
                     timers::skew_time(self.config.version(), priority, backup.master_adver_interval)
                 };
                 backup.master_down_at = (backup.master_down_at + skew(priority)).saturating_sub(skew(before));
+                if priority > before && backup.preemption == Preemption::Renounced {
+                    backup.preemption = Preemption::Idle;
+                }
             }
             Role::Master(_) if priority < before => self.lower(now),
             Role::Master(_) => self.raise(now),
@@ -322,6 +323,16 @@ impl VirtualRouter {
             master: None,
             preemption: Preemption::Idle,
         }
+    }
+
+    /// A backup that comes back. keepalived lets an owner do so after one interval: it would ignore all adverts but
+    /// those of another owner anyway.
+    fn returning_backup(&self, now: Duration) -> Backup {
+        let mut backup = self.fresh_backup(now);
+        if self.config.is_owner() {
+            backup.master_down_at = now + self.config.adver_interval().duration() + self.skew_time();
+        }
+        backup
     }
 
     fn enter(&mut self, role: Role, reason: Reason) {

@@ -61,13 +61,15 @@ pub struct Peer {
     pub priority: Priority,
 }
 
-/// How far `preempt_delay` has come.
+/// What keeps a backup that preempts from doing so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Preemption {
-    /// No lower master has been heard.
+    /// No lower master has been heard since one of our priority or above.
     Idle,
-    /// A lower master was heard; until then it is followed.
+    /// A lower master was heard, and is followed until then; or a master stopped then.
     Delayed { until: Duration },
+    /// It yielded, and would be as sick as before: it follows anyone until its priority rises.
+    Renounced,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

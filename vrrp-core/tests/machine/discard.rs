@@ -1,0 +1,207 @@
+//! RFC 9568 §7.1, RFC 3768 §7.1: adverts that a check of configuration rejects. Each changes a counter and nothing
+//! else: rows B8 and M10, trap 1.
+
+use vrrp_core::{
+    AddressList, AddressMismatch, AuthenticationConfig, Config, ConfigBuilder, Counters, Discard, Discards,
+    Family, Version, Vrid,
+};
+
+use crate::support::*;
+
+/// Feeds it to a backup and to a master; both must say the same and be as before.
+fn rejected(config: ConfigBuilder, heard: &Heard) -> (Discard, Counters) {
+    let mut seen = None;
+    for mut bench in [Bench::started(config.clone()), Bench::master(config)] {
+        bench.router.take_counters();
+        let before = bench.router.clone();
+        bench.wait(ms(10));
+        let discard = bench.receive(heard).expect_err("rejected");
+        let counters = bench.router.take_counters();
+        assert_eq!(bench.router, before, "{discard} touched the router");
+        assert_eq!(counters.discards.total(), 1);
+        assert_eq!(*seen.get_or_insert((discard, counters)), (discard, counters));
+    }
+    seen.unwrap()
+}
+
+fn counted(counters: &Counters, counter: impl Fn(&Discards) -> u64) -> u64 {
+    counter(&counters.discards)
+}
+
+fn password(text: &str) -> AuthenticationConfig {
+    AuthenticationConfig::simple(text).unwrap()
+}
+
+#[test]
+fn another_version() {
+    let (discard, counters) = rejected(v3(100), &Heard::new(v2(100), 200));
+    assert_eq!(
+        discard,
+        Discard::Version {
+            expected: Version::V3,
+            got: Version::V2
+        }
+    );
+    assert_eq!(counted(&counters, |discards| discards.version), 1);
+    let (discard, _) = rejected(v2(100), &Heard::new(v3(100), 200));
+    assert_eq!(
+        discard,
+        Discard::Version {
+            expected: Version::V2,
+            got: Version::V3
+        }
+    );
+}
+
+/// The driver gave it to the wrong router: no harm either. Trap 21.
+#[test]
+fn another_vrid_or_family() {
+    let addresses = AddressList::new(&[ip(VIP)]).unwrap();
+    let other = Config::builder(Vrid::new(52).unwrap(), addresses).version(Version::V3);
+    let (discard, counters) = rejected(v3(100), &Heard::new(other, 200));
+    let (expected, got) = (Vrid::new(51).unwrap(), Vrid::new(52).unwrap());
+    assert_eq!(discard, Discard::Vrid { expected, got });
+    assert_eq!(counted(&counters, |discards| discards.vrid), 1);
+    assert_eq!(counters.address_mismatches, 0);
+
+    let addresses = AddressList::new(&[ip("fe80::100")]).unwrap();
+    let other = Config::builder(Vrid::new(51).unwrap(), addresses);
+    let (discard, counters) = rejected(v3(100), &Heard::new(other, 200).from("fe80::1"));
+    assert_eq!(
+        discard,
+        Discard::Family {
+            expected: Family::Ipv4,
+            got: Family::Ipv6
+        }
+    );
+    assert_eq!(counted(&counters, |discards| discards.family), 1);
+}
+
+/// RFC 2338 §7.1: the type and the eight octets must match.
+#[test]
+fn another_password_or_type_of_authentication() {
+    let secret = v2(100).authentication(password("1111"));
+    for other in [
+        v2(100),
+        v2(100).authentication(password("1112")),
+        v2(100).authentication(password("11111")),
+    ] {
+        let (discard, counters) = rejected(secret.clone(), &Heard::new(other, 200));
+        assert_eq!(discard, Discard::Authentication);
+        assert_eq!(counted(&counters, |discards| discards.authentication), 1);
+    }
+    let (discard, _) = rejected(v2(100), &Heard::new(secret.clone(), 200));
+    assert_eq!(discard, Discard::Authentication);
+    let mut bench = Bench::started(secret.clone());
+    assert_eq!(bench.receive(&Heard::new(secret, 200)), Ok(()));
+}
+
+/// RFC 3768 §7.1: "MUST verify that the Adver Interval in the packet is the same". Both sides will be master.
+#[test]
+fn another_interval_in_version_2() {
+    for priority in [0, 200] {
+        let heard = Heard::new(v2(100).adver_interval(centis(200)), priority);
+        let (discard, counters) = rejected(v2(100), &heard);
+        assert_eq!(
+            discard,
+            Discard::AdverInterval {
+                expected: centis(100),
+                got: centis(200)
+            }
+        );
+        assert_eq!(counted(&counters, |discards| discards.adver_interval), 1);
+    }
+}
+
+/// RFC 9568 §6.4.2 learns it: trap 4.
+#[test]
+fn another_interval_in_version_3_is_accepted_and_counted() {
+    let mut bench = Bench::started(v3(100));
+    assert_eq!(
+        bench.receive(&Heard::new(v3(100).adver_interval(centis(200)), 200)),
+        Ok(())
+    );
+    assert_eq!(bench.router.counters().interval_mismatches, 1);
+    assert_eq!(bench.router.counters().adverts_received, 1);
+}
+
+fn with_addresses(version: Version, addresses: &[&str]) -> ConfigBuilder {
+    let addresses: Vec<_> = addresses.iter().map(|address| ip(address)).collect();
+    Config::builder(Vrid::new(51).unwrap(), AddressList::new(&addresses).unwrap()).version(version)
+}
+
+/// RFC 3768 §7.1: "If the packet was not generated by the address owner, the receiver MUST drop the packet".
+#[test]
+fn other_addresses_are_discarded_or_accepted_and_counted_either_way() {
+    for version in BOTH {
+        let heard = Heard::new(with_addresses(version, &[VIP, "192.0.2.101"]), 200);
+        let discards = builder(version, 100).address_mismatch(AddressMismatch::Discard);
+        let (discard, counters) = rejected(discards.clone(), &heard);
+        assert_eq!(discard, Discard::Addresses);
+        assert_eq!(counted(&counters, |discards| discards.addresses), 1);
+        assert_eq!(counters.address_mismatches, 1);
+
+        let mut bench = Bench::started(builder(version, 100).address_mismatch(AddressMismatch::Accept));
+        assert_eq!(bench.receive(&heard), Ok(()));
+        assert_eq!(bench.router.counters().address_mismatches, 1);
+
+        let mut bench = Bench::started(discards);
+        let owner = Heard {
+            priority: 255,
+            ..heard
+        };
+        assert_eq!(bench.receive(&owner), Ok(()), "the owner knows its addresses");
+        assert_eq!(bench.router.counters().address_mismatches, 1);
+    }
+}
+
+#[test]
+fn the_order_of_addresses_does_not_matter() {
+    for version in BOTH {
+        let ours = with_addresses(version, &[VIP, "192.0.2.101"]).address_mismatch(AddressMismatch::Discard);
+        let mut bench = Bench::started(ours);
+        assert_eq!(
+            bench.receive(&Heard::new(with_addresses(version, &["192.0.2.101", VIP]), 200)),
+            Ok(())
+        );
+        assert_eq!(bench.router.counters().address_mismatches, 0);
+    }
+}
+
+/// Count 255 is a count like any other: trap 16.
+#[test]
+fn two_hundred_and_fifty_five_addresses_are_compared_as_any() {
+    let addresses: Vec<String> = (1..=255).map(|host| format!("198.51.100.{host}")).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let ours = with_addresses(Version::V3, &addresses).address_mismatch(AddressMismatch::Discard);
+    let mut bench = Bench::started(ours.clone());
+    assert_eq!(bench.receive(&Heard::new(ours.clone(), 200)), Ok(()));
+    let (discard, _) = rejected(
+        ours,
+        &Heard::new(with_addresses(Version::V3, &addresses[1..]), 200),
+    );
+    assert_eq!(discard, Discard::Addresses);
+}
+
+#[test]
+fn unicast_of_strangers_and_multicast_to_a_unicast_router() {
+    let unicast = v3(100).peers(&[ip(HIGHER)]);
+    let mut bench = Bench::started(unicast.clone());
+    assert_eq!(bench.receive(&Heard::new(v3(100), 200).to(OWN)), Ok(()));
+
+    let stranger = Heard::new(v3(100), 200).from(LOWER).to(OWN);
+    let (discard, counters) = rejected(unicast.clone(), &stranger);
+    assert_eq!(discard, Discard::Peer { got: ip(LOWER) });
+    assert_eq!(counted(&counters, |discards| discards.peer), 1);
+    let (discard, _) = rejected(unicast, &Heard::new(v3(100), 200));
+    assert_eq!(discard, Discard::Peer { got: ip(HIGHER) });
+    let (discard, _) = rejected(v3(100), &Heard::new(v3(100), 200).to(OWN));
+    assert_eq!(discard, Discard::Peer { got: ip(HIGHER) });
+}
+
+#[test]
+fn our_own_address() {
+    let (discard, counters) = rejected(v3(100), &Heard::new(v3(100), 200).from(OWN));
+    assert_eq!(discard, Discard::OwnAddress { got: ip(OWN) });
+    assert_eq!(counted(&counters, |discards| discards.own_address), 1);
+}

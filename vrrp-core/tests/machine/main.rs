@@ -1,0 +1,16 @@
+//! The virtual router against the state tables of RFC 9568 §6.4 and RFC 3768 §6.4, clause by clause.
+//!
+//! A test's comment cites the clause, and the row of the table of events and states that it stands for: I for
+//! Initialize, B for Backup, M for Master, F for Fault.
+
+mod backup;
+mod demotion;
+mod discard;
+mod fault;
+mod initialize;
+mod master;
+mod pause;
+mod preempt_delay;
+mod properties;
+mod support;
+mod timers;

@@ -1,0 +1,238 @@
+//! RFC 9568 §6.4.3, RFC 3768 §6.4.3: Master.
+
+use vrrp_core::Output::{AnnounceAddresses, ReleaseAddresses};
+use vrrp_core::{Reason, State};
+
+use crate::support::*;
+
+/// §6.4.3: "If a Shutdown event is received: cancel the Adver_Timer, send an ADVERTISEMENT with Priority = 0,
+/// transition to Initialize". Row M1.
+#[test]
+fn shutdown_sends_priority_zero_before_it_releases() {
+    for version in BOTH {
+        let mut bench = Bench::master(builder(version, 100));
+        let expected = [
+            sends(0),
+            ReleaseAddresses,
+            changes(State::Master, State::Initialize, Reason::Shutdown),
+        ];
+        assert_eq!(bench.shutdown(), expected);
+        assert_eq!(bench.router.poll_timeout(), None);
+    }
+}
+
+/// §6.4.3: "If the Adver_Timer fires: send an ADVERTISEMENT, reset the Adver_Timer". Row M2.
+#[test]
+fn it_advertises_every_interval_and_keeps_the_beat_when_woken_late() {
+    for version in BOTH {
+        let mut bench = Bench::master(builder(version, 100).announce_delay(ms(0)));
+        let start = bench.now;
+        for beat in 1..=5 {
+            bench.now = start + secs(beat) + ms(7);
+            assert_eq!(bench.timeout(), [sends(100)]);
+            assert_eq!(bench.router.poll_timeout(), Some(start + secs(beat + 1)));
+        }
+    }
+}
+
+#[test]
+fn it_does_not_catch_up_on_adverts_that_it_missed() {
+    let mut bench = Bench::master(v3(100).announce_delay(ms(0)));
+    bench.wait(ms(5500));
+    assert_eq!(bench.timeout(), [sends(100)]);
+    assert_eq!(bench.deadline(), secs(1));
+    assert_eq!(bench.timeout(), []);
+}
+
+/// keepalived's garp_master_delay.
+#[test]
+fn it_announces_the_addresses_once_more_after_the_announce_delay() {
+    let mut bench = Bench::master(v3(100).announce_delay(ms(2500)));
+    let start = bench.now;
+    let mut announced = Vec::new();
+    while bench.now < start + secs(10) {
+        if bench.expire().contains(&AnnounceAddresses) {
+            announced.push(bench.now - start);
+        }
+    }
+    assert_eq!(announced, [ms(2500)]);
+}
+
+/// §6.4.3: "If the Priority in the ADVERTISEMENT is zero: send an ADVERTISEMENT, reset the Adver_Timer". Row M3.
+#[test]
+fn priority_zero_is_answered_at_once_and_resets_the_timer() {
+    for version in BOTH {
+        let mut bench = Bench::master(builder(version, 100));
+        bench.wait(ms(400));
+        assert_eq!(bench.hear(0), [sends(100)]);
+        assert_eq!(bench.deadline(), secs(1));
+        assert_eq!(bench.router.state(), State::Master);
+    }
+}
+
+/// §6.4.3: "If the Priority in the ADVERTISEMENT is greater than the local Priority … cancel Adver_Timer, set
+/// Active_Adver_Interval, recompute, set Active_Down_Timer, transition to Backup". Row M4.
+#[test]
+fn a_higher_advert_makes_it_backup() {
+    let mut bench = Bench::master(v3(100));
+    let outputs = bench.hear_every(centis(300), LOWER, 101);
+    assert_eq!(outputs, steps_down(Reason::Superseded(peer(LOWER, 101))));
+    assert_eq!(bench.deadline(), us(10_828_125));
+    assert_eq!(bench.router.master(), Some(peer(LOWER, 101)));
+
+    let mut bench = Bench::master(v2(100));
+    assert_eq!(
+        bench.hear_from(LOWER, 101),
+        steps_down(Reason::Superseded(peer(LOWER, 101)))
+    );
+    assert_eq!(bench.deadline(), us(3_609_375));
+}
+
+/// Preempt_Mode counts in Backup alone. Row M4, trap 7.
+#[test]
+fn a_higher_advert_makes_it_backup_without_preempt_too() {
+    for version in BOTH {
+        let mut bench = Bench::master(builder(version, 100).preempt(false));
+        assert_eq!(
+            bench.hear_from(LOWER, 101),
+            steps_down(Reason::Superseded(peer(LOWER, 101)))
+        );
+    }
+}
+
+/// §6.4.3: "or if the Priority … is equal … and the primary IPvX Address of the sender is greater than the local
+/// primary IPvX Address". Row M5, trap 2.
+#[test]
+fn of_equal_priorities_the_higher_address_stays_master() {
+    for version in BOTH {
+        let mut bench = Bench::master(builder(version, 100));
+        assert_eq!(
+            bench.hear_from(HIGHER, 100),
+            steps_down(Reason::Superseded(peer(HIGHER, 100)))
+        );
+        let mut bench = Bench::master(builder(version, 100));
+        bench.hear_from(LOWER, 100);
+        assert_eq!(bench.router.state(), State::Master);
+    }
+}
+
+/// Addresses are compared as unsigned numbers in network order. Row M5.
+#[test]
+fn the_tie_break_is_unsigned_and_in_network_order() {
+    for (source, wins) in [
+        ("9.255.255.255", false),
+        ("200.0.0.1", true),
+        ("192.0.3.1", true),
+        ("192.0.1.255", false),
+    ] {
+        let mut bench = Bench::master(v2(100));
+        bench.hear_from(source, 100);
+        assert_eq!(bench.router.state() == State::Backup, wins, "{source}");
+    }
+}
+
+/// RFC 9568 §6.4.3 asserts the Active state; in VRRPv2, where RFC 3768 discards, keepalived does the same. The
+/// Adver_Timer runs on. Rows M6 and M7.
+#[test]
+fn a_losing_advert_is_answered_at_once_and_the_addresses_are_announced() {
+    for version in BOTH {
+        for (source, priority) in [(HIGHER, 99), (LOWER, 100), (HIGHER, 1)] {
+            let mut bench = Bench::master(builder(version, 100));
+            bench.wait(ms(400));
+            assert_eq!(bench.hear_from(source, priority), [sends(100), AnnounceAddresses]);
+            assert_eq!(bench.deadline(), ms(600));
+            assert_eq!(bench.router.counters().lower_received_as_master, 1);
+        }
+    }
+}
+
+/// keepalived announces again after its delay. Row M8.
+#[test]
+fn announcements_for_losing_adverts_are_rate_limited_and_repeated_once() {
+    let mut bench = Bench::master(v3(100));
+    bench.wait(ms(100));
+    assert_eq!(bench.hear(99), [sends(100), AnnounceAddresses]);
+    for _ in 0..8 {
+        bench.wait(ms(100));
+        assert_eq!(bench.hear(99), [sends(100)]);
+    }
+    bench.wait(ms(200));
+    assert_eq!(bench.hear(99), [sends(100), AnnounceAddresses]);
+    let last = bench.now;
+    let mut announced = Vec::new();
+    while bench.now < last + secs(20) {
+        if bench.expire().contains(&AnnounceAddresses) {
+            announced.push(bench.now - last);
+        }
+    }
+    assert_eq!(announced, [secs(5)]);
+}
+
+#[test]
+fn without_an_announce_delay_nothing_is_repeated() {
+    let mut bench = Bench::master(v3(100).announce_delay(ms(0)));
+    bench.hear(99);
+    for _ in 0..10 {
+        assert_eq!(bench.expire(), [sends(100)]);
+    }
+}
+
+/// Rows M9: our own advert came back, or another host has our address. It wins nothing and loses nothing.
+#[test]
+fn its_own_source_address_is_no_other_master() {
+    for priority in [0, 99, 100, 255] {
+        let mut bench = Bench::master(v3(100));
+        let before = bench.router.clone();
+        let error = bench
+            .receive(&Heard::new(v3(100), priority).from(OWN))
+            .unwrap_err();
+        assert_eq!(error, vrrp_core::Discard::OwnAddress { got: ip(OWN) });
+        assert_eq!(bench.router.take_counters().discards.own_address, 1);
+        bench.router.take_counters();
+        let mut before = before;
+        before.take_counters();
+        assert_eq!(bench.router, before);
+    }
+}
+
+/// Row M11, trap 9: no master-down timer runs in Master.
+#[test]
+fn a_timeout_before_the_advertisement_is_due_does_nothing() {
+    let mut bench = Bench::master(v3(100));
+    let before = bench.router.clone();
+    bench.wait(ms(999));
+    assert_eq!(bench.timeout(), []);
+    assert_eq!(bench.router, before);
+}
+
+/// Two that claim to own the addresses: a mistake of configuration, settled by address as any tie. Row M12.
+#[test]
+fn an_owner_yields_to_another_owner_of_higher_address_and_to_nobody_else() {
+    let mut bench = Bench::master(v3(255));
+    assert_eq!(bench.hear_from(HIGHER, 254), [sends(255), AnnounceAddresses]);
+    assert_eq!(bench.hear_from(LOWER, 255), [sends(255)]);
+    assert_eq!(
+        bench.hear_from(HIGHER, 255),
+        steps_down(Reason::Superseded(peer(HIGHER, 255)))
+    );
+}
+
+/// Trap 15: an advert is made when it is sent.
+#[test]
+fn a_raised_priority_is_in_the_next_advert() {
+    let mut bench = Bench::master(v3(100));
+    bench.wait(ms(300));
+    assert_eq!(bench.set_priority(150), []);
+    assert_eq!(bench.deadline(), ms(700));
+    assert_eq!(bench.expire(), [sends(150)]);
+    assert_eq!(bench.hear_from(HIGHER, 149), [sends(150), AnnounceAddresses]);
+}
+
+#[test]
+fn a_new_source_address_counts_in_the_tie_break_at_once() {
+    let mut bench = Bench::master(v3(100));
+    bench.router.set_source(ip("192.0.2.200"));
+    bench.hear_from(HIGHER, 100);
+    assert_eq!(bench.router.state(), State::Master);
+    assert_eq!(bench.router.master(), Some(peer("192.0.2.200", 100)));
+}

@@ -1,0 +1,7 @@
+//! Virtual routers on the simulated LAN.
+
+mod elections;
+mod faults;
+mod random;
+mod rules;
+mod support;
