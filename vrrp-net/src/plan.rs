@@ -71,6 +71,11 @@ impl Plan {
         &self.links
     }
 
+    /// The interface of this name, if a router or an address of one is on it.
+    pub fn link_id(&self, name: &str) -> Option<LinkId> {
+        self.links.iter().position(|link| link.name == name).map(LinkId)
+    }
+
     fn seat(
         &mut self,
         index: usize,
@@ -140,15 +145,14 @@ impl Plan {
     }
 
     fn link(&mut self, name: &str) -> LinkId {
-        let known = self.links.iter().position(|link| link.name == name);
-        LinkId(known.unwrap_or_else(|| {
+        self.link_id(name).unwrap_or_else(|| {
             self.links.push(LinkPlan {
                 name: name.into(),
                 ipv4: false,
                 ipv6: false,
             });
-            self.links.len() - 1
-        }))
+            LinkId(self.links.len() - 1)
+        })
     }
 }
 

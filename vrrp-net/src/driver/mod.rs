@@ -138,9 +138,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
         result
     }
 
-    /// The driver's counters at this moment.
-    pub fn counters(&self) -> DriverCounters {
-        self.cells.snapshot()
+    /// A reader of the driver's counters, for any thread and for after the driver has gone.
+    pub fn counters_reader(&self) -> impl Fn() -> DriverCounters + Send + Sync + Clone + 'static + use<R, N> {
+        let cells = self.cells.clone();
+        move || cells.snapshot()
     }
 
     fn start(&mut self, events: Events<'_, R>) {

@@ -108,7 +108,8 @@ mod tests {
     fn the_header_is_keepaliveds_but_for_what_the_kernel_fills_in() {
         let mut expected = hex::decode(CAPTURED)[..HEADER_LEN].to_vec();
         // Identification and checksum.
-        (expected[4..6].fill(0), expected[10..12].fill(0));
+        expected[4..6].fill(0);
+        expected[10..12].fill(0);
         assert_eq!(
             header(Ipv4Addr::new(192, 0, 2, 11), GROUP_V4, 24).as_slice(),
             expected

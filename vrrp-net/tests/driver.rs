@@ -1,0 +1,378 @@
+//! The driver on a network in virtual time: what it does, in which order, and when.
+
+mod fake;
+
+use std::time::Duration;
+
+use fake::{Acceptance, Act, Fact, OURS, Outcome, advert, ms, peer, run, run_with, up, vip};
+use vrrp_core::{Fault, Priority, Reason, State};
+use vrrp_net::{DriverEvent, LinkState, MacAddr, RouterCommand};
+
+/// Three intervals and the skew time of priority 100.
+const MASTER_DOWN: Duration = Duration::from_micros(3_609_375);
+
+#[test]
+fn a_takeover_advertises_then_acquires_then_announces_and_asks_who_else_later() {
+    let outcome = run(&[100], MASTER_DOWN + ms(700), []);
+    let expected = [
+        (ms(0), Act::Prepare(1)),
+        (MASTER_DOWN, Act::Advert(1, 100)),
+        (MASTER_DOWN, Act::Acquire(vec![vip(1)])),
+        (MASTER_DOWN, Act::Announce(vec![vip(1)], 5)),
+        (MASTER_DOWN + ms(100), Act::Probe(vip(1))),
+    ];
+    assert_eq!(outcome.acts()[..5], expected);
+}
+
+#[test]
+fn a_transition_is_told_when_it_is_done() {
+    let outcome = run(&[255], ms(1), []);
+    let told = outcome
+        .log
+        .iter()
+        .position(|(_, act)| matches!(act, Act::Transition(..)))
+        .unwrap();
+    let announced = outcome
+        .log
+        .iter()
+        .position(|(_, act)| matches!(act, Act::Announce(..)))
+        .unwrap();
+    assert!(announced < told);
+}
+
+#[test]
+fn a_master_advertises_on_the_beat_and_announces_once_more_after_five_seconds() {
+    let outcome = run(&[255], ms(6500), []);
+    let adverts = outcome.times(|act| *act == Act::Advert(1, 255));
+    assert_eq!(adverts, [0, 1000, 2000, 3000, 4000, 5000, 6000].map(ms));
+    let announcements = outcome.times(|act| matches!(act, Act::Announce(..)));
+    assert_eq!(announcements, [0, 5000].map(ms));
+}
+
+#[test]
+fn shutdown_sends_priority_0_and_then_releases() {
+    let outcome = run(&[255, 100], ms(1400), []);
+    let end: Vec<_> = outcome
+        .log
+        .iter()
+        .filter(|(at, _)| *at == ms(1400))
+        .map(|(_, act)| act)
+        .collect();
+    assert_eq!(end[..2], [&Act::Advert(1, 0), &Act::Release(vec![vip(1)])]);
+    // The backup says nothing.
+    assert!(
+        end[2..].iter().all(|act| matches!(act, Act::Transition(..))),
+        "{end:?}"
+    );
+    assert_eq!(end.len(), 4);
+}
+
+#[test]
+fn an_advert_in_the_queue_keeps_an_expired_timer_from_firing() {
+    // Asleep from 3.5 s to 4 s; the timer ran out at 3.609 s, and the advert came at 3.55 s.
+    let script = [(ms(3500), Fact::Pause(ms(500))), (ms(3550), advert(1, 150))];
+    let outcome = run(&[100], ms(7000), script);
+    assert_eq!(states(&outcome), [State::Backup, State::Initialize]);
+    // Without it, it fires.
+    let outcome = run(&[100], ms(7000), [(ms(3500), Fact::Pause(ms(500)))]);
+    assert_eq!(outcome.transitions()[1].0, ms(4000));
+    assert_eq!(states(&outcome)[1], State::Master);
+}
+
+#[test]
+fn a_master_that_stood_still_steps_down_before_it_sends_or_reads_anything() {
+    // Stopped just before its advert of 2 s was due, for longer than Master_Down_Interval (3.004 s for the owner).
+    // What came meanwhile would have made it advertise.
+    let script = [
+        (ms(1999), Fact::Pause(ms(3010))),
+        (ms(2500), advert(1, 100)),
+        (ms(2600), Fact::Removed(vip(1))),
+    ];
+    let outcome = run(&[255], ms(5500), script);
+    let woken: Vec<_> = outcome
+        .log
+        .iter()
+        .filter(|(at, _)| *at == ms(5009))
+        .map(|(_, act)| act)
+        .collect();
+    let [Act::Release(released), Act::Transition(0, transition)] = woken[..] else {
+        panic!("{woken:?}");
+    };
+    assert_eq!(released[..], [vip(1)]);
+    assert_eq!(
+        (transition.to, transition.reason),
+        (State::Backup, Reason::Paused)
+    );
+    assert_eq!(outcome.counters.pauses, 1);
+}
+
+#[test]
+fn a_master_stopped_right_after_an_advert_steps_down_after_the_master_down_interval_as_well() {
+    // 3.03 s from the advert at 1 s: a backup of the same priority has taken over, though the timer is but 2.03 s late.
+    let outcome = run(&[255], ms(4500), [(ms(1001), Fact::Pause(ms(3030)))]);
+    assert_eq!(outcome.counters.pauses, 1);
+    assert_eq!(states(&outcome)[1], State::Backup);
+}
+
+#[test]
+fn a_short_delay_is_no_pause() {
+    let outcome = run(&[255], ms(3500), [(ms(1001), Fact::Pause(ms(1500)))]);
+    assert_eq!(outcome.counters.pauses, 0);
+    assert_eq!(
+        outcome.times(|act| *act == Act::Advert(1, 255)),
+        [0, 1000, 2501, 3000].map(ms)
+    );
+    assert_eq!(outcome.counters.max_lateness, ms(501));
+}
+
+#[test]
+fn a_backup_that_stood_still_listens_for_a_whole_interval_again() {
+    let outcome = run(&[100], ms(20_000), [(ms(100), Fact::Pause(ms(10_000)))]);
+    assert_eq!(outcome.counters.pauses, 1);
+    assert_eq!(outcome.transitions()[1].0, ms(10_100) + MASTER_DOWN);
+}
+
+#[test]
+fn what_can_not_be_sent_is_counted_and_the_loop_goes_on() {
+    let script = [(ms(500), Fact::Sending(false)), (ms(2500), Fact::Sending(true))];
+    let outcome = run(&[255], ms(3500), script);
+    assert_eq!(outcome.counters.send_errors, 2);
+    assert_eq!(
+        outcome.times(|act| *act == Act::Advert(1, 255)),
+        [0, 3000].map(ms)
+    );
+    assert_eq!(states(&outcome), [State::Master, State::Initialize]);
+}
+
+#[test]
+fn leases_are_renewed_at_half_their_time_while_master() {
+    // From 4 s on another is master.
+    let outcome = run(
+        &[100],
+        ms(9000),
+        [(ms(0), Fact::Pause(ms(0))), (ms(7500), advert(1, 200))],
+    );
+    let renewals = outcome.times(|act| matches!(act, Act::Renew(_)));
+    assert_eq!(renewals, [1500, 3000].map(|after| MASTER_DOWN + ms(after)));
+    assert_eq!(outcome.counters.renewals, 2);
+}
+
+#[test]
+fn renewals_of_several_routers_come_together() {
+    // Routers 1 and 2 are masters from the start, router 3 from 3.4 s on.
+    let outcome = run(&[255, 255, 150], ms(8500), []);
+    let batches: Vec<_> = outcome
+        .log
+        .iter()
+        .filter_map(|(at, act)| {
+            if let Act::Renew(n) = act {
+                Some((*at, *n))
+            } else {
+                None
+            }
+        })
+        .collect();
+    // Due at 4.5 s are two; the third, due at 4.914 s, goes with them.
+    let expected = [(1500, 2), (3000, 2), (4500, 3), (6000, 3), (7500, 3)];
+    assert_eq!(batches, expected.map(|(at, n)| (ms(at), n)));
+}
+
+#[test]
+fn refused_addresses_are_a_fault_and_nobody_is_told_that_they_are_here() {
+    let script = [
+        (ms(0), Fact::Addresses(Acceptance::Refused)),
+        (ms(5000), Fact::Addresses(Acceptance::Fine)),
+    ];
+    let outcome = run(&[100], ms(9500), script);
+    let at_takeover: Vec<_> = outcome
+        .log
+        .iter()
+        .filter(|(at, _)| *at == MASTER_DOWN)
+        .map(|(_, act)| act)
+        .collect();
+    assert!(
+        !at_takeover.iter().any(|act| matches!(act, Act::Announce(..))),
+        "{at_takeover:?}"
+    );
+    assert_eq!(at_takeover[0], &Act::Advert(1, 100));
+    // What was added in part is removed, and the others may serve.
+    assert!(at_takeover.contains(&&Act::Release(vec![vip(1)])));
+    assert!(at_takeover.contains(&&Act::Advert(1, 0)));
+    let faults = outcome.transitions();
+    assert_eq!(faults[2].1.reason, Reason::Fault(Fault::Addresses));
+    assert!(matches!(
+        outcome.events()[0],
+        DriverEvent::AddressesRefused { router: 0, .. }
+    ));
+    // A second later it is a backup again, and takes over when nobody else has.
+    assert_eq!(faults[3].0, MASTER_DOWN + ms(1000));
+    assert_eq!(faults[3].1.to, State::Backup);
+    assert_eq!(faults[4].0, MASTER_DOWN + ms(1000) + MASTER_DOWN);
+    assert_eq!(faults[4].1.to, State::Master);
+    assert_eq!(outcome.counters.address_errors, 1);
+}
+
+#[test]
+fn each_refusal_is_followed_by_a_longer_wait() {
+    let outcome = run(
+        &[100],
+        ms(200_000),
+        [(ms(0), Fact::Addresses(Acceptance::Refused))],
+    );
+    let tries = outcome.times(|act| matches!(act, Act::Acquire(_)));
+    let waits: Vec<_> = tries
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0] - MASTER_DOWN).as_secs())
+        .collect();
+    assert_eq!(waits[..7], [1, 2, 4, 8, 16, 32, 60]);
+}
+
+#[test]
+fn a_lease_that_can_not_be_renewed_is_a_fault() {
+    let outcome = run(
+        &[255],
+        ms(2000),
+        [(ms(100), Fact::Addresses(Acceptance::Refused))],
+    );
+    assert_eq!(states(&outcome)[1], State::Fault);
+    assert_eq!(outcome.transitions()[1].0, ms(1500));
+}
+
+#[test]
+fn an_address_made_somebody_elses_is_served_and_not_renewed() {
+    let outcome = run(
+        &[255],
+        ms(2000),
+        [(ms(100), Fact::Addresses(Acceptance::Foreign))],
+    );
+    assert_eq!(states(&outcome), [State::Master, State::Initialize]);
+    assert_eq!(outcome.counters.renewals, 0);
+}
+
+#[test]
+fn an_address_that_somebody_removes_is_put_back_at_once() {
+    let outcome = run(
+        &[255, 100],
+        ms(900),
+        [(ms(500), Fact::Removed(vip(1))), (ms(600), Fact::Removed(vip(2)))],
+    );
+    assert_eq!(
+        outcome.times(|act| matches!(act, Act::Acquire(_))),
+        [0, 500].map(ms)
+    );
+    let restored = DriverEvent::AddressRestored {
+        router: 0,
+        address: vip(1),
+    };
+    assert_eq!(outcome.events(), [&restored]);
+    // A backup holds none, so nothing of its is missing.
+    assert_eq!(outcome.counters.restored, 1);
+}
+
+#[test]
+fn a_link_that_goes_is_a_fault_and_one_that_comes_a_recovery() {
+    let down = LinkState { up: false, ..up() };
+    let script = [(ms(500), Fact::Link(down)), (ms(800), Fact::Link(up()))];
+    let outcome = run(&[255], ms(900), script);
+    let transitions = outcome.transitions();
+    assert_eq!(transitions[1].1.reason, Reason::Fault(Fault::Link));
+    assert_eq!(transitions[1].0, ms(500));
+    assert_eq!((transitions[2].0, transitions[2].1.from), (ms(800), State::Fault));
+    assert_eq!(outcome.times(|act| matches!(act, Act::Release(_)))[0], ms(500));
+}
+
+#[test]
+fn without_an_address_to_send_from_there_is_a_fault() {
+    let bare = LinkState { ipv4: None, ..up() };
+    let outcome = run_with(&[255], bare, ms(900), [(ms(500), Fact::Link(up()))]);
+    let transitions = outcome.transitions();
+    assert_eq!(transitions[0].1.reason, Reason::Fault(Fault::SourceAddress));
+    assert_eq!((transitions[1].0, transitions[1].1.from), (ms(500), State::Fault));
+}
+
+#[test]
+fn recovering_from_one_fault_into_another_is_no_recovery() {
+    let bare = LinkState {
+        up: true,
+        ipv4: None,
+        ipv6: None,
+    };
+    let down = LinkState { up: false, ..up() };
+    let outcome = run_with(
+        &[255],
+        down,
+        ms(900),
+        [(ms(500), Fact::Link(bare)), (ms(700), Fact::Link(up()))],
+    );
+    assert_eq!(outcome.transitions()[1].0, ms(700));
+}
+
+#[test]
+fn a_stranger_that_answers_for_the_address_is_reported_and_the_last_master_is_not() {
+    let (master, stranger) = (MacAddr([2, 0, 0, 0, 0, 2]), MacAddr([2, 0, 0, 0, 0, 3]));
+    let asked = ms(100) + MASTER_DOWN + ms(110);
+    let script = [
+        (ms(100), advert(1, 200)),
+        (asked, Fact::Claim(vip(1), OURS)),
+        (asked, Fact::Claim(vip(1), master)),
+        (asked, Fact::Claim(peer(), master)),
+        (asked, Fact::Claim(vip(1), stranger)),
+    ];
+    let outcome = run(&[100], ms(8000), script);
+    assert_eq!(outcome.times(|act| *act == Act::Probe(peer())).len(), 1);
+    let conflict = DriverEvent::Conflict {
+        router: 0,
+        address: vip(1),
+        mac: stranger,
+    };
+    assert_eq!(outcome.events(), [&conflict]);
+    assert_eq!(outcome.counters.conflicts, 1);
+    assert_eq!(states(&outcome)[1], State::Master, "and it goes on");
+}
+
+#[test]
+fn commands_reach_the_routers() {
+    let priority = Priority::new(200);
+    let script = [(
+        ms(100),
+        Fact::Command(RouterCommand::Priority { router: 0, priority }),
+    )];
+    let outcome = run(&[100], ms(4000), script);
+    // The skew time is that of 200 from there on.
+    assert_eq!(outcome.transitions()[1].0, Duration::from_micros(3_218_750));
+    assert_eq!(outcome.times(|act| *act == Act::Advert(1, 200)).len(), 1);
+}
+
+#[test]
+fn packets_of_nobody_are_counted_and_change_nothing() {
+    let script = [
+        (ms(100), advert(9, 255)),
+        (ms(100), Fact::Packet(peer(), vec![0x31, 1])),
+        (ms(100), Fact::Packet(peer(), Vec::new())),
+    ];
+    let outcome = run(&[100], ms(4000), script);
+    assert_eq!(outcome.counters.unknown_vrid, 1);
+    assert_eq!(outcome.counters.malformed.truncated, 2);
+    assert_eq!(outcome.transitions()[1].0, MASTER_DOWN);
+}
+
+#[test]
+fn a_flood_does_not_keep_a_master_from_advertising() {
+    // A second's worth of packets, at 10 µs each.
+    let cost = (ms(500), Fact::ReadingTakes(Duration::from_micros(10)));
+    let flood = (0..100_000).map(|_| (ms(500), advert(9, 100)));
+    let outcome = run(&[255], ms(2500), [cost].into_iter().chain(flood));
+    let adverts = outcome.times(|act| *act == Act::Advert(1, 255));
+    assert_eq!(adverts.len(), 3);
+    // A round of reading is bounded, and a timer that runs out in one is acted upon after the next.
+    assert!(adverts[1] - ms(1000) < ms(50), "{adverts:?}");
+    assert_eq!(outcome.counters.unknown_vrid, 100_000);
+}
+
+fn states(outcome: &Outcome) -> Vec<State> {
+    outcome
+        .transitions()
+        .into_iter()
+        .map(|(_, transition)| transition.to)
+        .collect()
+}

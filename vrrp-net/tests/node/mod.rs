@@ -1,0 +1,181 @@
+//! A VRRP node on a lab host, for tests on the real kernel.
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
+
+pub mod netlink;
+
+use std::net::IpAddr;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use vrrp_core::{
+    AddressList, AdverInterval, Config, ConfigBuilder, Family, Priority, State, Transition, Version,
+    VirtualRouter, Vrid,
+};
+use vrrp_net::lab::Host;
+use vrrp_net::{
+    Attachment, AttachmentBuilder, DriverEvent, DriverHandle, RouterCommand, RouterSet, StartError,
+};
+
+/// What no test should need.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A virtual router to be started.
+pub struct Setup {
+    config: ConfigBuilder,
+    attachment: AttachmentBuilder,
+}
+
+impl Setup {
+    /// VRRPv3 at 100 ms, VRID 51.
+    pub fn new(host: &Host, priority: u8, addresses: &[&str]) -> Self {
+        Self::with_vrid(host, Vrid::new(51).unwrap(), Priority::new(priority), addresses)
+    }
+
+    pub fn with_vrid(host: &Host, vrid: Vrid, priority: Priority, addresses: &[&str]) -> Self {
+        Self::on(host.interface(), vrid, priority, addresses)
+    }
+
+    pub fn on(interface: &str, vrid: Vrid, priority: Priority, addresses: &[&str]) -> Self {
+        let addresses: Vec<IpAddr> = addresses.iter().map(|address| ip(address)).collect();
+        let list = AddressList::new(&addresses).unwrap();
+        Self {
+            config: Config::builder(vrid, list)
+                .version(Version::V3)
+                .priority(priority)
+                .adver_interval(AdverInterval::from_centis(10).unwrap()),
+            attachment: Attachment::builder(interface),
+        }
+    }
+
+    pub fn config(mut self, change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Self {
+        self.config = change(self.config);
+        self
+    }
+
+    pub fn attachment(mut self, change: impl FnOnce(AttachmentBuilder) -> AttachmentBuilder) -> Self {
+        self.attachment = change(self.attachment);
+        self
+    }
+
+    pub fn start(self, host: &Host) -> Node {
+        self.try_start(host).unwrap()
+    }
+
+    pub fn try_start(self, host: &Host) -> Result<Node, StartError> {
+        self.start_with(host, || {})
+    }
+
+    /// Runs `work` on the driver's thread after each transition.
+    pub fn start_with(self, host: &Host, work: impl Fn() + Send + 'static) -> Result<Node, StartError> {
+        let config = self.config.build().unwrap();
+        Node::start_with(host, vec![(config, self.attachment.build().unwrap())], work)
+    }
+}
+
+/// A running node.
+pub struct Node {
+    pub handle: DriverHandle<RouterCommand>,
+    pub events: mpsc::Receiver<(Instant, DriverEvent<std::convert::Infallible>)>,
+}
+
+impl Node {
+    pub fn start(host: &Host, routers: Vec<(Config, Attachment)>) -> Result<Self, StartError> {
+        Self::start_with(host, routers, || {})
+    }
+
+    fn start_with(
+        host: &Host,
+        routers: Vec<(Config, Attachment)>,
+        work: impl Fn() + Send + 'static,
+    ) -> Result<Self, StartError> {
+        let (configs, attachments): (Vec<_>, Vec<_>) = routers.into_iter().unzip();
+        let router = |config: Config| {
+            let unset = match config.family() {
+                Family::Ipv4 => ip("0.0.0.0"),
+                Family::Ipv6 => ip("::"),
+            };
+            VirtualRouter::new(config, unset)
+        };
+        let set = RouterSet::new(configs.into_iter().map(router).collect());
+        let (tell, events) = mpsc::channel();
+        let handle = host.run(move || {
+            vrrp_net::spawn(set, attachments, move |event| {
+                let transition = matches!(event, DriverEvent::Transition { .. });
+                let _ = tell.send((Instant::now(), event));
+                if transition {
+                    work();
+                }
+            })
+        })?;
+        Ok(Self { handle, events })
+    }
+
+    /// Waits until the first router is in this state, and gives the moment.
+    pub fn wait_for(&self, state: State) -> (Instant, Transition) {
+        self.wait_for_event(|event| match event {
+            DriverEvent::Transition {
+                router: 0,
+                transition,
+            } if transition.to == state => Some(*transition),
+            _ => None,
+        })
+    }
+
+    pub fn wait_for_event<T>(
+        &self,
+        mut wanted: impl FnMut(&DriverEvent<std::convert::Infallible>) -> Option<T>,
+    ) -> (Instant, T) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(left) {
+                Ok((at, event)) => match wanted(&event) {
+                    Some(found) => return (at, found),
+                    None => seen.push(event),
+                },
+                Err(_) => panic!("did not happen within {PATIENCE:?}; what did: {seen:?}"),
+            }
+        }
+    }
+
+    /// Everything that has happened and was not waited for.
+    pub fn take_events(&self) -> Vec<DriverEvent<std::convert::Infallible>> {
+        self.events.try_iter().map(|(_, event)| event).collect()
+    }
+
+    pub fn stop(self) {
+        self.handle.join().unwrap();
+    }
+}
+
+pub fn ip(address: &str) -> IpAddr {
+    address.parse().unwrap()
+}
+
+/// Whether the host has the address, whatever its prefix.
+pub fn has(host: &Host, address: &str) -> bool {
+    let address = ip(address);
+    host.addresses().unwrap().iter().any(|net| net.addr() == address)
+}
+
+/// Waits for something to become true, and says how long that took.
+pub fn within(limit: Duration, mut true_at_last: impl FnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    while !true_at_last() {
+        assert!(start.elapsed() < limit, "not true within {limit:?}");
+        pause(Duration::from_millis(2));
+    }
+    start.elapsed()
+}
+
+/// A test may sleep: no one waits for its adverts.
+pub fn pause(duration: Duration) {
+    let (_keep, nothing) = mpsc::channel::<()>();
+    let _ = nothing.recv_timeout(duration);
+}
+
+pub fn hex(hex: &str) -> Vec<u8> {
+    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    hex.as_bytes().chunks(2).map(octet).collect()
+}

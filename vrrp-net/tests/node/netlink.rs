@@ -1,0 +1,73 @@
+//! What the lab doesn't tell about addresses.
+
+use ipnet::IpNet;
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo,
+};
+use vrrp_net::lab::Host;
+
+use super::ip;
+
+/// An address as the kernel keeps it.
+#[derive(Debug)]
+pub struct Held {
+    pub net: IpNet,
+    pub mark: Option<u8>,
+    pub valid: u32,
+    pub preferred: u32,
+    pub label: Option<String>,
+    pub flags: AddressFlags,
+}
+
+/// The entries of an address on a host.
+pub fn held(host: &Host, address: &str) -> Vec<Held> {
+    let wanted = ip(address);
+    let messages: Vec<AddressMessage> = host.block_on(async {
+        use futures_util::TryStreamExt;
+        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+        tokio::spawn(connection);
+        handle.address().get().execute().try_collect().await.unwrap()
+    });
+    let held = messages.into_iter().filter_map(|message| {
+        let mut found = None;
+        let mut held = Held {
+            net: wanted.into(),
+            mark: None,
+            valid: 0,
+            preferred: 0,
+            label: None,
+            flags: AddressFlags::empty(),
+        };
+        for attribute in message.attributes {
+            match attribute {
+                AddressAttribute::Address(address) => found = Some(address),
+                AddressAttribute::Protocol(mark) => held.mark = Some(mark.into()),
+                AddressAttribute::CacheInfo(info) => {
+                    (held.valid, held.preferred) = (info.ifa_valid, info.ifa_preferred);
+                }
+                AddressAttribute::Label(label) => held.label = Some(label),
+                AddressAttribute::Flags(flags) => held.flags = flags,
+                _ => {}
+            }
+        }
+        held.net = IpNet::new(found?, message.header.prefix_len).unwrap();
+        (found? == wanted).then_some(held)
+    });
+    held.collect()
+}
+
+/// Adds an address as /32, as another program would.
+pub fn add(host: &Host, address: &str, mark: Option<u8>, valid: u32) {
+    let index = host.interface_index();
+    host.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+        tokio::spawn(connection);
+        let mut request = handle.address().add(index, ip(address), 32);
+        let attributes = &mut request.message_mut().attributes;
+        let mut lifetime = CacheInfo::default();
+        (lifetime.ifa_valid, lifetime.ifa_preferred) = (valid, valid);
+        attributes.push(AddressAttribute::CacheInfo(lifetime));
+        attributes.extend(mark.map(|mark| AddressAttribute::Protocol(AddressProtocol::Other(mark))));
+        request.execute().await.unwrap();
+    });
+}
