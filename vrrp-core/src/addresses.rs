@@ -16,6 +16,7 @@ pub enum Family {
 
 impl Family {
     /// The family of an address.
+    #[inline]
     pub const fn of(address: &IpAddr) -> Self {
         match address {
             IpAddr::V4(_) => Self::Ipv4,
@@ -24,6 +25,7 @@ impl Family {
     }
 
     /// Octets in one address: 4 or 16.
+    #[inline]
     pub const fn address_len(self) -> usize {
         match self {
             Self::Ipv4 => 4,
@@ -50,31 +52,37 @@ pub struct Addresses<'a> {
 
 impl<'a> Addresses<'a> {
     /// `octets` must be a whole number of addresses; the codec and [`AddressList`] see to it.
+    #[inline]
     pub(crate) const fn from_octets(family: Family, octets: &'a [u8]) -> Self {
         Self { family, octets }
     }
 
     /// The family that all of them have.
+    #[inline]
     pub const fn family(self) -> Family {
         self.family
     }
 
     /// How many there are.
+    #[inline]
     pub const fn len(self) -> usize {
         self.octets.len() / self.family.address_len()
     }
 
     /// Whether there is none.
+    #[inline]
     pub const fn is_empty(self) -> bool {
         self.octets.is_empty()
     }
 
     /// The octets in network order, 4 or 16 an address.
+    #[inline]
     pub const fn octets(self) -> &'a [u8] {
         self.octets
     }
 
     /// The addresses in the order of the advert.
+    #[inline]
     pub fn iter(self) -> impl ExactSizeIterator<Item = IpAddr> + Clone + 'a {
         self.octets
             .chunks_exact(self.family.address_len())
@@ -82,6 +90,7 @@ impl<'a> Addresses<'a> {
     }
 
     /// Whether both lists hold the same addresses, in whatever order (RFC 9568 §7.1 compares sets).
+    #[inline]
     pub fn same_set(self, other: Addresses<'_>) -> bool {
         // One equal order is the rule; only a peer that sorts differently pays for the search.
         self.octets == other.octets
@@ -150,11 +159,13 @@ impl AddressList {
     }
 
     /// The list, borrowed.
+    #[inline]
     pub fn as_addresses(&self) -> Addresses<'_> {
         Addresses::from_octets(self.family, &self.octets)
     }
 
     /// The family that all of them have.
+    #[inline]
     pub fn family(&self) -> Family {
         self.family
     }
@@ -195,6 +206,7 @@ pub enum AddressListError {
     },
 }
 
+#[inline]
 fn address(family: Family, octets: &[u8]) -> IpAddr {
     // Callers cut `octets` by `family.address_len()`; the zero arrays are never used.
     match family {

@@ -68,8 +68,8 @@ pub use config::{
     AddressMismatch, AuthenticationConfig, Config, ConfigBuilder, ConfigError, Demotion, MAX_PREEMPT_DELAY,
 };
 pub use packet::{
-    Advert, Authentication, BufferTooSmall, ChecksumForm, Envelope, GROUP_V4, GROUP_V6, HOP_LIMIT, Message,
-    MessageError, PASSWORD_LEN, PROTOCOL, Packet, ParseError, Version,
+    Advert, AdvertError, Authentication, BufferTooSmall, ChecksumForm, Envelope, GROUP_V4, GROUP_V6,
+    HOP_LIMIT, Message, MessageError, PASSWORD_LEN, PROTOCOL, Packet, ParseError, Version,
 };
 pub use router::{
     Counters, Discard, Discards, Fault, Faults, Output, Peer, Reason, State, Transition, VirtualRouter,

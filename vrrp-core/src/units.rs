@@ -12,6 +12,7 @@ pub struct Vrid(NonZeroU8);
 
 impl Vrid {
     /// Makes an id; `None` for 0, which the protocol does not allow.
+    #[inline]
     pub const fn new(vrid: u8) -> Option<Self> {
         match NonZeroU8::new(vrid) {
             Some(vrid) => Some(Self(vrid)),
@@ -20,6 +21,7 @@ impl Vrid {
     }
 
     /// The id as the octet on the wire.
+    #[inline]
     pub const fn get(self) -> u8 {
         self.0.get()
     }
@@ -46,11 +48,13 @@ impl Priority {
     pub const OWNER: Self = Self(255);
 
     /// Makes a priority from the octet on the wire.
+    #[inline]
     pub const fn new(priority: u8) -> Self {
         Self(priority)
     }
 
     /// The octet on the wire.
+    #[inline]
     pub const fn get(self) -> u8 {
         self.0
     }
@@ -85,6 +89,7 @@ impl AdverInterval {
     pub const MAX_V2_SECS: u16 = 255;
 
     /// Makes an interval of so many centiseconds; `None` for 0 and above 25,500, which neither version can send.
+    #[inline]
     pub const fn from_centis(cs: u16) -> Option<Self> {
         if cs == 0 || cs > Self::MAX_V2_SECS * 100 {
             None
@@ -94,22 +99,26 @@ impl AdverInterval {
     }
 
     /// Makes an interval of so many seconds; `None` for 0 (VRRPv2's octet can't say it).
+    #[inline]
     pub const fn from_secs(secs: u8) -> Option<Self> {
         // u8 to u16 loses nothing; `From` is not const.
         Self::from_centis(secs as u16 * 100)
     }
 
     /// The interval in centiseconds.
+    #[inline]
     pub const fn centis(self) -> u16 {
         self.cs
     }
 
     /// The interval as time.
+    #[inline]
     pub const fn duration(self) -> Duration {
         Duration::from_millis(self.cs as u64 * 10)
     }
 
     /// Whether `version` can put this interval on the wire.
+    #[inline]
     pub const fn fits(self, version: Version) -> bool {
         match version {
             Version::V2 => self.cs % 100 == 0,

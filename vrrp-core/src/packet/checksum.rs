@@ -18,22 +18,27 @@ pub enum ChecksumForm {
     MessageOnly,
 }
 
-/// A ones' complement sum that is not yet folded, in the machine's byte order (RFC 1071 §2 (B)).
+/// A ones' complement sum that is not yet folded.
+///
+/// It is summed in the machine's byte order and in words of 64 bits, whose carries collect in the upper half: neither
+/// changes the folded sum but for its byte order (RFC 1071 §2 (B), (C)). Everything that a VRRP message consists of is
+/// a multiple of four octets long, so there is no odd tail.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sum(u64);
+pub(crate) struct Sum(u128);
 
 impl Sum {
-    /// Adds octets at an even offset; an odd tail counts as padded with zero.
+    /// Adds octets, a multiple of four of them.
+    #[inline]
     pub(crate) fn add(mut self, octets: &[u8]) -> Self {
-        let mut words = octets.chunks_exact(4);
+        debug_assert!(octets.len() % 4 == 0, "header, addresses and trailer are");
+        let mut words = octets.chunks_exact(8);
         for word in &mut words {
-            self.0 += u64::from(u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
+            if let Ok(word) = word.try_into() {
+                self.0 += u128::from(u64::from_ne_bytes(word));
+            }
         }
-        let tail = words.remainder();
-        if !tail.is_empty() {
-            let mut last = [0; 4];
-            last[..tail.len()].copy_from_slice(tail);
-            self.0 += u64::from(u32::from_ne_bytes(last));
+        if let Ok(half) = words.remainder().try_into() {
+            self.0 += u128::from(u32::from_ne_bytes(half));
         }
         self
     }
@@ -41,6 +46,7 @@ impl Sum {
     /// Adds the pseudo-header of a VRRP message of `len` octets (RFC 9568 §5.2.8, RFC 8200 §8.1).
     ///
     /// Addresses of different families add nothing: the parser refuses them before it comes here.
+    #[inline]
     pub(crate) fn add_pseudo_header(self, source: &IpAddr, destination: &IpAddr, len: u16) -> Self {
         let [high, low] = len.to_be_bytes();
         match (source, destination) {
@@ -56,19 +62,29 @@ impl Sum {
         }
     }
 
-    /// The folded sum in the machine's byte order; 0xffff over a message that carries its right checksum.
-    pub(crate) fn fold(self) -> u16 {
-        let sum = (self.0 >> 32) + (self.0 & 0xffff_ffff);
-        let sum = (sum >> 32) + (sum & 0xffff_ffff);
-        let sum = (sum >> 16) + (sum & 0xffff);
-        let sum = (sum >> 16) + (sum & 0xffff);
-        let sum = (sum >> 16) + (sum & 0xffff);
-        // Three folds bring any 34-bit sum below 2^16.
-        sum as u16
+    /// Whether the message summed, its checksum included, carries the right one: the sum is then a zero of ones'
+    /// complement, a multiple of 0xffff. (It is never the number 0: a message starts with its version.)
+    #[inline]
+    pub(crate) fn verifies(self) -> bool {
+        self.word() % 0xffff == 0
     }
 
-    /// The checksum to send, as octets.
+    /// The checksum to send, as octets, of a message summed with 0 in its place.
+    #[inline]
     pub(crate) fn checksum(self) -> [u8; 2] {
-        (!self.fold()).to_ne_bytes()
+        // The upper half of a word added to its two halves swapped is their sum with end-around carry.
+        let word = self.word();
+        let half = (word.wrapping_add(word.rotate_left(32)) >> 32) as u32;
+        let quarter = (half.wrapping_add(half.rotate_left(16)) >> 16) as u16;
+        (!quarter).to_ne_bytes()
+    }
+
+    /// The sum with its carries added in at the low end.
+    #[inline]
+    fn word(self) -> u64 {
+        let (carries, low) = ((self.0 >> 64) as u64, self.0 as u64);
+        let (word, carry) = low.overflowing_add(carries);
+        // After an overflow `word` is less than `carries`, and has room for one more.
+        word + u64::from(carry)
     }
 }

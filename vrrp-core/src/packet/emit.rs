@@ -6,12 +6,15 @@ use core::net::IpAddr;
 use super::checksum::Sum;
 use super::message::{AUTHENTICATION_LEN, HEADER_LEN};
 use super::{Authentication, ChecksumForm, Message, Version};
-use crate::{Addresses, AdverInterval, Priority, Vrid};
+use crate::{Addresses, AdverInterval, Family, Priority, Vrid};
 
 /// Octets of a simple text password; shorter ones are padded with zeros, longer ones cut.
 pub const PASSWORD_LEN: usize = AUTHENTICATION_LEN;
 
-/// The content of an advert. [`VirtualRouter::advert`](crate::VirtualRouter::advert) makes one from its config.
+/// The content of an advert, which can be put on the wire.
+///
+/// [`VirtualRouter::advert`](crate::VirtualRouter::advert) makes one from its config, and
+/// [`Packet::advert`](super::Packet::advert) from what was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advert<'a> {
     pub(crate) version: Version,
@@ -22,8 +25,92 @@ pub struct Advert<'a> {
     pub(crate) authentication: Authentication<'a>,
 }
 
-impl Advert<'_> {
+impl<'a> Advert<'a> {
+    /// Makes an advert by hand, for tools that send without a virtual router. No authentication.
+    ///
+    /// # Errors
+    /// When no message can carry it; see [`AdvertError`].
+    pub fn new(
+        version: Version,
+        vrid: Vrid,
+        priority: Priority,
+        adver_interval: AdverInterval,
+        addresses: Addresses<'a>,
+    ) -> Result<Self, AdvertError> {
+        if version == Version::V2 && addresses.family() == Family::Ipv6 {
+            return Err(AdvertError::Ipv6InV2);
+        }
+        if !adver_interval.fits(version) {
+            return Err(AdvertError::AdverInterval {
+                version,
+                got: adver_interval,
+            });
+        }
+        if addresses.is_empty() {
+            return Err(AdvertError::NoAddresses);
+        }
+        Ok(Self {
+            version,
+            vrid,
+            priority,
+            adver_interval,
+            addresses,
+            authentication: Authentication::None,
+        })
+    }
+
+    /// The same advert with a simple text password (RFC 2338 §5.3.6).
+    ///
+    /// # Errors
+    /// When it is a VRRPv3 advert, which has no authentication.
+    pub fn with_password(self, password: &'a [u8; PASSWORD_LEN]) -> Result<Self, AdvertError> {
+        if self.version == Version::V3 {
+            return Err(AdvertError::PasswordInV3);
+        }
+        Ok(Self {
+            authentication: Authentication::Simple(password),
+            ..self
+        })
+    }
+
+    /// Protocol version.
+    #[inline]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Which virtual router it speaks for.
+    #[inline]
+    pub const fn vrid(&self) -> Vrid {
+        self.vrid
+    }
+
+    /// Priority of the sender.
+    #[inline]
+    pub const fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Interval between adverts.
+    #[inline]
+    pub const fn adver_interval(&self) -> AdverInterval {
+        self.adver_interval
+    }
+
+    /// The addresses, at least one.
+    #[inline]
+    pub const fn addresses(&self) -> Addresses<'a> {
+        self.addresses
+    }
+
+    /// VRRPv2 authentication; `None` in VRRPv3.
+    #[inline]
+    pub const fn authentication(&self) -> Authentication<'a> {
+        self.authentication
+    }
+
     /// Octets of the message, without IP header.
+    #[inline]
     pub const fn wire_len(&self) -> usize {
         let trailer = match self.version {
             Version::V2 => AUTHENTICATION_LEN,
@@ -35,10 +122,11 @@ impl Advert<'_> {
     /// Appends the message to `buffer`.
     ///
     /// `source` and `destination` enter the checksum where it has a pseudo-header. `form` counts for VRRPv3 over
-    /// IPv4 alone: the others have but one.
+    /// IPv4 alone: the others have but one. The data of an authentication type other than the password is zeros.
     ///
     /// # Errors
     /// When `buffer` has no room for [`wire_len`](Self::wire_len) octets; nothing is written then.
+    #[inline]
     pub fn emit(
         &self,
         source: IpAddr,
@@ -73,6 +161,7 @@ impl Advert<'_> {
     }
 
     /// The header with checksum 0.
+    #[inline]
     fn header(&self) -> [u8; HEADER_LEN] {
         let centis = self.adver_interval.centis();
         let [fifth, sixth] = match self.version {
@@ -95,6 +184,7 @@ impl Advert<'_> {
         ]
     }
 
+    #[inline]
     fn authentication_type(&self) -> u8 {
         match self.authentication {
             Authentication::None => 0,
@@ -105,6 +195,7 @@ impl Advert<'_> {
     }
 
     /// VRRPv2's authentication data, zeros without a password (RFC 3768 §5.3.10).
+    #[inline]
     fn trailer(&self) -> Option<[u8; AUTHENTICATION_LEN]> {
         match (self.version, self.authentication) {
             (Version::V3, _) => None,
@@ -122,4 +213,27 @@ pub struct BufferTooSmall {
     pub need: usize,
     /// Octets that the buffer has left.
     pub got: usize,
+}
+
+/// Why no message can carry an advert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdvertError {
+    /// VRRPv2 is for IPv4 alone (RFC 3768 §1).
+    #[error("IPv6 addresses in a VRRPv2 advert")]
+    Ipv6InV2,
+    /// VRRPv2 carries whole seconds up to 255, VRRPv3 up to 40.95 s.
+    #[error("VRRPv{version} can't carry an advertisement interval of {got}")]
+    AdverInterval {
+        /// The version asked for.
+        version: Version,
+        /// The interval asked for.
+        got: AdverInterval,
+    },
+    /// An advert carries at least one address (RFC 9568 erratum 8299).
+    #[error("no addresses")]
+    NoAddresses,
+    /// VRRPv3 has no authentication (RFC 5798 §9).
+    #[error("a password in a VRRPv3 advert")]
+    PasswordInV3,
 }

@@ -20,6 +20,7 @@ pub enum Version {
 
 impl Version {
     /// The number on the wire.
+    #[inline]
     pub const fn get(self) -> u8 {
         match self {
             Self::V2 => 2,
@@ -77,14 +78,15 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     /// See [`MessageError`].
+    #[inline]
     pub fn new(octets: &'a [u8], family: Family) -> Result<Self, MessageError> {
-        if octets.len() < HEADER_LEN {
+        let Some(header) = octets.first_chunk::<HEADER_LEN>() else {
             return Err(MessageError::Truncated {
                 need: HEADER_LEN,
                 got: octets.len(),
             });
-        }
-        let (version, trailer) = match octets[0] >> 4 {
+        };
+        let (version, trailer) = match header[0] >> 4 {
             2 => (Version::V2, AUTHENTICATION_LEN),
             3 => (Version::V3, 0),
             got => return Err(MessageError::Version { got }),
@@ -92,20 +94,10 @@ impl<'a> Message<'a> {
         if version == Version::V2 && family == Family::Ipv6 {
             return Err(MessageError::Ipv6InV2);
         }
-        let count = octets[3];
+        let count = header[3];
         let need = HEADER_LEN + usize::from(count) * family.address_len() + trailer;
-        if octets.len() < need {
-            return Err(MessageError::Truncated {
-                need,
-                got: octets.len(),
-            });
-        }
-        if octets.len() > need {
-            return Err(MessageError::TooLong {
-                count,
-                expected: need,
-                got: octets.len(),
-            });
+        if octets.len() != need {
+            return Err(length_error(count, need, octets.len()));
         }
         Ok(Self {
             octets,
@@ -115,31 +107,43 @@ impl<'a> Message<'a> {
     }
 
     /// The whole message.
+    #[inline]
     pub const fn octets(self) -> &'a [u8] {
         self.octets
     }
 
+    /// Length as the pseudo-header has it: 255 addresses are far below 2^16 octets.
+    #[inline]
+    pub(crate) const fn len(self) -> u16 {
+        self.octets.len() as u16
+    }
+
     /// Protocol version.
+    #[inline]
     pub const fn version(self) -> Version {
         self.version
     }
 
     /// Message type, the low nibble of the first octet.
+    #[inline]
     pub const fn kind(self) -> u8 {
         self.octets[0] & 0x0f
     }
 
     /// Virtual router id as it stands, 0 included.
+    #[inline]
     pub const fn vrid(self) -> u8 {
         self.octets[1]
     }
 
     /// Priority.
+    #[inline]
     pub const fn priority(self) -> Priority {
         Priority::new(self.octets[2])
     }
 
     /// Interval between adverts; `None` for 0. The four reserved bits of VRRPv3 are ignored (RFC 9568 §5.2.6).
+    #[inline]
     pub const fn adver_interval(self) -> Option<AdverInterval> {
         match self.version {
             Version::V2 => AdverInterval::from_secs(self.octets[5]),
@@ -150,17 +154,26 @@ impl<'a> Message<'a> {
     }
 
     /// Checksum as received.
+    #[inline]
     pub const fn checksum(self) -> u16 {
         u16::from_be_bytes([self.octets[6], self.octets[7]])
     }
 
+    /// How many addresses the message says that it has, and has.
+    #[inline]
+    pub const fn address_count(self) -> u8 {
+        self.octets[3]
+    }
+
     /// Addresses, possibly none.
+    #[inline]
     pub fn addresses(self) -> Addresses<'a> {
-        let end = HEADER_LEN + usize::from(self.octets[3]) * self.family.address_len();
-        Addresses::from_octets(self.family, &self.octets[HEADER_LEN..end])
+        let len = usize::from(self.address_count()) * self.family.address_len();
+        Addresses::from_octets(self.family, &self.octets[HEADER_LEN..HEADER_LEN + len])
     }
 
     /// VRRPv2 authentication; `None` in VRRPv3.
+    #[inline]
     pub fn authentication(self) -> Authentication<'a> {
         match (self.version, self.octets[4]) {
             (Version::V3, _) | (Version::V2, 0) => Authentication::None,
@@ -187,6 +200,20 @@ impl fmt::Debug for Message<'_> {
             .field("authentication", &self.authentication())
             .field("addresses", &self.addresses())
             .finish()
+    }
+}
+
+/// Which way the length does not agree with the count of addresses.
+#[cold]
+fn length_error(count: u8, need: usize, got: usize) -> MessageError {
+    if got < need {
+        MessageError::Truncated { need, got }
+    } else {
+        MessageError::TooLong {
+            count,
+            expected: need,
+            got,
+        }
     }
 }
 

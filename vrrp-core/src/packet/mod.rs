@@ -11,7 +11,7 @@ mod message;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use checksum::{ChecksumForm, PROTOCOL};
-pub use emit::{Advert, BufferTooSmall, PASSWORD_LEN};
+pub use emit::{Advert, AdvertError, BufferTooSmall, PASSWORD_LEN};
 pub use message::{Authentication, Message, MessageError, Version};
 
 use crate::{Addresses, AdverInterval, Family, Priority, Vrid};
@@ -48,11 +48,14 @@ pub struct Packet<'a> {
 impl<'a> Packet<'a> {
     /// Checks a VRRP message, `payload` being the IP payload to the end that the IP header gives, without padding.
     ///
-    /// Reserved bits are ignored (RFC 9568 §5.2.6). Hop limit 255 is asked of multicast alone: keepalived's IPv6
-    /// unicast adverts carry 64.
+    /// In this order: one family in the envelope, hop limit, length of the header, version, VRRPv2 over IPv4 alone,
+    /// length against the count of addresses, type, VRID, interval, at least one address, checksum. Ignored are the
+    /// reserved bits (RFC 9568 §5.2.6) and VRRPv2's authentication data under a type that has none. Hop limit 255 is
+    /// asked of multicast alone: keepalived's IPv6 unicast adverts carry 64.
     ///
     /// # Errors
     /// The first check that fails, with the data that failed it; see [`ParseError`].
+    #[inline]
     pub fn parse(payload: &'a [u8], envelope: &Envelope) -> Result<Self, ParseError> {
         let family = Family::of(&envelope.source);
         if family != Family::of(&envelope.destination) {
@@ -72,10 +75,12 @@ impl<'a> Packet<'a> {
         }
         let vrid = Vrid::new(message.vrid()).ok_or(ParseError::VridZero)?;
         let adver_interval = message.adver_interval().ok_or(ParseError::AdverIntervalZero)?;
-        if message.addresses().is_empty() {
+        if message.address_count() == 0 {
             return Err(ParseError::NoAddresses);
         }
-        let checksum = check(message, envelope)?;
+        let Some(checksum) = checksum_form(message, envelope) else {
+            return Err(checksum_error(message, envelope));
+        };
         Ok(Self {
             message,
             vrid,
@@ -86,56 +91,68 @@ impl<'a> Packet<'a> {
     }
 
     /// Protocol version.
+    #[inline]
     pub fn version(&self) -> Version {
         self.message.version()
     }
 
     /// Which virtual router it speaks for.
+    #[inline]
     pub fn vrid(&self) -> Vrid {
         self.vrid
     }
 
     /// The sender's priority; [`Priority::STOP`] when it gives up.
+    #[inline]
     pub fn priority(&self) -> Priority {
         self.message.priority()
     }
 
     /// The sender's interval between adverts.
+    #[inline]
     pub fn adver_interval(&self) -> AdverInterval {
         self.adver_interval
     }
 
     /// The addresses that the sender backs up, at least one.
+    #[inline]
     pub fn addresses(&self) -> Addresses<'a> {
         self.message.addresses()
     }
 
     /// VRRPv2 authentication; `None` in VRRPv3, which has none.
+    #[inline]
     pub fn authentication(&self) -> Authentication<'a> {
         self.message.authentication()
     }
 
     /// Address family, from the IP header.
+    #[inline]
     pub fn family(&self) -> Family {
         self.addresses().family()
     }
 
     /// Which form of checksum verified; the pseudo-header form where both do.
+    #[inline]
     pub fn checksum(&self) -> ChecksumForm {
         self.checksum
     }
 
     /// What the IP header said.
+    #[inline]
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
     }
 
     /// Who sent it.
+    #[inline]
     pub fn source(&self) -> IpAddr {
         self.envelope.source
     }
 
-    /// The advert that [`Advert::emit`] would turn into these octets again (reserved bits apart).
+    /// The advert that [`Advert::emit`] would turn into these octets again, apart from what [`parse`](Self::parse)
+    /// ignores and a checksum of 0xffff, which goes out as the 0x0000 that it equals.
+    #[inline]
     pub fn advert(&self) -> Advert<'a> {
         Advert {
             version: self.version(),
@@ -194,32 +211,33 @@ pub enum ParseError {
     },
 }
 
-/// Finds the form of checksum that verifies.
-fn check(message: Message<'_>, envelope: &Envelope) -> Result<ChecksumForm, ParseError> {
-    let octets = message.octets();
-    let alone = Sum::default().add(octets);
-    if message.version() == Version::V2 {
-        return match alone.fold() {
-            0xffff => Ok(ChecksumForm::MessageOnly),
-            _ => Err(checksum_error(message, alone)),
-        };
+/// The form of checksum that verifies, if one does.
+#[inline]
+fn checksum_form(message: Message<'_>, envelope: &Envelope) -> Option<ChecksumForm> {
+    let alone = Sum::default().add(message.octets());
+    if message.version() == Version::V3 {
+        let with_header = alone.add_pseudo_header(&envelope.source, &envelope.destination, message.len());
+        if with_header.verifies() {
+            return Some(ChecksumForm::PseudoHeader);
+        }
+        // RFC 9568 §5.2.8 has one form for IPv6.
+        if envelope.source.is_ipv6() {
+            return None;
+        }
     }
-    // `Message::new` bounds the length by 255 addresses, far below 2^16.
-    let len = octets.len() as u16;
-    let with_header = alone.add_pseudo_header(&envelope.source, &envelope.destination, len);
-    if with_header.fold() == 0xffff {
-        Ok(ChecksumForm::PseudoHeader)
-    } else if alone.fold() == 0xffff && matches!(envelope.source, IpAddr::V4(_)) {
-        Ok(ChecksumForm::MessageOnly)
-    } else {
-        Err(checksum_error(message, with_header))
-    }
+    alone.verifies().then_some(ChecksumForm::MessageOnly)
 }
 
+/// Tells what was expected. Ones' complement has two zeros: a checksum of 0xffff counts as the 0x0000 that it equals.
 #[cold]
-fn checksum_error(message: Message<'_>, sum: Sum) -> ParseError {
+fn checksum_error(message: Message<'_>, envelope: &Envelope) -> ParseError {
     let got = message.checksum();
+    let mut sum = Sum::default().add(message.octets());
+    if message.version() == Version::V3 {
+        sum = sum.add_pseudo_header(&envelope.source, &envelope.destination, message.len());
+    }
     // Takes the received checksum out of the sum: adding its complement is subtracting it (RFC 1071 §2).
-    let expected = u16::from_be_bytes(sum.add(&(!got).to_be_bytes()).checksum());
+    let [high, low] = (!got).to_be_bytes();
+    let expected = u16::from_be_bytes(sum.add(&[high, low, 0, 0]).checksum());
     ParseError::Checksum { got, expected }
 }

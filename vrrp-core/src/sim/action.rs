@@ -16,6 +16,9 @@ impl fmt::Display for NodeId {
 }
 
 /// One thing that happens to a node or a path; [`Sim::apply`](super::Sim::apply) does it at once.
+///
+/// What is told to a node's process reaches it only while it runs: a shutdown, a priority or a fault that comes while
+/// it is down or stands still is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// The host loses power: its state and its addresses are gone at once, without a word.

@@ -17,6 +17,17 @@ pub(super) struct Transit {
     pub(super) octets: Arc<[u8]>,
 }
 
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It will arrive.
+    UnderWay,
+    /// Its path is cut, or loses packets.
+    Lost,
+    /// The test wanted this one lost.
+    Doomed,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Lan {
     rng: Rng,
@@ -63,22 +74,22 @@ impl Lan {
         self.doomed.push((from, to, priority));
     }
 
-    /// Puts a packet on its way; `false` when it got lost.
-    pub(super) fn send(&mut self, now: Duration, from: NodeId, priority: Priority, transit: Transit) -> bool {
+    /// Puts a packet on its way.
+    pub(super) fn send(&mut self, now: Duration, from: NodeId, priority: Priority, transit: Transit) -> Fate {
         let lost = (from, transit.to, priority);
         if let Some(index) = self.doomed.iter().position(|doomed| *doomed == lost) {
             self.doomed.remove(index);
-            return false;
+            return Fate::Doomed;
         }
         let path = self.path(from, transit.to);
         if path.cut || self.rng.percent(path.loss_percent) {
-            return false;
+            return Fate::Lost;
         }
         if self.rng.percent(path.duplication_percent) {
             self.launch(now, path, transit.clone());
         }
         self.launch(now, path, transit);
-        true
+        Fate::UnderWay
     }
 
     fn launch(&mut self, now: Duration, path: Path, transit: Transit) {

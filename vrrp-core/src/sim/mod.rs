@@ -10,7 +10,7 @@
 //! - a running node holds the addresses exactly when it is master;
 //! - two nodes that hear each other are both master only while an advert travels, at most there and back;
 //! - once faults have ceased for [`Sim::settle_time`], which is the longest master-down interval and three times the
-//!   longest way, exactly one is master, and no backup that preempts is above it.
+//!   longest way, exactly one is master, and no backup that preempts is above it (where their intervals are equal).
 //!
 //! A node is anything that is a [`Node`]: a [`VirtualRouter`], a `Vec` of them, or a program's own composition.
 //!
@@ -43,15 +43,15 @@
 
 mod action;
 mod clock;
+mod driver;
 mod lan;
 mod node;
+mod outages;
 mod path;
 mod rng;
 mod rules;
 mod trace;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;
 use core::net::IpAddr;
@@ -64,12 +64,10 @@ pub use path::Path;
 pub use rules::{Rule, Violation};
 pub use trace::{Event, Record};
 
-use crate::{
-    Config, Envelope, Family, GROUP_V4, GROUP_V6, HOP_LIMIT, Output, Packet, Priority, Reason, State,
-    VirtualRouter, Vrid,
-};
-use lan::{Lan, Transit};
+use crate::{Config, Family, State, VirtualRouter, Vrid};
+use lan::Lan;
 use node::{Hold, Host, Power};
+use outages::Outages;
 use rules::Bounds;
 use trace::Trace;
 
@@ -85,16 +83,15 @@ pub struct Sim<N = VirtualRouter> {
     hosts: Vec<Host<N>>,
     /// Since when nothing has disturbed the election, packets from before included.
     quiet_since: Duration,
-    outages: BTreeMap<IpAddr, Outage>,
+    /// VRIDs with their families, of all nodes.
+    groups: Vec<(Vrid, Family)>,
+    /// What each group can be held to; worked out when something has disturbed it.
+    bounds: Vec<Option<Bounds>>,
+    disturbed: bool,
+    outages: Outages,
+    holds_changed: bool,
     steps_at_once: usize,
     trace: Trace,
-}
-
-/// What is known of the time in which nobody served an address.
-#[derive(Clone, Copy, Debug, Default)]
-struct Outage {
-    since: Option<Duration>,
-    longest: Duration,
 }
 
 impl Sim {
@@ -126,7 +123,11 @@ impl<N: Node> Sim<N> {
             lease: Self::DEFAULT_LEASE,
             hosts: Vec::new(),
             quiet_since: Duration::ZERO,
-            outages: BTreeMap::new(),
+            groups: Vec::new(),
+            bounds: Vec::new(),
+            disturbed: false,
+            holds_changed: false,
+            outages: Outages::default(),
             steps_at_once: 0,
             trace: Trace::default(),
         }
@@ -135,10 +136,16 @@ impl<N: Node> Sim<N> {
     /// Adds a node with a clock of its own, and starts it.
     pub fn add(&mut self, node: N, clock: Clock) -> NodeId {
         let id = NodeId(self.hosts.len());
+        for router in node.routers() {
+            let group = (router.config().vrid(), router.config().family());
+            if !self.groups.contains(&group) {
+                self.groups.push(group);
+            }
+        }
         self.hosts.push(Host::new(node, clock));
         self.start(id);
         self.drain(id);
-        self.settle_accounts();
+        self.outages.note(self.now, &self.hosts);
         id
     }
 
@@ -175,7 +182,7 @@ impl<N: Node> Sim<N> {
             }
             Action::Restart(_) => self.start(id),
             Action::Pause(_) => self.pause(id),
-            Action::Resume(_) => self.resume(id),
+            Action::Resume(_) => self.resume(id).map_err(|rule| self.violation(rule))?,
             Action::Shutdown(_) => self.feed(id, |node| node.handle_shutdown(now)),
             Action::SetPriority(_, priority) => {
                 self.feed_routers(id, |router| router.set_priority(now, priority));
@@ -262,20 +269,18 @@ impl<N: Node> Sim<N> {
     /// # Errors
     /// When a rule is broken.
     pub fn run_until_settled(&mut self) -> Result<(), Violation> {
-        let longest = self
-            .groups()
-            .into_iter()
-            .filter_map(|(vrid, family)| self.bounds(vrid, family));
-        let longest = longest.map(|bounds| bounds.settle_time).max().unwrap_or_default();
+        let bounds = |(vrid, family): &(Vrid, Family)| self.find_bounds(*vrid, *family);
+        let longest = self.groups.iter().filter_map(bounds);
+        let longest = longest
+            .filter_map(|bounds| bounds.settle_time)
+            .max()
+            .unwrap_or_default();
         self.run_until(self.quiet_since.max(self.now) + longest + Duration::from_nanos(1))
     }
 
     /// Starts measuring outages anew.
     pub fn reset_outages(&mut self) {
-        for outage in self.outages.values_mut() {
-            outage.longest = Duration::ZERO;
-            outage.since = outage.since.map(|_| self.now);
-        }
+        self.outages.reset(self.now);
     }
 
     /// The seed.
@@ -317,15 +322,11 @@ impl<N: Node> Sim<N> {
     /// Longest time since the start, or since [`reset_outages`](Self::reset_outages), in which no running node held
     /// the address; the one under way counts. Addresses left by killed processes don't serve anybody.
     pub fn longest_outage(&self, address: IpAddr) -> Duration {
-        let Some(outage) = self.outages.get(&address) else {
-            return Duration::ZERO;
-        };
-        let under_way = outage.since.map_or(Duration::ZERO, |since| self.now - since);
-        outage.longest.max(under_way)
+        self.outages.longest(self.now, address)
     }
 
-    /// Since when nothing has disturbed the nodes: no action, no change of priority or fault, no lost packet, and no
-    /// packet from before under way.
+    /// Since when nothing has disturbed the nodes: no action, no change of priority or fault, no advert lost by
+    /// [`Action::Lose`], and no packet from before under way.
     pub fn quiet_since(&self) -> Duration {
         self.quiet_since
     }
@@ -335,64 +336,15 @@ impl<N: Node> Sim<N> {
     /// `preempt_delay` it is twice that interval, the delay, and five times the longest way.
     ///
     /// `None` when its nodes can't be expected to agree: a path among them is cut or lossy or takes as long as an
-    /// interval, their configurations don't match, or none is able to be master.
+    /// interval, one of them stands still, their configurations don't match or have different intervals, or none is
+    /// able to be master.
     pub fn settle_time(&self, vrid: Vrid, family: Family) -> Option<Duration> {
-        self.bounds(vrid, family).map(|bounds| bounds.settle_time)
+        self.find_bounds(vrid, family)?.settle_time
     }
 
     /// The last 4,096 things that happened, oldest first.
     pub fn trace(&self) -> impl DoubleEndedIterator<Item = &Record> {
         self.trace.iter()
-    }
-
-    fn start(&mut self, id: NodeId) {
-        let host = &mut self.hosts[id.0];
-        host.reset(Power::Running);
-        // A driver removes what it finds of its own before it starts.
-        host.holds.fill(Hold::No);
-        let now = host.clock.local(self.now);
-        host.node.handle_startup(now);
-    }
-
-    fn pause(&mut self, id: NodeId) {
-        let until = self.now + self.lease;
-        let host = &mut self.hosts[id.0];
-        if host.is_running() {
-            host.power = Power::Paused {
-                queue: VecDeque::new(),
-            };
-            host.abandon(until);
-        }
-    }
-
-    fn resume(&mut self, id: NodeId) {
-        let host = &mut self.hosts[id.0];
-        let Power::Paused { queue } = &mut host.power else {
-            return;
-        };
-        let queue = mem::take(queue);
-        host.power = Power::Running;
-        let now = host.clock.local(self.now);
-        host.node.handle_resume(now);
-        // Before the outputs: a router that is still master renews what the kernel took away, and one that stepped
-        // down has nothing to release twice.
-        host.renew();
-        self.drain(id);
-        for transit in queue {
-            // A packet that can't be read stands in the trace of its arrival.
-            let _ = self.read(&transit);
-        }
-    }
-
-    fn feed(&mut self, id: NodeId, fact: impl FnOnce(&mut N)) {
-        let host = &mut self.hosts[id.0];
-        if host.is_running() {
-            fact(&mut host.node);
-        }
-    }
-
-    fn feed_routers(&mut self, id: NodeId, fact: impl FnMut(&mut VirtualRouter)) {
-        self.feed(id, |node| node.routers_mut().iter_mut().for_each(fact));
     }
 
     fn next_event(&self) -> Option<Duration> {
@@ -416,6 +368,7 @@ impl<N: Node> Sim<N> {
             for (hold, router) in host.holds.iter_mut().zip(host.node.routers()) {
                 if matches!(*hold, Hold::Until(at) if at <= self.now) {
                     *hold = Hold::No;
+                    self.holds_changed = true;
                     self.trace
                         .push(self.now, NodeId(id), Event::LeaseEnded(router.config().vrid()));
                 }
@@ -438,109 +391,6 @@ impl<N: Node> Sim<N> {
         self.check()
     }
 
-    /// A running node reads a packet from its socket.
-    fn read(&mut self, transit: &Transit) -> Result<(), Rule> {
-        let id = transit.to;
-        let host = &mut self.hosts[id.0];
-        let now = host.clock.local(self.now);
-        let packet = Packet::parse(&transit.octets, &transit.envelope)
-            .map_err(|error| Rule::Readable { to: id, error })?;
-        if let Err(discard) = host.node.handle_advert(now, &packet) {
-            self.trace
-                .push(self.now, id, Event::Discarded(packet.source(), discard));
-        }
-        self.drain(id);
-        Ok(())
-    }
-
-    /// Does what the node wants done.
-    fn drain(&mut self, id: NodeId) {
-        while let Some((index, output)) = self.hosts[id.0].node.poll_output() {
-            let host = &mut self.hosts[id.0];
-            let vrid = host.node.routers()[index].config().vrid();
-            let event = match output {
-                Output::Advertise(priority) => {
-                    self.trace.push(self.now, id, Event::Advertised(vrid, priority));
-                    self.advertise(id, index, priority);
-                    continue;
-                }
-                Output::AcquireAddresses => {
-                    host.holds[index] = Hold::Renewed;
-                    Event::Acquired(vrid)
-                }
-                Output::ReleaseAddresses => {
-                    host.holds[index] = Hold::No;
-                    Event::Released(vrid)
-                }
-                Output::AnnounceAddresses => Event::Announced(vrid),
-                Output::Transition(change) => {
-                    host.yielded[index] = matches!(change.reason, Reason::Yielded(_));
-                    Event::Changed(vrid, change)
-                }
-            };
-            self.trace.push(self.now, id, event);
-        }
-        let host = &mut self.hosts[id.0];
-        host.note_masters(self.now);
-        if host.note_vitals() {
-            self.disturb();
-        }
-    }
-
-    fn advertise(&mut self, id: NodeId, index: usize, priority: Priority) {
-        let router = &self.hosts[id.0].node.routers()[index];
-        let source = router.source();
-        let group = match router.config().family() {
-            Family::Ipv4 => IpAddr::from(GROUP_V4),
-            Family::Ipv6 => IpAddr::from(GROUP_V6),
-        };
-        let destinations: Vec<(IpAddr, Vec<NodeId>)> = match router.config().peers() {
-            [] => alloc::vec![(
-                group,
-                (0..self.hosts.len()).map(NodeId).filter(|to| *to != id).collect()
-            )],
-            peers => peers.iter().map(|peer| (*peer, self.nodes_at(*peer))).collect(),
-        };
-        for (destination, receivers) in destinations {
-            let advert = self.hosts[id.0].node.routers()[index].advert(priority);
-            let mut octets = Vec::with_capacity(advert.wire_len());
-            let form = self.hosts[id.0].node.routers()[index].config().checksum();
-            // A `Vec` always has room.
-            let _ = advert.emit(source, destination, form, &mut octets);
-            let envelope = Envelope {
-                source,
-                destination,
-                hop_limit: HOP_LIMIT,
-            };
-            let octets: Arc<[u8]> = octets.into();
-            for to in receivers {
-                let transit = Transit {
-                    to,
-                    envelope,
-                    octets: octets.clone(),
-                };
-                if !self.lan.send(self.now, id, priority, transit) {
-                    self.trace.push(self.now, id, Event::Lost(to, priority));
-                    self.disturb();
-                }
-            }
-        }
-    }
-
-    fn nodes_at(&self, address: IpAddr) -> Vec<NodeId> {
-        let has_source = |host: &Host<N>| {
-            host.node
-                .routers()
-                .iter()
-                .any(|router| router.source() == address)
-        };
-        let hosts = self.hosts.iter().enumerate();
-        hosts
-            .filter(|(_, host)| has_source(host))
-            .map(|(id, _)| NodeId(id))
-            .collect()
-    }
-
     fn nodes_where(&self, holds: impl Fn(&VirtualRouter, Hold) -> bool, stopped_too: bool) -> Vec<NodeId> {
         let mut nodes = Vec::new();
         for (id, host) in self.hosts.iter().enumerate() {
@@ -556,6 +406,8 @@ impl<N: Node> Sim<N> {
     fn disturb(&mut self) {
         let last = self.lan.last_arrival().unwrap_or(self.now);
         self.quiet_since = self.quiet_since.max(self.now).max(last);
+        self.disturbed = true;
+        self.holds_changed = true;
     }
 
     fn finish(&mut self, id: NodeId) -> Result<(), Violation> {
@@ -564,61 +416,39 @@ impl<N: Node> Sim<N> {
     }
 
     fn check(&mut self) -> Result<(), Violation> {
-        self.settle_accounts();
+        if mem::take(&mut self.holds_changed) {
+            self.outages.note(self.now, &self.hosts);
+        }
+        if mem::take(&mut self.disturbed) {
+            self.bounds.clear();
+            for (vrid, family) in &self.groups {
+                self.bounds.push(self.find_bounds(*vrid, *family));
+            }
+        }
         self.find_broken_rule().map_err(|rule| self.violation(rule))
-    }
-
-    /// Keeps account of outages.
-    fn settle_accounts(&mut self) {
-        let mut served = BTreeMap::new();
-        for host in &self.hosts {
-            for (router, hold) in host.node.routers().iter().zip(&host.holds) {
-                let serves = host.is_running() && *hold == Hold::Renewed;
-                for address in router.config().addresses().as_addresses().iter() {
-                    *served.entry(address).or_insert(false) |= serves;
-                }
-            }
-        }
-        for (address, served) in served {
-            let outage = self.outages.entry(address).or_default();
-            if !served {
-                outage.since.get_or_insert(self.now);
-            } else if let Some(since) = outage.since.take() {
-                outage.longest = outage.longest.max(self.now - since);
-            }
-        }
     }
 
     fn find_broken_rule(&self) -> Result<(), Rule> {
         for (id, host) in self.hosts.iter().enumerate() {
             rules::check_holds(NodeId(id), host)?;
         }
-        if self
-            .hosts
-            .iter()
-            .any(|host| matches!(host.power, Power::Paused { .. }))
-        {
-            return Ok(());
-        }
-        for (vrid, family) in self.groups() {
-            if let Some(bounds) = self.bounds(vrid, family) {
-                let members = rules::members(&self.hosts, vrid, family);
-                rules::check_masters(&members, &bounds, self.quiet_since, self.now)?;
+        for ((vrid, family), bounds) in self.groups.iter().zip(&self.bounds) {
+            if let Some(bounds) = bounds {
+                let members = rules::members(&self.hosts, *vrid, *family);
+                rules::check_masters(&members, bounds, self.quiet_since, self.now)?;
             }
         }
         Ok(())
     }
 
-    fn bounds(&self, vrid: Vrid, family: Family) -> Option<Bounds> {
+    fn find_bounds(&self, vrid: Vrid, family: Family) -> Option<Bounds> {
+        let stands_still =
+            |host: &Host<N>| matches!(host.power, Power::Paused { .. }) && host.takes_part(vrid, family);
+        if self.hosts.iter().any(stands_still) {
+            return None;
+        }
         let members = rules::members(&self.hosts, vrid, family);
         Bounds::of(&members, |from, to| self.lan.path(from, to))
-    }
-
-    fn groups(&self) -> BTreeSet<(Vrid, Family)> {
-        let routers = self.hosts.iter().flat_map(|host| host.node.routers());
-        routers
-            .map(|router| (router.config().vrid(), router.config().family()))
-            .collect()
     }
 
     fn violation(&self, broken: Rule) -> Violation {

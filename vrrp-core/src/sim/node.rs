@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::Clock;
 use super::lan::Transit;
-use crate::{Discard, Faults, Output, Packet, Priority, State, VirtualRouter};
+use crate::{Discard, Family, Faults, Output, Packet, Priority, State, VirtualRouter, Vrid};
 
 /// A node as the simulator drives it: one or more virtual routers, and whatever decides about them.
 ///
@@ -163,6 +163,11 @@ impl<N: Node> Host<N> {
 
     pub(super) fn is_running(&self) -> bool {
         matches!(self.power, Power::Running)
+    }
+
+    pub(super) fn takes_part(&self, vrid: Vrid, family: Family) -> bool {
+        let mut configs = self.node.routers().iter().map(VirtualRouter::config);
+        configs.any(|config| config.vrid() == vrid && config.family() == family)
     }
 
     /// The state is lost.

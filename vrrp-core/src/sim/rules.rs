@@ -23,6 +23,12 @@
 //! hears of it, and only then stops arming its timer: as there is a master by `T + d + MDI`, heard by `T + 2d + MDI`,
 //! it is master itself by `T + 2d + 2 MDI + D`. One that yielded does not preempt until its priority rises.
 //!
+//! **Only with one interval for all.** Where VRRPv3 nodes differ in `A`, a backup that may not preempt learns the
+//! interval of whoever it heard last. The last advert of a master with a short interval can overtake, or cross, the
+//! first of its successor with a long one; then the backup's timer, set by the short interval, runs out before the
+//! second advert comes, and it takes over for a moment. The RFCs have it so, and nothing bounds how often it happens
+//! where jitter is at work. For such nodes only the first of the three is checked.
+//!
 //! So after [`settle_time`](Bounds::settle_time), `MDI + 3d`, or with such a delay `2 MDI + D + 5d`, exactly one node
 //! is master, and no backup that preempts is above it. `MDI` includes the skew time; the `d` is what packets need that
 //! an abstract LAN does not.
@@ -168,7 +174,8 @@ pub(super) struct Bounds {
     /// `A`
     pub(super) adver_interval: Duration,
     /// `MDI + 3d`, or with `preempt_delay` `2 MDI + D + 5d`.
-    pub(super) settle_time: Duration,
+    /// `None` when the members' intervals differ.
+    pub(super) settle_time: Option<Duration>,
 }
 
 impl Bounds {
@@ -210,9 +217,16 @@ impl Bounds {
                 Duration::ZERO => down + longest_path * 3,
                 delay => down * 2 + delay + longest_path * 5,
             };
-            bounds.settle_time = bounds.settle_time.max(member.clock.longest(time));
+            bounds.settle_time = bounds.settle_time.max(Some(member.clock.longest(time)));
             let interval = member.clock.longest(longest.duration());
             bounds.adver_interval = bounds.adver_interval.max(interval);
+        }
+        let first = members[0].router.config().adver_interval();
+        if members
+            .iter()
+            .any(|member| member.router.config().adver_interval() != first)
+        {
+            bounds.settle_time = None;
         }
         Some(bounds)
     }
@@ -243,7 +257,7 @@ pub(super) fn check_masters(
             }
         }
     }
-    if now <= quiet_since + bounds.settle_time {
+    if bounds.settle_time.is_none_or(|time| now <= quiet_since + time) {
         return Ok(());
     }
     let [(master, _)] = masters[..] else {

@@ -4,6 +4,7 @@
 //! Initialize, B for Backup, M for Master, F for Fault.
 
 mod backup;
+mod corpus;
 mod demotion;
 mod discard;
 mod fault;
@@ -14,3 +15,13 @@ mod preempt_delay;
 mod properties;
 mod support;
 mod timers;
+
+/// What the fuzz target does, to replay its corpus.
+#[path = "../../fuzz/src/lib.rs"]
+#[allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "a library of its own where cargo-fuzz builds it"
+)]
+mod fuzz;

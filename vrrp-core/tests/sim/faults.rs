@@ -236,7 +236,7 @@ fn clocks_that_drift_by_a_hundredth_and_differ_by_years_agree() {
     assert_eq!(takeovers(&sim, settled), []);
 }
 
-/// One with its own interval teaches it to the others.
+/// Each teaches its own interval to the others while it is master.
 #[test]
 fn nodes_of_different_intervals_agree_in_version_3() {
     let mut sim = settled(vec![
@@ -244,10 +244,43 @@ fn nodes_of_different_intervals_agree_in_version_3() {
         config(Version::V3, 100, 200),
         config(Version::V3, 10, 150),
     ]);
+    sim.run_for(secs(5)).unwrap();
     assert_eq!(masters(&sim), [B]);
+    let crashed = sim.now();
     sim.apply(Action::Crash(B)).unwrap();
-    sim.run_until_settled().unwrap();
+    sim.run_for(secs(5)).unwrap();
     assert_eq!(masters(&sim), [NodeId(2)]);
+    // By the dead master's interval, not by its own: 3 s and its skew time, less what had passed.
+    let (node, after) = takeovers(&sim, crashed)[0];
+    assert_eq!(node, NodeId(2));
+    assert!(after > ms(2414) && after <= ms(3415), "{after:?}");
+}
+
+/// Why nothing but one master at a time is promised where intervals differ: the last advert of the old master crosses
+/// the first of the new one, and a backup that may not preempt takes the old interval for the new master's.
+#[test]
+fn different_intervals_can_make_a_third_node_take_over_for_a_moment() {
+    let mut sim = Sim::new(1);
+    let configs = [
+        config(Version::V3, 1, 98),
+        config(Version::V3, 100, 101),
+        config(Version::V3, 10, 100).preempt(false),
+    ];
+    for (index, config) in configs.into_iter().enumerate() {
+        sim.add_node(config.build().unwrap(), source(index));
+    }
+    assert_eq!(sim.settle_time(VRID, vrrp_core::Family::Ipv4), None);
+    // What the old master says goes a longer way than what the new one says.
+    sim.apply(Action::SetPath(A, NodeId(2), Path::after(ms(9))))
+        .unwrap();
+    sim.apply(Action::SetPath(B, A, Path::after(ms(9)))).unwrap();
+    sim.run_for(secs(10)).unwrap();
+    let nodes: Vec<_> = takeovers(&sim, Duration::ZERO)
+        .into_iter()
+        .map(|(node, _)| node)
+        .collect();
+    assert_eq!(nodes, [A, B, NodeId(2)]);
+    assert_eq!(masters(&sim), [B]);
 }
 
 /// Every node is master of one, and takes over the other.

@@ -213,6 +213,7 @@ impl Scenario {
             sim.run_for(longest * *wait / 1000)?;
         }
         self.quieten(sim)?;
+        // By then nodes of different intervals have a master too.
         sim.run_for(longest * 20)
     }
 
