@@ -25,7 +25,8 @@ const LATE: Duration = Duration::from_millis(200);
 /// asks each millisecond.
 pub(crate) struct Client {
     stop: Arc<AtomicBool>,
-    asker: JoinHandle<Vec<Question>>,
+    /// There until it is asked to stop.
+    asker: Option<JoinHandle<Vec<Question>>>,
     services: Vec<JoinHandle<()>>,
 }
 
@@ -51,19 +52,29 @@ impl Client {
         let asker = client.spawn_thread(move || ask(&stopped)).unwrap();
         Self {
             stop,
-            asker,
+            asker: Some(asker),
             services: services.into(),
         }
     }
 
     /// Stops asking.
-    pub(crate) fn stop(self) -> Service {
+    pub(crate) fn stop(mut self) -> Service {
         self.stop.store(true, Ordering::Relaxed);
-        let questions = self.asker.join().unwrap();
-        for service in self.services {
+        let asker = self
+            .asker
+            .take()
+            .expect("this is the only place where it is taken");
+        let questions = asker.join().unwrap();
+        for service in self.services.drain(..) {
             service.join().unwrap();
         }
         Service { questions }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::keepalived::{self, Keepalived};
 use crate::node::{Node, Setup};
 use crate::protocol::{Protocol, V2, V3, v3};
+use crate::steady::steadily;
 use crate::world::{PATIENCE, THEIRS, World, pause, wait_until};
 
 /// Between keepalived's first advert and its gratuitous ARP lie two or three processes' turns.
@@ -17,77 +18,53 @@ const NO_GAP: Duration = Duration::from_millis(200);
 
 #[test]
 fn v2_keepalived_above_takes_over_after_its_skew_time_without_a_gap() {
-    lab::test(|| keepalived_is_elected(V2));
+    lab::test(|| steadily(V2, || keepalived_is_elected(V2)));
 }
 
 #[test]
 fn v3_keepalived_above_takes_over_after_its_skew_time_without_a_gap() {
-    lab::test(|| keepalived_is_elected(v3(100)));
+    lab::test(|| steadily(v3(100), || keepalived_is_elected(v3(100))));
 }
 
 #[test]
 fn v3_at_100_ms_keepalived_above_takes_over_after_its_skew_time_without_a_gap() {
-    lab::test(|| keepalived_is_elected(v3(10)));
+    lab::test(|| steadily(v3(10), || keepalived_is_elected(v3(10))));
 }
 
 #[test]
 fn v2_lowering_the_priority_alone_takes_keepalived_most_of_its_master_down_interval() {
-    lab::test(|| keepalived_notices(V2));
+    lab::test(|| steadily(V2, || keepalived_notices(V2)));
 }
 
 #[test]
 fn v3_at_100_ms_lowering_the_priority_alone_takes_keepalived_most_of_its_master_down_interval() {
-    lab::test(|| keepalived_notices(v3(10)));
+    lab::test(|| steadily(v3(10), || keepalived_notices(v3(10))));
 }
 
 #[test]
 fn v2_keepalived_at_the_new_priority_stays_backup() {
-    lab::test(|| nothing_moves(V2, 80, ""));
+    lab::test(|| steadily(V2, || nothing_moves(V2, 80, "")));
 }
 
 #[test]
 fn v3_keepalived_below_the_new_priority_stays_backup() {
-    lab::test(|| nothing_moves(V3, 70, ""));
+    lab::test(|| steadily(V3, || nothing_moves(V3, 70, "")));
 }
 
 #[test]
 fn v3_keepalived_above_that_may_not_preempt_stays_backup() {
-    lab::test(|| nothing_moves(V3, 90, "nopreempt"));
+    lab::test(|| steadily(V3, || nothing_moves(V3, 90, "nopreempt")));
 }
 
 #[test]
 fn v3_keepalived_that_may_not_preempt_takes_over_when_ours_yields() {
-    lab::test(|| {
-        let (mut world, _keepalived, mut node) = ours_serves(V3, 90, "nopreempt", Demotion::Yield);
-        let drops = Instant::now();
-        node.set_priority(80);
-        let zero = world.our_advert(drops, Some(0), PATIENCE);
-        let first = world.their_advert(drops, None, PATIENCE);
-        V3.assert_after_skew(90, first.at - zero.at);
-        node.expect_state(State::Backup, PATIENCE);
-        let reason = node.transitions().last().unwrap().reason;
-        assert!(
-            matches!(reason, Reason::Yielded(peer) if peer.priority.get() == 90),
-            "{reason:?}"
-        );
-        world.expect_held_by(&["theirs"]);
-        node.assert_content();
-    });
+    lab::test(|| steadily(V3, ours_yields));
 }
 
 /// At 10 ms a busy machine's scheduler is slower than the protocol, so the middle of several trials counts.
 #[test]
 fn v3_at_10_ms_keepalived_above_takes_over_several_times_as_fast_as_by_lowering_the_priority_alone() {
-    lab::test(|| {
-        let protocol = v3(1);
-        let elect = middle_of_trials(protocol, Demotion::Elect);
-        let plain = middle_of_trials(protocol, Demotion::Plain);
-        assert!(
-            elect + Duration::from_millis(1) >= protocol.skew_time(90),
-            "{elect:?}"
-        );
-        assert!(elect < plain / 2, "{elect:?} against {plain:?}");
-    });
+    lab::test(|| steadily(v3(1), electing_is_faster));
 }
 
 /// Both run, and ours of priority 100 has been master for long enough that keepalived has heard it.
@@ -101,6 +78,34 @@ fn ours_serves(protocol: Protocol, theirs: u8, lines: &str, demotion: Demotion) 
     node.expect_state(State::Master, protocol.master_down_interval(100) + PATIENCE);
     world.expect_held_by(&["ours"]);
     (world, keepalived, node)
+}
+
+fn ours_yields() {
+    let (mut world, _keepalived, mut node) = ours_serves(V3, 90, "nopreempt", Demotion::Yield);
+    let drops = Instant::now();
+    node.set_priority(80);
+    let zero = world.our_advert(drops, Some(0), PATIENCE);
+    let first = world.their_advert(drops, None, PATIENCE);
+    V3.assert_after_skew(90, first.at - zero.at);
+    node.expect_state(State::Backup, PATIENCE);
+    let reason = node.transitions().last().unwrap().reason;
+    assert!(
+        matches!(reason, Reason::Yielded(peer) if peer.priority.get() == 90),
+        "{reason:?}"
+    );
+    world.expect_held_by(&["theirs"]);
+    node.assert_content();
+}
+
+fn electing_is_faster() {
+    let protocol = v3(1);
+    let elect = middle_of_trials(protocol, Demotion::Elect);
+    let plain = middle_of_trials(protocol, Demotion::Plain);
+    assert!(
+        elect + Duration::from_millis(1) >= protocol.skew_time(90),
+        "{elect:?}"
+    );
+    assert!(elect < plain / 2, "{elect:?} against {plain:?}");
 }
 
 fn keepalived_is_elected(protocol: Protocol) {

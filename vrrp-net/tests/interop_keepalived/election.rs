@@ -9,26 +9,27 @@ use vrrp_net::lab;
 use crate::keepalived::{self, Keepalived};
 use crate::node::{Node, Setup};
 use crate::protocol::{Protocol, V2, V3};
+use crate::steady::steadily;
 use crate::world::{PATIENCE, THEIRS, World};
 
 #[test]
 fn v2_our_lower_node_gives_way_to_keepalived() {
-    lab::test(|| our_lower_node_gives_way(V2));
+    lab::test(|| steadily(V2, || our_lower_node_gives_way(V2)));
 }
 
 #[test]
 fn v3_our_lower_node_gives_way_to_keepalived() {
-    lab::test(|| our_lower_node_gives_way(V3));
+    lab::test(|| steadily(V3, || our_lower_node_gives_way(V3)));
 }
 
 #[test]
 fn v2_our_higher_node_preempts_keepalived() {
-    lab::test(|| our_higher_node_preempts(V2));
+    lab::test(|| steadily(V2, || our_higher_node_preempts(V2)));
 }
 
 #[test]
 fn v3_our_higher_node_preempts_keepalived() {
-    lab::test(|| our_higher_node_preempts(V3));
+    lab::test(|| steadily(V3, || our_higher_node_preempts(V3)));
 }
 
 /// Ours serves alone; a higher keepalived joins.

@@ -8,26 +8,27 @@ use vrrp_net::lab;
 use crate::keepalived::{self, Keepalived};
 use crate::node::{Node, Setup};
 use crate::protocol::{Protocol, V2, V3};
+use crate::steady::steadily;
 use crate::world::{PATIENCE, World};
 
 #[test]
 fn v2_of_both_started_together_our_higher_node_serves_and_hands_over_when_it_stops() {
-    lab::test(|| ours_hands_over(V2));
+    lab::test(|| steadily(V2, || ours_hands_over(V2)));
 }
 
 #[test]
 fn v3_of_both_started_together_our_higher_node_serves_and_hands_over_when_it_stops() {
-    lab::test(|| ours_hands_over(V3));
+    lab::test(|| steadily(V3, || ours_hands_over(V3)));
 }
 
 #[test]
 fn v2_of_both_started_together_the_higher_keepalived_serves_and_hands_over_when_it_stops() {
-    lab::test(|| theirs_hands_over(V2));
+    lab::test(|| steadily(V2, || theirs_hands_over(V2)));
 }
 
 #[test]
 fn v3_of_both_started_together_the_higher_keepalived_serves_and_hands_over_when_it_stops() {
-    lab::test(|| theirs_hands_over(V3));
+    lab::test(|| steadily(V3, || theirs_hands_over(V3)));
 }
 
 fn ours_hands_over(protocol: Protocol) {

@@ -15,5 +15,6 @@ mod client;
 mod keepalived;
 mod node;
 mod protocol;
+mod steady;
 mod wire;
 mod world;

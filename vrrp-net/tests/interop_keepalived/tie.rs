@@ -9,6 +9,7 @@ use vrrp_net::{DriverEvent, MacAddr, lab};
 use crate::keepalived::{self, Keepalived};
 use crate::node::{Node, Setup};
 use crate::protocol::{Protocol, V2, V3};
+use crate::steady::steadily;
 use crate::world::{OURS, PATIENCE, VIP, World};
 
 /// Above keepalived's.
@@ -16,22 +17,22 @@ const OURS_HIGHER: Ipv4Addr = Ipv4Addr::new(192, 168, 192, 12);
 
 #[test]
 fn v2_our_lower_address_yields_once_the_cut_is_healed() {
-    lab::test(|| the_higher_address_stays(V2, OURS));
+    lab::test(|| steadily(V2, || the_higher_address_stays(V2, OURS)));
 }
 
 #[test]
 fn v3_our_lower_address_yields_once_the_cut_is_healed() {
-    lab::test(|| the_higher_address_stays(V3, OURS));
+    lab::test(|| steadily(V3, || the_higher_address_stays(V3, OURS)));
 }
 
 #[test]
 fn v2_our_higher_address_stays_once_the_cut_is_healed() {
-    lab::test(|| the_higher_address_stays(V2, OURS_HIGHER));
+    lab::test(|| steadily(V2, || the_higher_address_stays(V2, OURS_HIGHER)));
 }
 
 #[test]
 fn v3_our_higher_address_stays_once_the_cut_is_healed() {
-    lab::test(|| the_higher_address_stays(V3, OURS_HIGHER));
+    lab::test(|| steadily(V3, || the_higher_address_stays(V3, OURS_HIGHER)));
 }
 
 fn the_higher_address_stays(protocol: Protocol, ours: Ipv4Addr) {

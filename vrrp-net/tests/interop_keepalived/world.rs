@@ -13,7 +13,7 @@ pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 192, 20);
 pub(crate) const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 192, 130);
 
 /// How long anything may take that happens at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A LAN with everything that is said on it.
 pub(crate) struct World {
