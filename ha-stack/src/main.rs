@@ -1,2 +1,6 @@
 //! The `ha-stack` daemon.
-fn main() {}
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    ha_stack::cli::main()
+}

@@ -1,1 +1,51 @@
-//! lb-proxy
+//! An HTTP load balancer, in two parts that can be used apart.
+//!
+//! [`balance`] decides which backend serves a request. It is pure: it opens no socket, reads no clock and
+//! starts no thread, and nothing asynchronous is below it. Its sequence is nginx's smooth weighted round
+//! robin, its passive health nginx's `max_fails` and `fail_timeout`, and a pick costs a few nanoseconds at
+//! any number of backends.
+//!
+#![cfg_attr(
+    feature = "proxy",
+    doc = "[`proxy`] is the reverse proxy that uses it (feature `proxy`, on by default)."
+)]
+#![cfg_attr(
+    not(feature = "proxy"),
+    doc = "`proxy` is the reverse proxy that uses it (feature `proxy`)."
+)]
+//!
+//! It is not a web server, it resolves no names and reads no config files; the crate `ha-stack` does the
+//! last.
+//!
+//! ```
+//! use std::time::Duration;
+//! use lb_proxy::balance::{BackendConfig, Outcome, Tried, Upstream, UpstreamConfig};
+//!
+//! let config = UpstreamConfig::builder("app")
+//!     .backend(BackendConfig::new("a", "192.0.2.10:8080".parse()?).weight(5))
+//!     .backend(BackendConfig::new("b", "192.0.2.11:8080".parse()?))
+//!     .backend(BackendConfig::new("c", "192.0.2.12:8080".parse()?))
+//!     .build()?;
+//! let upstream = Upstream::new(config);
+//! let mut reader = upstream.reader(); // one a worker
+//!
+//! // The loop of a worker: pick, forward, tell how it went, and on a failure never try the same backend again.
+//! let mut tried = Tried::new();
+//! while let Some(pick) = reader.pick(Duration::from_secs(1), &tried) {
+//!     tried.insert(&pick);
+//!     let answered = pick.id().as_str() != "a"; // where a proxy would connect to `pick.address()`
+//!     if answered {
+//!         pick.finish(Duration::from_secs(1), Outcome::Success);
+//!         break;
+//!     }
+//!     pick.finish(Duration::from_secs(1), Outcome::Failure);
+//! }
+//! assert_eq!(upstream.status().backends[0].failures, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod balance;
+#[cfg(feature = "proxy")]
+pub mod proxy;

@@ -92,12 +92,11 @@ impl<'a> Addresses<'a> {
     /// Whether both lists hold the same addresses, in whatever order (RFC 9568 §7.1 compares sets).
     #[inline]
     pub fn same_set(self, other: Addresses<'_>) -> bool {
+        if self.family != other.family || self.octets.len() != other.octets.len() {
+            return false;
+        }
         // One equal order is the rule; only a peer that sorts differently pays for the search.
-        self.octets == other.octets
-            || (self.family == other.family
-                && self.octets.len() == other.octets.len()
-                && self.is_subset(other)
-                && other.is_subset(self))
+        self.octets == other.octets || (self.is_subset(other) && other.is_subset(self))
     }
 
     fn is_subset(self, other: Addresses<'_>) -> bool {

@@ -216,7 +216,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// How long to wait before preempting, up to 1000 s. Default: not at all.
+    /// How long to wait before preempting, up to 1000 s, from the first advert of a lower master. A master that stops,
+    /// dies or calls an election is not waited for, and an owner never waits. Default: not at all.
     pub fn preempt_delay(mut self, delay: Duration) -> Self {
         self.config.preempt_delay = delay;
         self

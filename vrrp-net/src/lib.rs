@@ -32,10 +32,19 @@
 //! process that was killed or hangs doesn't leave its host answering for an address that another has taken over
 //! ([`AttachmentBuilder::lease`]).
 //!
+//! What it does to the machine, and nothing else: it adds addresses, which bear the mark `proto 112` where the kernel
+//! keeps marks (5.18 and later), and removes those that an earlier run left behind. It never changes an address that
+//! somebody else has added: the owner of the addresses (priority 255) keeps it, anyone else refuses to start. For a
+//! virtual address with a prefix below 32 that would be the first of its subnet, it sets the interface's
+//! `promote_secondaries`. A removed address is put back, an interface that is deleted and made anew is used again.
+//!
 //! Time is CLOCK_BOOTTIME, which goes on while the machine is suspended. A process that stood still for longer than
 //! its master-down interval steps down before it sends anything. A virtual machine that its hypervisor stops sees no
 //! jump of any clock: there, all that can be done is done, adverts that came meanwhile are read before an expired
 //! timer is acted upon.
+//!
+//! [`Driver`] runs on any [`Network`], so that a program's own [`Routers`] can be tested in virtual time. With feature
+//! `lab` the real thing can be tested on a virtual LAN of network namespaces, without root.
 
 mod config;
 mod counters;

@@ -151,11 +151,11 @@ pub trait Network {
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError>;
 
     /// Announces addresses by gratuitous ARP or unsolicited neighbour advertisement, all once, then all again, so
-    /// many times as `repeat` says.
+    /// many times as `repeat` says; but nothing after `until`, by when another may have them.
     ///
     /// # Errors
     /// The last error of a frame that wasn't sent; others may have been.
-    fn announce(&mut self, placements: &[Placement], repeat: u8) -> io::Result<()>;
+    fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()>;
 
     /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`].
     ///

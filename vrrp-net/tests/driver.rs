@@ -115,6 +115,32 @@ fn a_master_stopped_right_after_an_advert_steps_down_after_the_master_down_inter
 }
 
 #[test]
+fn a_process_stopped_between_the_clock_and_the_advert_steps_down_as_well() {
+    // The timer of 1 s has run out, and the process is stopped while it looks whether anything has come.
+    let outcome = run(&[255], ms(4500), [(ms(1000), Fact::Stall(ms(3100)))]);
+    assert_eq!(outcome.times(|act| *act == Act::Advert(1, 255)), [ms(0)]);
+    assert_eq!(states(&outcome)[1], State::Backup);
+    assert_eq!(outcome.transitions()[1].1.reason, Reason::Paused);
+    assert_eq!(outcome.counters.pauses, 1);
+    assert!(outcome.times(|act| matches!(act, Act::Renew(_))).is_empty());
+}
+
+#[test]
+fn a_backup_stopped_on_the_way_to_mastership_does_not_take_the_addresses() {
+    let end = MASTER_DOWN * 2 + ms(9999);
+    let outcome = run(&[100], end, [(MASTER_DOWN, Fact::Stall(ms(10_000)))]);
+    assert!(
+        outcome
+            .times(|act| matches!(act, Act::Acquire(_) | Act::Announce(..) | Act::Advert(..)))
+            .is_empty()
+    );
+    assert_eq!(
+        states(&outcome),
+        [State::Backup, State::Master, State::Backup, State::Initialize]
+    );
+}
+
+#[test]
 fn a_short_delay_is_no_pause() {
     let outcome = run(&[255], ms(3500), [(ms(1001), Fact::Pause(ms(1500)))]);
     assert_eq!(outcome.counters.pauses, 0);
@@ -358,15 +384,15 @@ fn packets_of_nobody_are_counted_and_change_nothing() {
 
 #[test]
 fn a_flood_does_not_keep_a_master_from_advertising() {
-    // A second's worth of packets, at 10 µs each.
-    let cost = (ms(500), Fact::ReadingTakes(Duration::from_micros(10)));
-    let flood = (0..100_000).map(|_| (ms(500), advert(9, 100)));
+    // A second's worth of packets, at 2 µs each.
+    let cost = (ms(500), Fact::ReadingTakes(Duration::from_micros(2)));
+    let flood = (0..500_000).map(|_| (ms(500), advert(9, 100)));
     let outcome = run(&[255], ms(2500), [cost].into_iter().chain(flood));
     let adverts = outcome.times(|act| *act == Act::Advert(1, 255));
     assert_eq!(adverts.len(), 3);
     // A round of reading is bounded, and a timer that runs out in one is acted upon after the next.
     assert!(adverts[1] - ms(1000) < ms(50), "{adverts:?}");
-    assert_eq!(outcome.counters.unknown_vrid, 100_000);
+    assert_eq!(outcome.counters.unknown_vrid, 500_000);
 }
 
 fn states(outcome: &Outcome) -> Vec<State> {

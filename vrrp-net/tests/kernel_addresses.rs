@@ -2,82 +2,20 @@
 
 mod node;
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use node::netlink::{add, held};
 use node::{PATIENCE, Setup, has, ip, pause, within};
 use rtnetlink::packet_route::address::AddressFlags;
-use vrrp_core::{Priority, State};
-use vrrp_net::lab::{self, Lab, LabTest};
+use vrrp_core::State;
+use vrrp_net::lab::{self, Lab};
 use vrrp_net::{AddressError, DriverEvent, StartError, VirtualAddress};
 
 const VIP: &str = "192.0.2.100";
 const VIP6: &str = "2001:db8::100";
 /// A lease of a second ends 1.0 to 1.3 s after its last renewal; the rest is for a busy machine.
 const LEASE_END: Duration = Duration::from_millis(1900);
-/// Tells a test that it is to be a node, on its parent's host.
-const BE_A_NODE: &str = "VRRP_TEST_BE_A_NODE";
-
-#[test]
-fn a_killed_process_loses_its_addresses_within_the_lease() {
-    LabTest::new().timeout(Duration::from_secs(30)).run(|| {
-        if std::env::var_os(BE_A_NODE).is_some() {
-            return;
-        }
-        let lab = lab();
-        let a = lab.host("a");
-        let mut program = Command::new(std::env::current_exe().unwrap());
-        program
-            .args(["--exact", "node_to_be_killed", "--nocapture"])
-            .env(BE_A_NODE, a.interface());
-        let mut program = a.spawn(program).unwrap();
-        within(PATIENCE, || has(a, VIP) && has(a, VIP6));
-        // Long enough for a lease that is not renewed to end.
-        let renewed = Instant::now();
-        while renewed.elapsed() < LEASE_END {
-            assert!(has(a, VIP) && has(a, VIP6), "lost while alive");
-            pause(Duration::from_millis(20));
-        }
-        program.kill().unwrap();
-        program.wait().unwrap();
-        assert!(has(a, VIP) && has(a, VIP6), "nobody was there to remove them");
-        within(LEASE_END, || !has(a, VIP) && !has(a, VIP6));
-    });
-}
-
-/// Not a test by itself: the process that the test above kills.
-#[test]
-fn node_to_be_killed() {
-    let Ok(interface) = std::env::var(BE_A_NODE) else {
-        return;
-    };
-    let vips = [ip("fe80::200"), ip(VIP6)];
-    let config = |vrid, vips: &[_]| {
-        let vrid = vrrp_core::Vrid::new(vrid).unwrap();
-        vrrp_core::Config::builder(vrid, vrrp_core::AddressList::new(vips).unwrap())
-            .adver_interval(vrrp_core::AdverInterval::DEFAULT)
-            .priority(Priority::OWNER)
-            .build()
-            .unwrap()
-    };
-    let attachment = || {
-        let lease = Some(Duration::from_secs(1));
-        vrrp_net::Attachment::builder(&interface)
-            .lease(lease)
-            .build()
-            .unwrap()
-    };
-    let routers = [config(1, &[ip(VIP)]), config(2, &vips)].map(|config| {
-        let unset = ip("0.0.0.0");
-        vrrp_core::VirtualRouter::new(config, unset)
-    });
-    let routers = vrrp_net::RouterSet::new(routers.into());
-    let _handle = vrrp_net::spawn(routers, vec![attachment(), attachment()], |_| {}).unwrap();
-    pause(Duration::from_secs(60));
-}
-
 #[test]
 fn a_driver_that_hangs_loses_its_addresses_within_the_lease() {
     lab::test(|| {
@@ -273,6 +211,47 @@ fn a_longer_prefix_does_not_take_the_interfaces_address_with_it() {
         assert!(left.contains(&"192.0.2.10/24".parse().unwrap()), "{left:?}");
         assert!(left.contains(&neighbour), "{left:?}");
         assert!(!left.contains(&inside) && !left.contains(&outside), "{left:?}");
+    });
+}
+
+#[test]
+fn a_leased_primary_that_expires_leaves_the_other_addresses() {
+    lab::test(|| {
+        let lab = Lab::builder().host("a", ["198.51.100.7/32"]).build().unwrap();
+        let a = lab.host("a");
+        let (release, hang) = std::sync::mpsc::channel::<()>();
+        let vip: IpNet = "192.0.2.100/24".parse().unwrap();
+        let setup =
+            Setup::new(a, 255, &[VIP]).attachment(|attachment| attachment.address(vip).lease(one_second()));
+        let node = setup
+            .start_with(a, move || {
+                let _ = hang.recv();
+            })
+            .unwrap();
+        node.wait_for(State::Master);
+        let neighbour: IpNet = "192.0.2.7/24".parse().unwrap();
+        a.add_address(neighbour).unwrap();
+        within(LEASE_END, || !has(a, VIP));
+        assert!(a.addresses().unwrap().contains(&neighbour));
+        drop(release);
+        node.stop();
+    });
+}
+
+#[test]
+fn an_address_may_be_on_another_interface_than_the_adverts() {
+    lab::test(|| {
+        let lab = lab();
+        let a = lab.host("a");
+        let vip = VirtualAddress::from(ip(VIP)).on("lo");
+        let node = Setup::new(a, 255, &[VIP])
+            .attachment(|attachment| attachment.address(vip))
+            .start(a);
+        node.wait_for(State::Master);
+        assert_eq!(held(a, VIP).len(), 1);
+        assert!(!has(a, VIP), "not on eth0");
+        node.stop();
+        assert!(held(a, VIP).is_empty());
     });
 }
 

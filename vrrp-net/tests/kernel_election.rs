@@ -2,12 +2,14 @@
 
 mod node;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use node::{Setup, has, ip, within};
 use vrrp_core::{AdverInterval, AuthenticationConfig, Priority, Reason, State, Version};
 use vrrp_net::RouterCommand;
-use vrrp_net::lab::{self, Lab};
+use vrrp_net::lab::{self, Host, Lab};
 
 const VIP: &str = "192.0.2.100";
 
@@ -39,15 +41,42 @@ fn two_nodes_elect_the_higher_priority_with_version_2_and_a_password() {
 fn two_nodes_elect_the_higher_priority_by_unicast() {
     lab::test(|| {
         let lab = lab();
-        let peer = |address| move |config: vrrp_core::ConfigBuilder| config.peers(&[ip(address)]);
         let (a, b) = (lab.host("a"), lab.host("b"));
-        let low = Setup::new(b, 100, &[VIP]).config(peer("192.0.2.10")).start(b);
-        low.wait_for(State::Master);
-        let high = Setup::new(a, 150, &[VIP]).config(peer("192.0.2.11")).start(a);
-        high.wait_for(State::Master);
-        low.wait_for(State::Backup);
-        assert_eq!(low.handle.counters().send_errors, 0);
+        for (vips, of_a, of_b) in [
+            (&[VIP][..], ip("192.0.2.10"), ip("192.0.2.11")),
+            (&["fe80::200", "2001:db8::100"], link_local(a), link_local(b)),
+        ] {
+            let low = Setup::new(b, 100, vips)
+                .config(|config| config.peers(&[of_a]))
+                .start(b);
+            low.wait_for(State::Master);
+            let mut capture = lab.capture().unwrap();
+            let high = Setup::new(a, 150, vips)
+                .config(|config| config.peers(&[of_b]))
+                .start(a);
+            high.wait_for(State::Master);
+            low.wait_for(State::Backup);
+            assert_eq!(low.handle.counters().send_errors, 0);
+            high.stop();
+            low.stop();
+            for frame in capture.frames().iter().filter(|frame| frame.vrrp().is_some()) {
+                let packet = frame.vrrp().unwrap();
+                assert!([of_a, of_b].contains(&packet.destination), "{packet:?}");
+                assert_eq!(packet.hop_limit, 255);
+            }
+        }
     });
+}
+
+fn link_local(host: &Host) -> IpAddr {
+    let link_local =
+        |net: &IpNet| matches!(net.addr(), IpAddr::V6(address) if address.is_unicast_link_local());
+    host.addresses()
+        .unwrap()
+        .iter()
+        .find(|net| link_local(net))
+        .unwrap()
+        .addr()
 }
 
 /// A lower node alone becomes master, a higher one preempts it, stops, and the lower one takes over at once.

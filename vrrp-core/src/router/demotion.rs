@@ -92,7 +92,9 @@ impl VirtualRouter {
     fn demote(&mut self, now: Duration) {
         let interval = self.config.adver_interval();
         let priority = self.priority;
-        let longest_skew = timers::skew_time(self.config.version(), Priority::new(1), interval);
+        let version = self.config.version();
+        let longest_skew = timers::skew_time(version, Priority::new(1), interval);
+        let skew_unit = timers::skew_unit(version, interval);
         let interval = interval.duration();
         let Role::Master(master) = &mut self.role else {
             return;
@@ -107,8 +109,9 @@ impl VirtualRouter {
             Demotion::Plain => {}
             Demotion::Elect => {
                 master.demoted = Some(demoted);
-                // One more soon after: had the advert behind the 0 been lost, backups below us would take over.
-                master.adver_at = now + interval / 4;
+                // One more soon after: had the advert behind the 0 been lost, backups below us would take over. They
+                // wait for their skew times, which in VRRPv2 don't grow with the interval.
+                master.adver_at = now + interval.min(skew_unit) / 4;
                 self.advertise(Priority::STOP);
                 self.advertise(priority);
             }

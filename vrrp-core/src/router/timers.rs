@@ -7,6 +7,14 @@ use crate::{AdverInterval, Priority, Version};
 /// Adverts that may go missing before a backup takes over (RFC 9568 §6.1: 3 × Active_Adver_Interval + Skew_Time).
 pub(crate) const DOWN_ADVERTS: u32 = 3;
 
+/// The time of which skew times are shares: in VRRPv2 a second, in VRRPv3 the master's interval.
+pub(crate) fn skew_unit(version: Version, master: AdverInterval) -> Duration {
+    match version {
+        Version::V2 => Duration::from_secs(1),
+        Version::V3 => master.duration(),
+    }
+}
+
 /// Time that a backup of `priority` leaves to those above it.
 ///
 /// VRRPv2: (256 − priority) / 256 s, whatever the interval (RFC 3768 §6.1). VRRPv3: (256 − priority) ×

@@ -442,13 +442,19 @@ impl<N: Node> Sim<N> {
     }
 
     fn find_bounds(&self, vrid: Vrid, family: Family) -> Option<Bounds> {
-        let stands_still =
-            |host: &Host<N>| matches!(host.power, Power::Paused { .. }) && host.takes_part(vrid, family);
+        let stands_still = |host: &Host<N>| {
+            matches!(host.power, Power::Paused { .. }) && host.longest_interval(vrid, family).is_some()
+        };
         if self.hosts.iter().any(stands_still) {
             return None;
         }
         let members = rules::members(&self.hosts, vrid, family);
-        Bounds::of(&members, |from, to| self.lan.path(from, to))
+        let longest = self
+            .hosts
+            .iter()
+            .filter_map(|host| host.longest_interval(vrid, family))
+            .max()?;
+        Bounds::of(&members, longest, |from, to| self.lan.path(from, to))
     }
 
     fn violation(&self, broken: Rule) -> Violation {

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::Clock;
 use super::lan::Transit;
-use crate::{Discard, Family, Faults, Output, Packet, Priority, State, VirtualRouter, Vrid};
+use crate::{AdverInterval, Discard, Family, Faults, Output, Packet, Priority, State, VirtualRouter, Vrid};
 
 /// A node as the simulator drives it: one or more virtual routers, and whatever decides about them.
 ///
@@ -165,9 +165,20 @@ impl<N: Node> Host<N> {
         matches!(self.power, Power::Running)
     }
 
-    pub(super) fn takes_part(&self, vrid: Vrid, family: Family) -> bool {
-        let mut configs = self.node.routers().iter().map(VirtualRouter::config);
-        configs.any(|config| config.vrid() == vrid && config.family() == family)
+    /// The longest interval that its routers of this VRID and family advertise by or have learned; `None` when it has
+    /// no such router.
+    pub(super) fn longest_interval(&self, vrid: Vrid, family: Family) -> Option<AdverInterval> {
+        let ours =
+            |router: &&VirtualRouter| router.config().vrid() == vrid && router.config().family() == family;
+        let routers = self.node.routers().iter().filter(ours);
+        routers
+            .map(|router| {
+                router
+                    .config()
+                    .adver_interval()
+                    .max(router.master_adver_interval())
+            })
+            .max()
     }
 
     /// The state is lost.

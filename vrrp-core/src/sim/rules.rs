@@ -2,8 +2,8 @@
 //!
 //! Let all nodes of one VRID and family be running, all paths between them deliver, each within `d`, and let no node
 //! start, stop, fail, recover or change its priority, and no packet from before be under way, from `T` on. Let `A` be
-//! the longest advertisement interval of any of them, `MDI` the longest Master_Down_Interval at that interval, each
-//! on the slowest clock, and `d` shorter than the shortest interval. Then:
+//! the longest advertisement interval of any node of that VRID, the dead ones included, `MDI` the longest
+//! Master_Down_Interval at that interval, each on the slowest clock, and `d` shorter than the shortest interval. Then:
 //!
 //! **One master soon.** Of two masters one outranks the other, by priority and then address. The younger of the two
 //! advertised when it became master, at `e`; the older has it by `e + d`, and steps down or answers at once, so by
@@ -41,7 +41,7 @@ use super::node::{Hold, Host};
 use super::{Clock, NodeId, Path, Record};
 use crate::config::AddressMismatch;
 use crate::router::timers;
-use crate::{Family, ParseError, Priority, State, Version, VirtualRouter, Vrid};
+use crate::{AdverInterval, Family, ParseError, Priority, State, Version, VirtualRouter, Vrid};
 
 /// A rule that a step broke, with what it takes to see it again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -180,8 +180,13 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// `None` when these members can't be expected to agree: a path is cut or lossy or slower than an interval, or
-    /// their configurations differ so that they discard each other's adverts.
-    pub(super) fn of(members: &[Member<'_>], path: impl Fn(NodeId, NodeId) -> Path) -> Option<Self> {
+    /// their configurations differ so that they discard each other's adverts. `longest` is the longest interval that a
+    /// member can have learned, also from a node that is no more.
+    pub(super) fn of(
+        members: &[Member<'_>],
+        longest: AdverInterval,
+        path: impl Fn(NodeId, NodeId) -> Path,
+    ) -> Option<Self> {
         let mut longest_path = Duration::ZERO;
         for one in members {
             for other in members.iter().filter(|other| other.id != one.id) {
@@ -192,17 +197,7 @@ impl Bounds {
                 longest_path = longest_path.max(path.longest());
             }
         }
-        let intervals = || {
-            let of = |member: &Member<'_>| {
-                [
-                    member.router.config().adver_interval(),
-                    member.router.master_adver_interval(),
-                ]
-            };
-            members.iter().flat_map(of)
-        };
-        let shortest = intervals().min()?;
-        let longest = intervals().max()?;
+        let shortest = intervals(members).min()?;
         if longest_path >= shortest.duration() {
             return None;
         }
@@ -221,11 +216,7 @@ impl Bounds {
             let interval = member.clock.longest(longest.duration());
             bounds.adver_interval = bounds.adver_interval.max(interval);
         }
-        let first = members[0].router.config().adver_interval();
-        if members
-            .iter()
-            .any(|member| member.router.config().adver_interval() != first)
-        {
+        if intervals(members).any(|interval| interval != shortest) {
             bounds.settle_time = None;
         }
         Some(bounds)
@@ -297,6 +288,12 @@ pub(super) fn check_holds<N: super::Node>(id: NodeId, host: &Host<N>) -> Result<
         }
     }
     Ok(())
+}
+
+fn intervals(members: &[Member<'_>]) -> impl Iterator<Item = AdverInterval> {
+    members
+        .iter()
+        .map(|member| member.router.config().adver_interval())
 }
 
 /// Whether `one` takes the adverts of `other`.

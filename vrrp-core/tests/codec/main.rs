@@ -1,11 +1,13 @@
 //! The packet codec against captures, the RFCs and a slow reference decoder.
 
+mod addresses;
 mod captures;
 mod corpus;
 mod emit;
 mod parse;
 mod properties;
 mod samples;
+mod units;
 
 /// What the fuzz targets do, for the tests that share it: the reference decoder and the round trip.
 #[path = "../../fuzz/src/lib.rs"]

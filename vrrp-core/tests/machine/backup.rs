@@ -214,7 +214,6 @@ fn a_raise_that_makes_the_timer_overdue_fires_at_once() {
     );
 }
 
-/// An owner is Backup after a fault or a stronger owner; it preempts whoever is below it.
 #[test]
 fn the_priority_of_an_owner_never_changes() {
     let mut bench = Bench::started(v3(255));
@@ -223,7 +222,7 @@ fn the_priority_of_an_owner_never_changes() {
 }
 
 #[test]
-fn a_config_tells_the_reason_of_a_takeover_from_a_dead_lower_master() {
+fn a_lower_master_that_dies_while_it_was_followed_was_not_preempted() {
     let mut bench = Bench::started(v3(100).preempt(false));
     bench.hear(90);
     assert_eq!(bench.expire(), takes_over(State::Backup, 100, Reason::MasterDown));

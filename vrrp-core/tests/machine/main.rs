@@ -4,7 +4,9 @@
 //! Initialize, B for Backup, M for Master, F for Fault.
 
 mod backup;
+mod config;
 mod corpus;
+mod counters;
 mod demotion;
 mod discard;
 mod fault;

@@ -1,6 +1,7 @@
 //! What holds whatever comes.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use vrrp_core::{
@@ -10,38 +11,72 @@ use vrrp_core::{
 
 use crate::support::*;
 
-/// A router in any state that facts can bring it to.
-fn any_state() -> impl Strategy<Value = Bench> {
-    let config = (
-        prop_oneof![Just(Version::V2), Just(Version::V3)],
-        any::<bool>(),
-        any::<bool>(),
-    );
-    let facts = prop::collection::vec((0..9_u8, any::<u8>()), 0..12);
-    (config, facts).prop_map(|((version, preempt, authentic), facts)| {
-        let mut config = builder(version, 100).preempt(preempt).preempt_delay(secs(2));
-        if authentic && version == Version::V2 {
-            config = config.authentication(AuthenticationConfig::simple("1111").unwrap());
+/// A fact and a value that it may use.
+type Step = (u8, u8);
+
+/// What came of a step, and how long the router would wait after it.
+type Told = (Vec<Output>, Option<Duration>);
+
+fn any_config() -> impl Strategy<Value = ConfigBuilder> {
+    let version = prop_oneof![Just(Version::V2), Just(Version::V3)];
+    let demotion = prop_oneof![
+        Just(Demotion::Elect),
+        Just(Demotion::Yield),
+        Just(Demotion::Plain)
+    ];
+    (version, any::<bool>(), any::<bool>(), demotion).prop_map(|(version, preempt, authentic, demotion)| {
+        let config = builder(version, 100)
+            .preempt(preempt)
+            .preempt_delay(secs(2))
+            .demotion(demotion);
+        match version {
+            Version::V2 if authentic => config.authentication(AuthenticationConfig::simple("1111").unwrap()),
+            _ => config,
         }
-        if facts.len() % 2 == 0 {
-            config = config.demotion(Demotion::Yield);
-        }
-        let mut bench = Bench::new(config.clone());
-        for (fact, value) in facts {
-            match fact {
-                0 | 1 => _ = bench.startup(),
-                2 => _ = bench.set_priority(value),
-                3 => _ = bench.fault(Fault::Link),
-                4 => _ = bench.recovery(Fault::Link),
-                5 => _ = bench.receive(&Heard::new(config.clone(), value)),
-                6 => bench.wait(ms(u64::from(value) * 10)),
-                _ => {
-                    bench.now = bench.router.poll_timeout().unwrap_or(bench.now).max(bench.now);
-                    bench.timeout();
-                }
+    })
+}
+
+fn any_steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec((0..9_u8, any::<u8>()), 0..16)
+}
+
+/// Feeds the facts, from `epoch` on, and gives what came of each and how long it would wait after.
+fn play(config: &ConfigBuilder, steps: &[Step], epoch: Duration) -> (Bench, Vec<Told>) {
+    let mut bench = Bench::new(config.clone());
+    bench.now = epoch;
+    let mut story = Vec::new();
+    for &(fact, value) in steps {
+        let mut outputs = match fact {
+            0 | 1 => bench.startup(),
+            2 => bench.set_priority(value),
+            3 => bench.fault(Fault::Link),
+            4 => bench.recovery(Fault::Link),
+            5 => {
+                let _ = bench.receive(&Heard::new(config.clone(), value));
+                bench.outputs()
             }
-            bench.outputs();
-        }
+            6 => {
+                bench.wait(ms(u64::from(value) * 10));
+                Vec::new()
+            }
+            _ => {
+                bench.now = bench.router.poll_timeout().unwrap_or(bench.now).max(bench.now);
+                bench.timeout()
+            }
+        };
+        outputs.extend(bench.outputs());
+        story.push((
+            outputs,
+            bench.router.poll_timeout().map(|at| at.saturating_sub(bench.now)),
+        ));
+    }
+    (bench, story)
+}
+
+/// A router in any state that facts can bring it to, with its counters taken.
+fn any_state() -> impl Strategy<Value = Bench> {
+    (any_config(), any_steps()).prop_map(|(config, steps)| {
+        let (mut bench, _) = play(&config, &steps, secs(1000));
         bench.router.take_counters();
         bench
     })
@@ -90,13 +125,21 @@ proptest! {
         prop_assert_eq!(&bench.router, &before);
     }
 
+    /// `now` counts from whatever epoch the driver likes.
+    #[test]
+    fn the_epoch_does_not_matter(config in any_config(), steps in any_steps(), later in 0..1_000_000_000_000_u64) {
+        let (_, story) = play(&config, &steps, secs(1000));
+        let (_, shifted) = play(&config, &steps, secs(1000) + Duration::from_micros(later));
+        prop_assert_eq!(story, shifted);
+    }
+
     /// `handle_timeout` is harmless whenever it is called before the deadline.
     #[test]
     fn an_early_timeout_changes_nothing(bench in any_state(), early in 1..10_000_000_u64) {
         let mut bench = bench;
         let before = bench.router.clone();
         let Some(deadline) = before.poll_timeout() else { return Ok(()) };
-        bench.now = deadline.saturating_sub(std::time::Duration::from_nanos(early));
+        bench.now = deadline.saturating_sub(Duration::from_nanos(early));
         prop_assert!(bench.timeout().is_empty());
         prop_assert_eq!(&bench.router, &before);
     }

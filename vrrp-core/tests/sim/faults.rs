@@ -256,6 +256,19 @@ fn nodes_of_different_intervals_agree_in_version_3() {
     assert!(after > ms(2414) && after <= ms(3415), "{after:?}");
 }
 
+/// The advert is under way when its sender dies; what it teaches still counts.
+#[test]
+fn the_interval_of_a_dead_node_counts_in_the_settle_time() {
+    let mut sim = Sim::new(1);
+    sim.add_node(config(Version::V3, 3, 1).build().unwrap(), source(0));
+    sim.add_node(config(Version::V3, 100, 255).build().unwrap(), source(1));
+    sim.apply(Action::Kill(B)).unwrap();
+    sim.run_until_settled().unwrap();
+    assert_eq!(masters(&sim), [A]);
+    let (_, after) = takeovers(&sim, Duration::ZERO)[1];
+    assert!(after > secs(3), "{after:?}");
+}
+
 /// Why nothing but one master at a time is promised where intervals differ: the last advert of the old master crosses
 /// the first of the new one, and a backup that may not preempt takes the old interval for the new master's.
 #[test]

@@ -1,5 +1,6 @@
 //! Virtual routers on the simulated LAN.
 
+mod cases;
 mod elections;
 mod faults;
 mod random;

@@ -1,27 +1,13 @@
-//! Random LANs under random faults. Each case comes from one number, which a failure prints:
-//!
-//! ```text
-//! VRRP_SIM_SEED=42 cargo test -p vrrp-core --test sim random
-//! ```
-//!
-//! runs that case alone, shrinks it the same way, and ends with the same trace. `VRRP_SIM_CASES` sets how many cases
-//! are tried (300 unless set), `VRRP_SIM_FIRST` the number of the first.
+//! Random LANs under random faults, and under random changes of priority.
 
-use std::env;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::{
-    Config as RunnerConfig, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
-};
 use vrrp_core::sim::{Action, Clock, NodeId, Path, Sim, Violation};
 use vrrp_core::{Config, Demotion, Family, Fault, Priority, State, Version, VirtualRouter};
 
+use crate::cases::{draw, try_cases};
 use crate::support::*;
-
-/// Cases that a run tries unless told otherwise: some seconds.
-const CASES: u64 = 300;
 
 /// A LAN and what befalls it.
 #[derive(Clone, Debug)]
@@ -160,12 +146,11 @@ impl Scenario {
             .map_err(|violation| TestCaseError::fail(violation.to_string()))?;
         let able = self.able(&sim);
         let masters = masters(&sim);
-        prop_assert_eq!(
-            masters.len(),
-            usize::from(able),
-            "of the nodes that can be master, one is"
-        );
-        prop_assert_eq!(sim.holders(vip()), masters, "and it alone holds the address");
+        prop_assert_eq!(masters.is_empty(), !able, "while one can be master, one is");
+        if sim.settle_time(VRID, Family::Ipv4).is_some() {
+            prop_assert!(masters.len() <= 1, "and no other");
+        }
+        prop_assert_eq!(sim.holders(vip()), masters, "and masters alone hold the address");
         Ok(())
     }
 
@@ -268,65 +253,65 @@ impl Scenario {
     }
 }
 
-fn setting(name: &str) -> Option<u64> {
-    env::var(name).ok().map(|value| {
-        value
-            .parse()
-            .unwrap_or_else(|_| panic!("{name}={value}: use a number"))
-    })
+/// Nodes, and priorities that change: node, priority, and how long after that to wait in thousandths of the longest
+/// interval.
+#[derive(Clone, Debug)]
+struct Changes {
+    lan: Scenario,
+    changes: Vec<(usize, u8, u32)>,
 }
 
-/// The case of this number. All that proptest draws comes from it, its shrinking included.
-fn try_case(number: u64) -> Result<(), TestError<Scenario>> {
-    let mut entropy = [0; 32];
-    entropy[..8].copy_from_slice(&number.to_le_bytes());
-    let config = RunnerConfig {
-        failure_persistence: None,
-        max_shrink_iters: 2000,
-        ..RunnerConfig::default()
-    };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &entropy);
-    let mut runner = TestRunner::new_with_rng(config, rng);
-    let tree = scenario()
-        .new_tree(&mut runner)
-        .expect("the strategy rejects nothing");
-    runner.run_one(tree, |scenario| scenario.run()).map(|_| ())
+fn changes() -> impl Strategy<Value = Changes> {
+    let wait = prop_oneof![Just(0), 0..400_u32, 0..1500_u32, 0..6000_u32];
+    let changes = prop::collection::vec((0..5_usize, any::<u8>(), wait), 1..60);
+    (scenario(), changes).prop_map(|(lan, changes)| Changes { lan, changes })
 }
 
-#[test]
-fn random_lans_obey_the_rules_under_random_faults() {
-    let (first, cases) = match setting("VRRP_SIM_SEED") {
-        Some(seed) => (seed, 1),
-        None => (
-            setting("VRRP_SIM_FIRST").unwrap_or(0),
-            setting("VRRP_SIM_CASES").unwrap_or(CASES),
-        ),
-    };
-    for number in first..first + cases {
-        if let Err(error) = try_case(number) {
-            panic!(
-                "{error}\nTo see it again: VRRP_SIM_SEED={number} cargo test -p vrrp-core --test sim random\n"
-            );
+impl Changes {
+    fn run(&self) -> Result<(), TestCaseError> {
+        let mut sim = self.lan.lan();
+        // Nothing on the way crosses what comes the other way: two masters of which each hears from the other what it
+        // was a moment ago could both step down.
+        sim.set_default_path(Path::after(Duration::ZERO));
+        self.play(&mut sim)
+            .map_err(|violation| TestCaseError::fail(violation.to_string()))?;
+        prop_assert_eq!(sim.longest_outage(vip()), Duration::ZERO);
+        Ok(())
+    }
+
+    fn play(&self, sim: &mut Sim) -> Result<(), Violation> {
+        let longest = self.lan.interval(|all| *all.iter().max().unwrap());
+        sim.run_for(longest * 5)?;
+        sim.reset_outages();
+        for (node, priority, wait) in &self.changes {
+            let node = NodeId(node % self.lan.nodes.len());
+            sim.apply(Action::SetPriority(node, Priority::new(*priority)))?;
+            sim.run_for(longest * *wait / 1000)?;
         }
+        sim.run_for(longest * 10)
     }
 }
 
 #[test]
+fn random_lans_obey_the_rules_under_random_faults() {
+    try_cases(&scenario(), |scenario| scenario.run());
+}
+
+/// Whatever checks fail and recover on whatever node, with every kind of demotion: somebody always serves.
+#[test]
+fn random_changes_of_priority_never_interrupt_the_service() {
+    try_cases(&changes(), |changes| changes.run());
+}
+
+#[test]
 fn a_case_is_the_same_whenever_its_number_is_tried() {
-    let draw = |number: u64| {
-        let mut entropy = [0; 32];
-        entropy[..8].copy_from_slice(&number.to_le_bytes());
-        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &entropy);
-        let mut runner = TestRunner::new_with_rng(RunnerConfig::default(), rng);
-        let scenario = scenario().new_tree(&mut runner).unwrap().current();
+    let story = |number: u64| {
+        let scenario = draw(&scenario(), number);
         let mut sim = scenario.lan();
         let _ = scenario.play(&mut sim);
-        (
-            format!("{scenario:?}"),
-            sim.now(),
-            sim.masters(VRID, Family::Ipv4),
-        )
+        let trace: Vec<_> = sim.trace().map(ToString::to_string).collect();
+        (format!("{scenario:?}"), trace)
     };
-    assert_eq!(draw(3), draw(3));
-    assert_ne!(draw(3).0, draw(4).0);
+    assert_eq!(story(3), story(3));
+    assert_ne!(story(3).0, story(4).0);
 }

@@ -30,6 +30,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
         };
         let (mut batch, mut owners) = (Vec::new(), Vec::new());
         for (index, slot) in self.slots.iter().enumerate().filter(|(_, slot)| soon(slot)) {
+            if self.stalled_until(now, index).is_some() {
+                // Due again at once, and by then it has stepped down.
+                return;
+            }
             batch.extend(&slot.seat.placements);
             owners.resize(batch.len(), index);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vrrp_core::{Family, Fault, GROUP_V4, GROUP_V6, Output, Priority};
 
-use super::slot::Holding;
+use super::slot::{Holding, patience};
 use super::{Driver, DriverEvent, Events};
 use crate::counters::Counter;
 use crate::network::{AddressError, Network};
@@ -14,16 +14,51 @@ use crate::routers::{Effect, Routers};
 impl<R: Routers, N: Network> Driver<R, N> {
     /// Does everything that the routers want done.
     pub(super) fn drain(&mut self, now: Duration, events: Events<'_, R>) {
+        let mut stalled = false;
         while let Some(effect) = self.routers.poll_output() {
             match effect {
                 Effect::Event(event) => events(DriverEvent::Node(event)),
-                Effect::Router(index, output) => self.execute(now, index, output, events),
+                Effect::Router(index, output) => {
+                    stalled |= self.notice_stall(now, index, output);
+                    self.execute(now, index, output, events);
+                }
             }
         }
+        if stalled {
+            self.slots.iter_mut().for_each(|slot| slot.stalled = false);
+        }
+    }
+
+    /// Looks at the clock once more before a router speaks or serves: the process may have been stopped since `now` was
+    /// read, and what was right then is wrong after a pause.
+    fn notice_stall(&mut self, now: Duration, index: usize, output: Output) -> bool {
+        let serves = match output {
+            Output::Advertise(priority) => priority != Priority::STOP,
+            Output::AcquireAddresses | Output::AnnounceAddresses => true,
+            Output::ReleaseAddresses | Output::Transition(_) => false,
+        };
+        if !serves || self.slots[index].stalled {
+            return false;
+        }
+        let Some(later) = self.stalled_until(now, index) else {
+            return false;
+        };
+        self.slots[index].stalled = true;
+        self.pause(later, index);
+        true
+    }
+
+    /// The time, if the router's patience has run out since `now`.
+    pub(super) fn stalled_until(&self, now: Duration, index: usize) -> Option<Duration> {
+        let later = self.network.now();
+        (later.saturating_sub(now) > patience(self.routers.router(index))).then_some(later)
     }
 
     fn execute(&mut self, now: Duration, index: usize, output: Output, events: Events<'_, R>) {
         match output {
+            // It has stepped down behind these outputs.
+            Output::AcquireAddresses | Output::AnnounceAddresses if self.slots[index].stalled => {}
+            Output::Advertise(priority) if self.slots[index].stalled && priority != Priority::STOP => {}
             Output::Advertise(priority) => self.advertise(now, index, priority),
             Output::AcquireAddresses => self.acquire(now, index, events),
             Output::AnnounceAddresses => self.announce(now, index),
@@ -120,9 +155,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
             // Refused just before: nobody must be told that they are here.
             return;
         };
+        let until = now + patience(self.routers.router(index));
         if let Err(error) = self
             .network
-            .announce(&slot.seat.placements, slot.seat.announce_repeat)
+            .announce(&slot.seat.placements, slot.seat.announce_repeat, until)
         {
             self.cells.count(Counter::AnnounceErrors);
             if let Some(more) = slot.announce_log.allow(now) {

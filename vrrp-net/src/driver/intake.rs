@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use vrrp_core::{Discard, Envelope, Fault, Packet, Priority, State};
 
-use super::slot::Holding;
 use super::{Driver, DriverEvent, Events, MAX_INPUTS};
 use crate::counters::Counter;
 use crate::network::{AddressError, Input, LinkId, Network, Placement};
@@ -131,10 +130,11 @@ impl<R: Routers, N: Network> Driver<R, N> {
         let Some((index, place)) = place else {
             return;
         };
-        let slot = &mut self.slots[index];
-        if !matches!(slot.holding, Holding::Held { .. }) {
+        // After a pause another may have it; if none has, the next renewal puts it back.
+        if !self.slots[index].is_held() || self.stalled_until(now, index).is_some() {
             return;
         }
+        let slot = &mut self.slots[index];
         match self.network.acquire(&slot.seat.placements[place..=place]) {
             Ok(()) => {
                 self.cells.count(Counter::Restored);

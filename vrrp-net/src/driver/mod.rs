@@ -26,9 +26,9 @@ use crate::routers::Routers;
 use limit::LogLimit;
 use slot::Slot;
 
-/// Most inputs that are read before expired timers are acted upon. More than a socket's receive buffer holds, so that
-/// whatever had come before the wake is read; and a flood can't keep the timers waiting.
-const MAX_INPUTS: usize = 2048;
+/// Most inputs that are read before expired timers are acted upon. More than the receive buffers of a few sockets hold,
+/// so that whatever had come before the wake is read; and a flood can't keep the timers waiting.
+const MAX_INPUTS: usize = 8192;
 /// Most commands that are taken per wake.
 const MAX_COMMANDS: usize = 64;
 
@@ -198,15 +198,15 @@ impl<R: Routers, N: Network> Driver<R, N> {
             if late <= patience || overdue.is_none_or(|overdue| overdue <= patience) {
                 continue;
             }
-            self.cells.count(Counter::Pauses);
-            tracing::warn!(
-                router = index,
-                ?overdue,
-                "the process stood still; listening anew"
-            );
-            self.routers.router_mut(index).handle_pause(now);
+            self.pause(now, index);
             self.drain(now, events);
         }
+    }
+
+    fn pause(&mut self, now: Duration, index: usize) {
+        self.cells.count(Counter::Pauses);
+        tracing::warn!(router = index, "the process stood still; listening anew");
+        self.routers.router_mut(index).handle_pause(now);
     }
 
     fn interface(&self, link: LinkId) -> &str {

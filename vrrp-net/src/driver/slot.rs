@@ -18,6 +18,8 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 pub(super) struct Slot {
     pub(super) seat: Seat,
     pub(super) holding: Holding,
+    /// The process stood still between two effects: what is left of them is not done.
+    pub(super) stalled: bool,
     /// Refusals since addresses were last held.
     refusals: u32,
     /// Who else claims our addresses?
@@ -55,6 +57,7 @@ impl Slot {
         Self {
             seat,
             holding: Holding::Released,
+            stalled: false,
             refusals: 0,
             probe: Probe::Idle,
             last_master: None,

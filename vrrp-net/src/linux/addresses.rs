@@ -119,8 +119,12 @@ pub(super) fn renew(
     let (mut places, mut messages) = (Vec::new(), Vec::new());
     for (place, placement) in placements.iter().enumerate() {
         match plan(table, placement) {
-            // Its removal is about to be reported, and it is put back then.
-            Ok(Plan::Add(_) | Plan::Keep) => {}
+            Ok(Plan::Keep) => {}
+            // Somebody removed it, and it could not be put back at once.
+            Ok(Plan::Add(index)) => {
+                places.push(place);
+                messages.push(addition(index, placement, NLM_F_EXCL));
+            }
             // NLM_F_REPLACE would turn an address that was made permanent into one that vanishes.
             Ok(Plan::Renew(_)) if was_made_permanent(table, placement) => {
                 failures.push((place, foreign_error(table, placement)));

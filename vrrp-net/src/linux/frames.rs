@@ -4,22 +4,23 @@
 //! (ETH_P_ALL) waits 16 to 24 ms for an RCU grace period, and a takeover would wait with it.
 
 use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::AsRawFd;
 use std::task::{Context, Poll};
 
 use nix::libc;
 use nix::sys::socket::{LinkAddr, recvfrom};
-use socket2::{Domain, SockFilter, Socket, Type};
-use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd;
+use socket2::{Domain, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
+use super::filter;
 use crate::garp;
 use crate::network::MacAddr;
 use crate::sys::{link_address, watch};
 
 /// Where the operation stands in an ARP frame.
-const ARP_OPERATION: u32 = garp::ETHERNET_LEN as u32 + 6;
-const ARP_REPLY: u32 = 2;
+const ARP_OPERATION: usize = garp::ETHERNET_LEN + 6;
+const ARP_REPLY: u16 = 2;
 
 /// Sends frames on any interface.
 #[derive(Debug)]
@@ -49,7 +50,8 @@ impl FrameSocket {
     }
 }
 
-/// Hears ARP replies on all interfaces. They are unicast, so few come.
+/// Hears ARP replies on all interfaces. They are unicast, so few come; and it stays open, since closing it would wait for
+/// an RCU grace period.
 #[derive(Debug)]
 pub(super) struct ClaimSocket(AsyncFd<Socket>);
 
@@ -57,12 +59,7 @@ impl ClaimSocket {
     pub(super) fn open() -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)?;
         // Before it is bound, so that nothing else ever arrives.
-        socket.attach_filter(&[
-            SockFilter::new(super::BPF_LOAD_HALF, 0, 0, ARP_OPERATION),
-            SockFilter::new(super::BPF_JUMP_EQUAL, 0, 1, ARP_REPLY),
-            SockFilter::new(super::BPF_RETURN, 0, 0, super::BPF_WHOLE),
-            SockFilter::new(super::BPF_RETURN, 0, 0, 0),
-        ])?;
+        socket.attach_filter(&filter::half_is(ARP_OPERATION, ARP_REPLY))?;
         socket.bind(&link_address(0, libc::ETH_P_ARP as u16, MacAddr([0; 6])))?;
         Ok(Self(watch(socket)?))
     }

@@ -13,15 +13,15 @@ use nix::libc;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt, sockopt,
 };
-use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
 use vrrp_core::{Envelope, GROUP_V6, HOP_LIMIT, PROTOCOL};
 
-use super::Received;
 use super::ipv4::TRAFFIC_CLASS;
+use super::{Received, filter};
 use crate::sys;
 
-const NEIGHBOR_ADVERTISEMENT: u32 = 136;
+const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 
 #[derive(Debug)]
 pub(super) struct Ipv6Socket {
@@ -50,12 +50,7 @@ impl Ipv6Socket {
     pub(super) fn claims() -> io::Result<Self> {
         let socket = raw(Protocol::ICMPV6)?;
         // The message begins with its type: take one, drop all others.
-        socket.attach_filter(&[
-            SockFilter::new(super::BPF_LOAD_OCTET, 0, 0, 0),
-            SockFilter::new(super::BPF_JUMP_EQUAL, 0, 1, NEIGHBOR_ADVERTISEMENT),
-            SockFilter::new(super::BPF_RETURN, 0, 0, super::BPF_WHOLE),
-            SockFilter::new(super::BPF_RETURN, 0, 0, 0),
-        ])?;
+        socket.attach_filter(&filter::octet_is(0, NEIGHBOR_ADVERTISEMENT))?;
         setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
         Self::new(socket, 0)
     }

@@ -2,11 +2,14 @@
 
 mod addresses;
 mod clock;
+mod error;
+mod filter;
 mod frames;
 mod ipv4;
 mod ipv6;
 mod mark;
 mod monitor;
+mod report;
 mod requests;
 mod table;
 
@@ -26,7 +29,10 @@ use vrrp_core::Envelope;
 use crate::network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement};
 use crate::plan::LinkPlan;
 use crate::{garp, ndp};
+pub use error::OpenError;
+
 use clock::Clock;
+use error::refused;
 use frames::{ClaimSocket, FrameSocket};
 use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
@@ -34,18 +40,15 @@ use monitor::Monitor;
 use requests::Requests;
 use table::{Change, Table};
 
-/// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second. Without CAP_NET_ADMIN
-/// in the initial user namespace the kernel cuts it to net.core.rmem_max.
-const ADVERT_BUFFER: usize = 4 << 20;
+/// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second, 2,730 in all (the kernel
+/// doubles it, and counts 768 octets for a small packet). Without CAP_NET_ADMIN in the initial user namespace the kernel
+/// cuts it to net.core.rmem_max.
+const ADVERT_BUFFER: usize = 1 << 20;
+/// Most that is read from one socket before the next has its turn: more than its buffer holds, so that all that had come
+/// before the first read is read, and a flood on one socket can't keep the others waiting.
+const TURN: usize = 3000;
 /// Longest packet that is read whole: IPv6, 255 addresses, and room for what is too long.
 const PACKET: usize = 8192;
-
-// Classic BPF (linux/bpf_common.h).
-const BPF_LOAD_HALF: u16 = 0x28;
-const BPF_LOAD_OCTET: u16 = 0x30;
-const BPF_JUMP_EQUAL: u16 = 0x15;
-const BPF_RETURN: u16 = 0x06;
-const BPF_WHOLE: u32 = u32::MAX;
 
 /// The Linux kernel as the driver sees it, in the network namespace of the thread that opened it.
 #[derive(Debug)]
@@ -59,8 +62,14 @@ pub struct LinuxNetwork {
     arp_claims: Option<ClaimSocket>,
     ndp_claims: Option<Ipv6Socket>,
     buffer: Box<[u8]>,
-    /// Which socket is read next; back at the first when all are dry.
+    /// Which socket is read next.
     cursor: usize,
+    /// How often it has been read in this turn.
+    reads: usize,
+    /// Whether all sockets have been dry so far in this round.
+    round_dry: bool,
+    /// Whether all were in the last round, and nothing has been waited for since.
+    dry: bool,
 }
 
 /// An interface and its sockets, which live as long as it does.
@@ -132,6 +141,9 @@ impl LinuxNetwork {
             ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
             buffer: vec![0; PACKET].into_boxed_slice(),
             cursor: 0,
+            reads: 0,
+            round_dry: true,
+            dry: false,
         };
         for link in (0..links.len()).map(LinkId) {
             network.bind(link).map_err(|error| OpenError::Refused {
@@ -183,76 +195,95 @@ impl LinuxNetwork {
         })
     }
 
+    fn next_turn(&mut self) {
+        self.cursor += 1;
+        self.reads = 0;
+    }
+
     /// Reads once from the place of the cursor: the monitor, two sockets a link, and the two that hear claims.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
-        let link = self
-            .cursor
-            .checked_sub(1)
-            .map(|place| place / 2)
-            .unwrap_or_default();
-        let buffer = &mut self.buffer;
+        let last_link = 2 * self.links.len();
         let read = match self.cursor {
-            0 => Ok(match self.monitor.read(&mut self.table, &mut self.requests) {
-                true => Read::Other,
-                false => Read::Dry,
-            }),
-            place if place <= 2 * self.links.len() => {
-                let sockets = &mut self.links[link];
-                let packet = |received| Read::Packet(LinkId(link), received);
-                match (place % 2, &sockets.ipv4, &mut sockets.ipv6) {
-                    (1, Some(socket), _) => socket
-                        .receive(buffer)
-                        .map(|received| received.map_or(Read::Other, packet)),
-                    (0, _, Some(socket)) => socket
-                        .receive(buffer)
-                        .map(|received| received.map_or(Read::Other, |(received, _)| packet(received))),
-                    _ => Ok(Read::Dry),
-                }
-            }
-            place if place == 2 * self.links.len() + 1 => match &self.arp_claims {
-                Some(socket) => socket.receive(buffer).map(|claim| {
-                    let known = claim.and_then(|(index, address, mac)| {
-                        Some(Read::Claim(self.table.link(index)?, IpAddr::V4(address), mac))
-                    });
-                    known.unwrap_or(Read::Other)
-                }),
-                None => Ok(Read::Dry),
-            },
-            place if place == 2 * self.links.len() + 2 => match &mut self.ndp_claims {
-                Some(socket) => socket.receive(buffer).map(|received| {
-                    let known = received.and_then(|(received, index)| {
-                        // RFC 4861 §7.1.2: another hop limit means that it is from beyond the link.
-                        let (address, mac) = ndp::claim(&self.buffer[received.payload])
-                            .filter(|_| received.envelope.hop_limit == 255)?;
-                        Some(Read::Claim(self.table.link(index)?, IpAddr::V6(address), mac))
-                    });
-                    known.unwrap_or(Read::Other)
-                }),
-                None => Ok(Read::Dry),
-            },
+            0 if self.monitor.read(&mut self.table, &mut self.requests) => Ok(Read::Other),
+            0 => Ok(Read::Dry),
+            place if place <= last_link => self.read_packet((place - 1) / 2, place % 2 == 1),
+            place if place == last_link + 1 => self.read_arp_claim(),
+            place if place == last_link + 2 => self.read_ndp_claim(),
             _ => return None,
         };
-        Some(read.unwrap_or_else(|error| {
-            // A link that went down is told once, here, and by the monitor.
-            if error.kind() != io::ErrorKind::WouldBlock {
+        Some(read.unwrap_or_else(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Read::Dry,
+            // A link that went down says so once before the packets that are left.
+            io::ErrorKind::NetworkDown | io::ErrorKind::Interrupted => Read::Other,
+            _ => {
                 tracing::debug!(%error, "receiving");
+                Read::Dry
             }
-            Read::Dry
         }))
     }
 
-    fn frames_to<'a>(&self, placement: &'a Placement) -> Option<(u32, MacAddr, &'a Placement)> {
-        Some((
-            self.table.index(placement.link)?,
-            self.table.mac(placement.link)?,
-            placement,
-        ))
+    fn read_packet(&mut self, link: usize, ipv4: bool) -> io::Result<Read> {
+        let sockets = &mut self.links[link];
+        let received = match (ipv4, &sockets.ipv4, &mut sockets.ipv6) {
+            (true, Some(socket), _) => socket.receive(&mut self.buffer)?,
+            (false, _, Some(socket)) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
+            _ => return Ok(Read::Dry),
+        };
+        Ok(received.map_or(Read::Other, |received| Read::Packet(LinkId(link), received)))
+    }
+
+    fn read_arp_claim(&mut self) -> io::Result<Read> {
+        let Some(socket) = &self.arp_claims else {
+            return Ok(Read::Dry);
+        };
+        let claim = socket.receive(&mut self.buffer)?;
+        Ok(claim.map_or(Read::Other, |(index, address, mac)| {
+            self.claim(index, IpAddr::V4(address), mac)
+        }))
+    }
+
+    fn read_ndp_claim(&mut self) -> io::Result<Read> {
+        let Some(socket) = &mut self.ndp_claims else {
+            return Ok(Read::Dry);
+        };
+        let received = socket.receive(&mut self.buffer)?;
+        // RFC 4861 §7.1.2: another hop limit means that it is from beyond the link.
+        let received = received.filter(|(received, _)| received.envelope.hop_limit == 255);
+        let claim = received.and_then(|(received, index)| {
+            let (address, mac) = ndp::claim(&self.buffer[received.payload])?;
+            Some(self.claim(index, IpAddr::V6(address), mac))
+        });
+        Ok(claim.unwrap_or(Read::Other))
+    }
+
+    fn claim(&self, index: u32, address: IpAddr, mac: MacAddr) -> Read {
+        let link = self.table.link(index);
+        link.map_or(Read::Other, |link| Read::Claim(link, address, mac))
+    }
+
+    /// Ready when the time has come, or any socket may have something. Asks all of them, so that each will wake us.
+    fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut any = self.clock.poll_expired(context)?.is_ready();
+        any |= self.monitor.poll_readable(context)?.is_ready();
+        if let Some(socket) = &self.arp_claims {
+            any |= socket.poll_readable(context)?.is_ready();
+        }
+        let ipv4 = self.links.iter().filter_map(|link| link.ipv4.as_ref());
+        for socket in ipv4 {
+            any |= socket.poll_readable(context)?.is_ready();
+        }
+        let ipv6 = self.links.iter().filter_map(|link| link.ipv6.as_ref());
+        for socket in ipv6.chain(&self.ndp_claims) {
+            any |= socket.poll_readable(context)?.is_ready();
+        }
+        if any { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn announce_one(&self, placement: &Placement) -> io::Result<()> {
+        let link = placement.link;
         // An interface without hardware addresses has nobody to tell.
-        let Some((index, mac, placement)) = self.frames_to(placement) else {
+        let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
         };
         match placement.address() {
@@ -271,46 +302,36 @@ impl Network for LinuxNetwork {
     }
 
     async fn wait(&mut self, until: Option<Duration>) -> io::Result<()> {
-        if self.cursor != 0 {
-            // The last round ended before everything was read.
+        if !std::mem::take(&mut self.dry) {
+            // Not everything was read: no socket may become readable anew.
             tokio::task::yield_now().await;
             return Ok(());
         }
         self.clock.arm(until)?;
-        poll_fn(|context| {
-            let mut any = self.clock.poll_expired(context)?.is_ready();
-            any |= self.monitor.poll_readable(context)?.is_ready();
-            for link in &self.links {
-                if let Some(socket) = &link.ipv4 {
-                    any |= socket.poll_readable(context)?.is_ready();
-                }
-                if let Some(socket) = &link.ipv6 {
-                    any |= socket.poll_readable(context)?.is_ready();
-                }
-            }
-            if let Some(socket) = &self.arp_claims {
-                any |= socket.poll_readable(context)?.is_ready();
-            }
-            if let Some(socket) = &self.ndp_claims {
-                any |= socket.poll_readable(context)?.is_ready();
-            }
-            if any { Poll::Ready(Ok(())) } else { Poll::Pending }
-        })
-        .await
+        poll_fn(|context| self.poll_any(context)).await
     }
 
     fn poll_input(&mut self) -> Option<Input<'_>> {
         let (link, received) = loop {
-            if let Some(input) = self.next_change() {
-                return Some(input);
+            // What the monitor says is told when it has said all: a link that went explains the addresses that went.
+            if self.cursor > 0 {
+                if let Some(input) = self.next_change() {
+                    return Some(input);
+                }
             }
+            if self.reads == TURN {
+                self.round_dry = false;
+                self.next_turn();
+            }
+            self.reads += 1;
             match self.read() {
                 Some(Read::Packet(link, received)) => break (link, received),
                 Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
                 Some(Read::Other) => {}
-                Some(Read::Dry) => self.cursor += 1,
+                Some(Read::Dry) => self.next_turn(),
                 None => {
-                    self.cursor = 0;
+                    (self.cursor, self.reads) = (0, 0);
+                    self.dry = std::mem::replace(&mut self.round_dry, true);
                     return None;
                 }
             }
@@ -367,9 +388,13 @@ impl Network for LinuxNetwork {
         addresses::release(&mut self.requests, &mut self.table, placements)
     }
 
-    fn announce(&mut self, placements: &[Placement], repeat: u8) -> io::Result<()> {
+    fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()> {
         let mut last = Ok(());
         for placement in (0..repeat).flat_map(|_| placements) {
+            // Stopped and resumed between two frames.
+            if self.now() > until {
+                break;
+            }
             if let Err(error) = self.announce_one(placement) {
                 last = Err(error);
             }
@@ -425,52 +450,4 @@ fn enlarge_receive_buffer(socket: &impl AsFd, size: usize) {
         // The kernel cuts it to what it allows.
         let _ = setsockopt(socket, sockopt::RcvBuf, &size);
     }
-}
-
-fn refused(what: &'static str) -> impl Fn(io::Error) -> OpenError {
-    move |error| match error.kind() {
-        io::ErrorKind::PermissionDenied => OpenError::Capability {
-            capability: "CAP_NET_RAW",
-            what,
-        },
-        _ => OpenError::Refused {
-            what,
-            on: None,
-            error,
-        },
-    }
-}
-
-/// Why the sockets can't be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// An interface is not there.
-    #[error("interface {name} does not exist: create it, or correct the name (ip link shows all)")]
-    NoInterface {
-        /// Its name.
-        name: String,
-    },
-    /// A capability is missing.
-    #[error(
-        "missing {capability} for {what}: run as root, or give the program cap_net_admin,cap_net_raw (setcap, or \
-         AmbientCapabilities= of systemd)"
-    )]
-    Capability {
-        /// The capability.
-        capability: &'static str,
-        /// What needs it.
-        what: &'static str,
-    },
-    /// The kernel refused.
-    #[error("{what}{}: {error}", on.as_ref().map_or_else(String::new, |name| format!(" on {name}")))]
-    Refused {
-        /// What it refused.
-        what: &'static str,
-        /// The interface, where one is meant.
-        on: Option<String>,
-        /// What it said.
-        #[source]
-        error: io::Error,
-    },
 }

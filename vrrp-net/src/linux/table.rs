@@ -1,34 +1,17 @@
 //! The interfaces that we use and the addresses on them, as netlink reports them.
-//!
-//! Read by hand from the octets: links carry dozens of nested attributes, of which three matter here, and one that a
-//! parser doesn't know must not cost us a link that went down.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
-use rtnetlink::packet_core::NlasIterator;
-
 use super::mark::{MARK, PROTO_SUPPORTED_SINCE};
+use super::report::{AddressReport, Entry, LinkReport};
 use crate::network::{LinkId, LinkState, MacAddr};
 
-// linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, linux/if.h
-pub(super) const RTM_NEWLINK: u16 = 16;
+// linux/rtnetlink.h
+const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
-pub(super) const RTM_NEWADDR: u16 = 20;
+const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
-const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
-const IFA_CACHEINFO: u16 = 6;
-const IFA_FLAGS: u16 = 8;
-const IFA_PROTO: u16 = 11;
-const IFF_UP: u32 = 1;
-const IFF_RUNNING: u32 = 1 << 6;
-const IFA_F_SECONDARY: u32 = 0x01;
-const IFA_F_DADFAILED: u32 = 0x08;
-const IFA_F_TENTATIVE: u32 = 0x40;
-const FOREVER: u32 = u32::MAX;
 
 /// What [`Table::read`] found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +31,10 @@ pub(super) struct Table {
     acquired: HashSet<(LinkId, IpAddr)>,
     /// Removals of our own whose reports are still to come.
     removing: HashMap<(LinkId, IpAddr), u32>,
-    changes: VecDeque<Change>,
+    /// Links that have changed; each stands once.
+    changed: VecDeque<LinkId>,
+    /// Addresses of ours that somebody has removed.
+    removed: VecDeque<(LinkId, IpAddr)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -58,33 +44,6 @@ struct Interface {
     running: bool,
     mac: Option<MacAddr>,
     addresses: Vec<Entry>,
-}
-
-/// An address on an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) address: IpAddr,
-    pub(super) prefix: u8,
-    /// IFA_PROTO.
-    pub(super) mark: Option<u8>,
-    /// Without lifetime.
-    pub(super) permanent: bool,
-    secondary: bool,
-    /// Duplicate address detection runs, or has failed.
-    tentative: bool,
-}
-
-/// The parts of a message that matter.
-struct AddressReport {
-    index: u32,
-    entry: Entry,
-}
-
-struct LinkReport<'a> {
-    index: u32,
-    running: bool,
-    name: &'a [u8],
-    mac: Option<MacAddr>,
 }
 
 impl Table {
@@ -101,8 +60,14 @@ impl Table {
         }
     }
 
+    /// Links first: an address that went with its link is not to be put back.
     pub(super) fn next_change(&mut self) -> Option<Change> {
-        self.changes.pop_front()
+        let link = self.changed.pop_front().map(Change::Link);
+        link.or_else(|| {
+            self.removed
+                .pop_front()
+                .map(|(link, address)| Change::Removed(link, address))
+        })
     }
 
     /// Takes in one message, of a dump or of the monitor.
@@ -122,7 +87,8 @@ impl Table {
             .map(|link| self.state(LinkId(link)))
             .collect();
         self.removing.clear();
-        self.changes.clear();
+        self.changed.clear();
+        self.removed.clear();
         for interface in &mut self.interfaces {
             *interface = Interface {
                 name: std::mem::take(&mut interface.name),
@@ -134,16 +100,17 @@ impl Table {
 
     /// Reports what a dump shows to be different.
     pub(super) fn compare(&mut self, before: &Forgotten) {
-        self.changes.clear();
+        self.changed.clear();
+        self.removed.clear();
         for (link, before) in before.links.iter().enumerate() {
             let link = LinkId(link);
             if self.state(link) != *before {
-                self.changes.push_back(Change::Link(link));
+                self.link_changed(link);
             }
         }
         for (link, address) in &self.acquired {
             if self.index(*link).is_some() && self.find(*link, *address).is_none() {
-                self.changes.push_back(Change::Removed(*link, *address));
+                self.removed.push_back((*link, *address));
             }
         }
     }
@@ -240,6 +207,12 @@ impl Table {
         }
     }
 
+    fn link_changed(&mut self, link: LinkId) {
+        if !self.changed.contains(&link) {
+            self.changed.push_back(link);
+        }
+    }
+
     fn new_link(&mut self, payload: &[u8]) {
         let Some(report) = LinkReport::parse(payload) else {
             return;
@@ -261,7 +234,7 @@ impl Table {
                 interface.vanish();
             }
             if self.interfaces[place].index != index_before || self.state(LinkId(place)) != before {
-                self.changes.push_back(Change::Link(LinkId(place)));
+                self.link_changed(LinkId(place));
             }
         }
     }
@@ -272,7 +245,7 @@ impl Table {
         };
         if let Some(link) = self.link(report.index) {
             self.interfaces[link.0].vanish();
-            self.changes.push_back(Change::Link(link));
+            self.link_changed(link);
         }
     }
 
@@ -284,7 +257,7 @@ impl Table {
             let before = self.state(link);
             self.interfaces[link.0].put(report.entry);
             if self.state(link) != before {
-                self.changes.push_back(Change::Link(link));
+                self.link_changed(link);
             }
         }
     }
@@ -311,10 +284,10 @@ impl Table {
         let before = self.state(link);
         self.interfaces[link.0].take(entry.address, entry.prefix);
         if self.acquired.contains(&key) && self.find(link, entry.address).is_none() {
-            self.changes.push_back(Change::Removed(link, entry.address));
+            self.removed.push_back((link, entry.address));
         }
         if self.state(link) != before {
-            self.changes.push_back(Change::Link(link));
+            self.link_changed(link);
         }
     }
 }
@@ -347,87 +320,6 @@ impl Interface {
     }
 }
 
-impl<'a> LinkReport<'a> {
-    /// An ifinfomsg: family, padding, type (u16), index (i32), flags (u32), change; then attributes.
-    fn parse(payload: &'a [u8]) -> Option<Self> {
-        let header: &[u8; 16] = payload.first_chunk()?;
-        // Bridges report their ports with a family of their own: that a port left is not that the link is gone.
-        if header[0] != 0 {
-            return None;
-        }
-        let flags = u32_at(header, 8)?;
-        let mut report = Self {
-            index: u32_at(header, 4)?,
-            running: flags & IFF_UP != 0 && flags & IFF_RUNNING != 0,
-            name: &[],
-            mac: None,
-        };
-        for (kind, value) in attributes(&payload[16..]) {
-            match kind {
-                IFLA_IFNAME => report.name = value.strip_suffix(&[0]).unwrap_or(value),
-                IFLA_ADDRESS => report.mac = value.try_into().ok().map(MacAddr),
-                _ => {}
-            }
-        }
-        Some(report)
-    }
-}
-
-impl AddressReport {
-    /// An ifaddrmsg: family, prefix length, flags, scope, index (u32); then attributes.
-    fn parse(payload: &[u8]) -> Option<Self> {
-        let header: &[u8; 8] = payload.first_chunk()?;
-        let (mut flags, mut local, mut address, mut mark, mut permanent) =
-            (u32::from(header[2]), None, None, None, true);
-        for (kind, value) in attributes(&payload[8..]) {
-            match kind {
-                IFA_LOCAL => local = ip(value),
-                IFA_ADDRESS => address = ip(value),
-                IFA_FLAGS => flags = u32_at(value, 0).unwrap_or(flags),
-                // ifa_cacheinfo: preferred lifetime, then valid lifetime.
-                IFA_CACHEINFO => permanent = u32_at(value, 4) == Some(FOREVER),
-                IFA_PROTO => mark = value.first().copied(),
-                _ => {}
-            }
-        }
-        Some(Self {
-            index: u32_at(header, 4)?,
-            entry: Entry {
-                // On a point-to-point link IFA_ADDRESS is the peer's.
-                address: local.or(address)?,
-                prefix: header[1],
-                mark,
-                permanent,
-                secondary: flags & IFA_F_SECONDARY != 0,
-                tentative: flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) != 0,
-            },
-        })
-    }
-}
-
-fn attributes(octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    NlasIterator::new(octets).map_while(Result::ok).map(|attribute| {
-        let len = attribute.value_length();
-        let kind = attribute.kind();
-        let value = attribute.into_inner();
-        // The iterator has checked that the value is there, behind its header of four octets.
-        (kind, &value[4..4 + len])
-    })
-}
-
-fn u32_at(octets: &[u8], at: usize) -> Option<u32> {
-    let four = octets.get(at..)?.first_chunk()?;
-    Some(u32::from_ne_bytes(*four))
-}
-
-fn ip(octets: &[u8]) -> Option<IpAddr> {
-    match octets.len() {
-        4 => octets.first_chunk::<4>().map(|octets| IpAddr::from(*octets)),
-        16 => octets.first_chunk::<16>().map(|octets| IpAddr::from(*octets)),
-        _ => None,
-    }
-}
-
 /// Major and minor of a kernel release such as `6.18.44-custom`.
 fn version(release: &str) -> (u32, u32) {
     let mut numbers = release
@@ -435,3 +327,6 @@ fn version(release: &str) -> (u32, u32) {
         .map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,8 @@ pub enum Fact {
     Pause(Duration),
     /// From here on reading a packet takes so long.
     ReadingTakes(Duration),
+    /// The process stands still for so long while it reads.
+    Stall(Duration),
     /// Whether adverts can be sent.
     Sending(bool),
     /// What happens to addresses that are added or renewed.
@@ -142,7 +144,9 @@ impl World {
                 break;
             }
             match fact {
-                Fact::Packet(..) | Fact::Link(_) | Fact::Removed(_) | Fact::Claim(..) => break,
+                Fact::Stall(_) | Fact::Packet(..) | Fact::Link(_) | Fact::Removed(_) | Fact::Claim(..) => {
+                    break;
+                }
                 Fact::Command(command) => self.commands.send(*command).unwrap(),
                 // The driver comes to itself so much later.
                 Fact::Pause(duration) => self.now += *duration,
@@ -178,6 +182,12 @@ impl Network for FakeNetwork {
     fn poll_input(&mut self) -> Option<Input<'_>> {
         let mut world = self.world.borrow_mut();
         world.advance();
+        if let Some((at, Fact::Stall(duration))) = world.script.front().cloned() {
+            if at <= world.now {
+                world.now += duration;
+                world.script.pop_front();
+            }
+        }
         let (at, _) = world.script.front()?;
         if *at > world.now {
             return None;
@@ -256,7 +266,7 @@ impl Network for FakeNetwork {
         Ok(())
     }
 
-    fn announce(&mut self, placements: &[Placement], repeat: u8) -> io::Result<()> {
+    fn announce(&mut self, placements: &[Placement], repeat: u8, _until: Duration) -> io::Result<()> {
         self.world
             .borrow_mut()
             .note(Act::Announce(addresses(placements), repeat));

@@ -1,0 +1,220 @@
+//! One pick of a backend, beside a straightforward smooth weighted round robin under a mutex, in the same
+//! run.
+//!
+//! `pick` is the choice alone, up to the backend's address, and, `counted`, the choice that counts as a
+//! request under way; `request` a whole request, which counts as under way, then as ended; `contended` the
+//! same on two threads at once, per thread. Weights are 1 to 10.
+
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
+use lb_proxy::balance::{BackendConfig, Outcome, Pick, Reader, Schedule, Tried, Upstream, UpstreamConfig};
+
+const SIZES: [u16; 3] = [10, 1_000, 10_000];
+/// Picks that are timed in one go.
+const BATCH: u64 = 256;
+const NOW: Duration = Duration::from_secs(1);
+
+fn pick(c: &mut Criterion) {
+    let mut group = c.benchmark_group("balance/pick");
+    for backends in SIZES {
+        let mut reader = Upstream::new(config(backends)).reader();
+        group.bench_function(BenchmarkId::new("weighted", backends), |b| {
+            typical(b, || choose(&mut reader));
+        });
+        let mut reader = Upstream::new(equal(backends)).reader();
+        group.bench_function(BenchmarkId::new("round robin", backends), |b| {
+            typical(b, || choose(&mut reader));
+        });
+        let mut reader = Upstream::new(config(backends)).reader();
+        group.bench_function(BenchmarkId::new("weighted, counted", backends), |b| {
+            typical(b, || reader.pick(black_box(NOW), &Tried::new()));
+        });
+        let naive = Naive::new(backends);
+        group.bench_function(BenchmarkId::new("O(n) under a mutex", backends), |b| {
+            typical(b, || naive.pick());
+        });
+    }
+}
+
+fn request(c: &mut Criterion) {
+    let mut group = c.benchmark_group("balance/request");
+    for backends in SIZES {
+        let upstream = Upstream::new(config(backends));
+        let mut reader = upstream.reader();
+        group.bench_function(BenchmarkId::new("by a reader", backends), |b| {
+            typical(b, || end(reader.pick(black_box(NOW), &Tried::new())));
+        });
+        group.bench_function(BenchmarkId::new("by the upstream", backends), |b| {
+            typical(b, || end(upstream.pick(black_box(NOW), &Tried::new())));
+        });
+    }
+}
+
+fn contended(c: &mut Criterion) {
+    let mut group = c.benchmark_group("balance/contended");
+    for backends in SIZES {
+        let upstream = Upstream::new(config(backends));
+        group.bench_function(BenchmarkId::new("pick", backends), |b| {
+            b.iter_custom(|iters| {
+                on_two_threads(|| {
+                    let mut reader = upstream.reader();
+                    for _ in 0..iters {
+                        black_box(choose(&mut reader));
+                    }
+                })
+            });
+        });
+        group.bench_function(BenchmarkId::new("request", backends), |b| {
+            b.iter_custom(|iters| {
+                on_two_threads(|| {
+                    let mut reader = upstream.reader();
+                    for _ in 0..iters {
+                        end(reader.pick(black_box(NOW), &Tried::new()));
+                    }
+                })
+            });
+        });
+        let naive = Naive::new(backends);
+        group.bench_function(BenchmarkId::new("O(n) under a mutex", backends), |b| {
+            b.iter_custom(|iters| {
+                on_two_threads(|| {
+                    for _ in 0..iters {
+                        black_box(naive.pick());
+                    }
+                })
+            });
+        });
+    }
+}
+
+fn rebuild(c: &mut Criterion) {
+    let mut group = c.benchmark_group("balance/rebuild");
+    let upstream = Upstream::new(config(10_000));
+    let id = upstream.status().backends[5_000].id.clone();
+    let mut weight = 1;
+    group.bench_function("set_weight/10000", |b| {
+        let work = |weight| upstream.set_weight(NOW, &id, weight);
+        let next = || {
+            weight = 3 - weight;
+            weight
+        };
+        typical_of(1, b, next, work);
+    });
+    let mut new = [config(10_000), config(9_999)].into_iter().cycle();
+    group.bench_function("replace/10000", |b| {
+        typical_of(
+            1,
+            b,
+            || new.next().expect("endless"),
+            |new| upstream.replace(NOW, new),
+        );
+    });
+}
+
+criterion_group!(benches, pick, request, contended, rebuild);
+criterion_main!(benches);
+
+fn choose(reader: &mut Reader) -> Option<u16> {
+    Some(reader.choose(black_box(NOW), &Tried::new())?.address().port())
+}
+
+fn end(pick: Option<Pick>) {
+    black_box(pick.expect("all are up").finish(black_box(NOW), Outcome::Success));
+}
+
+fn typical<T>(b: &mut Bencher<'_>, mut work: impl FnMut() -> T) {
+    typical_of(BATCH, b, || (), |()| work());
+}
+
+/// Times batches and takes the median one for all, so that what else runs on the machine (a batch is a few
+/// µs, a preemption milliseconds) does not count as time of a pick. What `work` takes and returns is made and
+/// let go outside of the time.
+fn typical_of<S, T>(
+    batch: u64,
+    b: &mut Bencher<'_>,
+    mut setup: impl FnMut() -> S,
+    mut work: impl FnMut(S) -> T,
+) {
+    let (mut inputs, mut results) = (Vec::new(), Vec::new());
+    b.iter_custom(|iters| {
+        let (batches, batch) = (iters.div_ceil(batch), iters.min(batch));
+        let mut times: Vec<_> = (0..batches)
+            .map(|_| {
+                inputs.extend((0..batch).map(|_| setup()));
+                results.clear();
+                results.reserve(batch as usize);
+                let start = Instant::now();
+                results.extend(inputs.drain(..).map(&mut work));
+                start.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        times[times.len() / 2].mul_f64(iters as f64 / batch as f64)
+    });
+}
+
+/// The longer of the times that `work` takes on two threads at once.
+fn on_two_threads(work: impl Fn() + Sync) -> Duration {
+    let timed = || {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(timed);
+        timed().max(other.join().expect("the work does not panic"))
+    })
+}
+
+fn config(backends: u16) -> UpstreamConfig {
+    let backends =
+        (0..backends).map(|n| BackendConfig::new(format!("backend-{n}"), address(n)).weight(1 + n % 10));
+    UpstreamConfig::builder("bench")
+        .backends(backends)
+        .build()
+        .expect("valid")
+}
+
+fn equal(backends: u16) -> UpstreamConfig {
+    let backends = (0..backends).map(|n| BackendConfig::new(format!("backend-{n}"), address(n)));
+    UpstreamConfig::builder("bench")
+        .schedule(Schedule::RoundRobin)
+        .backends(backends)
+        .build()
+        .expect("valid")
+}
+
+fn address(n: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, n.to_be_bytes()[0], n.to_be_bytes()[1]], 80))
+}
+
+/// nginx's loop over all peers, as most balancers have it.
+struct Naive(Mutex<Vec<(i64, i64)>>);
+
+impl Naive {
+    fn new(backends: u16) -> Self {
+        Self(Mutex::new(
+            (0..backends).map(|n| (1 + i64::from(n % 10), 0)).collect(),
+        ))
+    }
+
+    fn pick(&self) -> usize {
+        let mut peers = self.0.lock().expect("never poisoned");
+        let (mut best, mut total) = (0, 0);
+        for index in 0..peers.len() {
+            let (weight, current) = &mut peers[index];
+            *current += *weight;
+            total += *weight;
+            if peers[index].1 > peers[best].1 {
+                best = index;
+            }
+        }
+        peers[best].1 -= total;
+        best
+    }
+}

@@ -1,0 +1,153 @@
+//! The status as JSON.
+
+use std::net::{IpAddr, SocketAddr};
+
+use lb_proxy::balance::UpstreamStatus;
+use serde::{Deserialize, Serialize};
+
+use crate::{CheckStatus, InstanceStatus, Status};
+
+/// A stack at one moment, as JSON has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Name of the node.
+    pub node: String,
+    /// Virtual routers.
+    pub vrrp: Vec<RouterReport>,
+    /// Checks.
+    pub checks: Vec<CheckReport>,
+    /// Upstreams.
+    pub upstreams: Vec<UpstreamReport>,
+}
+
+/// A virtual router.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RouterReport {
+    /// What people call it.
+    pub name: String,
+    /// Virtual router id.
+    pub vrid: u8,
+    /// Interface that it runs on.
+    pub interface: String,
+    /// `ipv4` or `ipv6`.
+    pub family: String,
+    /// `initialize`, `backup`, `master` or `fault`.
+    pub state: String,
+    /// Configured priority.
+    pub priority: u8,
+    /// Priority after checks.
+    pub effective_priority: u8,
+    /// Address of the master, when one is known.
+    pub master: Option<IpAddr>,
+    /// The virtual addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Changes of state since the start.
+    pub transitions: u64,
+}
+
+/// A check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// What people call it.
+    pub name: String,
+    /// Whether it is up; `null` before its first result.
+    pub up: Option<bool>,
+    /// The last result in words; `null` before the first.
+    pub last: Option<String>,
+    /// How long the last run took, in milliseconds.
+    pub took_ms: Option<f64>,
+    /// Results of the same kind in a row.
+    pub consecutive: u64,
+    /// Runs started.
+    pub runs: u64,
+    /// Runs that failed.
+    pub failures: u64,
+    /// Changes between up and down.
+    pub transitions: u64,
+}
+
+/// An upstream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpstreamReport {
+    /// What people call it.
+    pub name: String,
+    /// Its backends.
+    pub backends: Vec<BackendReport>,
+}
+
+/// A backend.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackendReport {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its weight.
+    pub weight: u16,
+    /// `up`, `failed`, `drain`, `unhealthy` or `down`.
+    pub state: String,
+    /// Requests under way.
+    pub active: u64,
+    /// Requests ever sent to it.
+    pub requests: u64,
+    /// Requests that failed.
+    pub failures: u64,
+}
+
+impl From<&Status> for Report {
+    fn from(status: &Status) -> Self {
+        Self {
+            node: status.node.to_string(),
+            vrrp: status.instances.iter().map(RouterReport::from).collect(),
+            checks: status.checks.iter().map(CheckReport::from).collect(),
+            upstreams: status.upstreams.iter().map(UpstreamReport::from).collect(),
+        }
+    }
+}
+
+impl From<&InstanceStatus> for RouterReport {
+    fn from(status: &InstanceStatus) -> Self {
+        Self {
+            name: status.name.to_string(),
+            vrid: status.vrid.get(),
+            interface: status.interface.to_string(),
+            family: status.family.to_string().to_lowercase(),
+            state: status.state.to_string(),
+            priority: status.priority.get(),
+            effective_priority: status.effective_priority.get(),
+            master: status.master,
+            addresses: status.addresses.clone(),
+            transitions: status.transitions,
+        }
+    }
+}
+
+impl From<&CheckStatus> for CheckReport {
+    fn from(status: &CheckStatus) -> Self {
+        Self {
+            name: status.name.to_string(),
+            up: status.up,
+            last: status.last.as_ref().map(ToString::to_string),
+            took_ms: status.took.map(|took| took.as_secs_f64() * 1000.0),
+            consecutive: status.consecutive,
+            runs: status.counters.runs,
+            failures: status.counters.failures,
+            transitions: status.counters.transitions,
+        }
+    }
+}
+
+impl From<&UpstreamStatus> for UpstreamReport {
+    fn from(status: &UpstreamStatus) -> Self {
+        let backend = |one: &lb_proxy::balance::BackendStatus| BackendReport {
+            address: one.address,
+            weight: one.weight.get(),
+            state: one.state.to_string(),
+            active: one.active,
+            requests: one.requests,
+            failures: one.failures,
+        };
+        Self {
+            name: status.name.to_string(),
+            backends: status.backends.iter().map(backend).collect(),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! `ha-stack run`.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::check::count;
+use super::{Failure, Files, Socket};
+use crate::admin::AdminSocket;
+use crate::{Event, Events, Handle};
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    socket: Socket,
+    /// Seconds that requests under way may take when stopping.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    drain: u16,
+}
+
+/// Runs until a signal.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let terminal = io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_writer(io::stderr)
+        .with_ansi(terminal)
+        .with_target(false)
+        .init();
+    let loaded = args.files.load();
+    // With stderr gone there is nobody to tell, and no reason not to run.
+    let _ = io::stderr().write_all(loaded.render(terminal).as_bytes());
+    let errors = loaded.diagnostics().errors();
+    let stack = loaded.into_stack().map_err(|_| {
+        Failure::Line(format!(
+            "{} in the configuration: nothing is started",
+            count(errors.max(1), "error")
+        ))
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        // Signals and socket first: both can fail, and are undone by themselves.
+        let mut signals = Signals::new()?;
+        let socket = AdminSocket::bind(&args.socket.socket).await?;
+        let mut handle = stack.spawn()?;
+        let mut events = handle.events();
+        tracing::info!("running, status on {}", args.socket.socket.display());
+        let admin = socket.serve(handle.controller());
+        let ended = tokio::select! {
+            ended = serve(&mut events, &mut signals) => ended,
+            never = admin => match never {},
+        };
+        stop(
+            handle,
+            events,
+            ended,
+            &mut signals,
+            Duration::from_secs(args.drain.into()),
+        )
+        .await
+    })
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal to stop.
+    async fn stop(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => {
+                    tracing::warn!("SIGHUP: files are not read again while running; restart to apply changes");
+                }
+            }
+        }
+    }
+}
+
+/// Why it is over.
+enum Ended {
+    Signal(&'static str),
+    Failed,
+}
+
+/// Tells events until it is over.
+async fn serve(events: &mut Events, signals: &mut Signals) -> Ended {
+    loop {
+        // 1. Wait for an event or a signal.
+        tokio::select! {
+            event = events.next() => match event {
+                // 2. Tell it.
+                Some(event) => {
+                    tell(&event);
+                    if matches!(event, Event::Failed { .. }) {
+                        return Ended::Failed;
+                    }
+                }
+                None => return Ended::Failed,
+            },
+            name = signals.stop() => return Ended::Signal(name),
+        }
+    }
+}
+
+fn tell(event: &Event) {
+    match event {
+        Event::Failed { .. } => tracing::error!("{event}"),
+        Event::Conflict { .. }
+        | Event::AddressRestored { .. }
+        | Event::AddressesRefused { .. }
+        | Event::CannotExecute { .. }
+        | Event::CheckSkipped { .. }
+        | Event::Missed { .. }
+        | Event::Check { up: false, .. } => tracing::warn!("{event}"),
+        _ => tracing::info!("{event}"),
+    }
+}
+
+async fn stop(
+    handle: Handle,
+    mut events: Events,
+    ended: Ended,
+    signals: &mut Signals,
+    drain: Duration,
+) -> Result<(), Failure> {
+    if let Ended::Signal(name) = ended {
+        tracing::info!("{name}: stopping");
+    }
+    let mut stopped = std::pin::pin!(handle.shutdown(drain));
+    let cut = loop {
+        tokio::select! {
+            cut = &mut stopped => break cut,
+            Some(event) = events.next() => tell(&event),
+            name = signals.stop() => {
+                return Err(Failure::Line(format!("{name} again: requests under way are cut")));
+            }
+        }
+    };
+    while let Some(event) = events.next().await {
+        tell(&event);
+    }
+    match cut {
+        Ok(0) => tracing::info!("stopped"),
+        Ok(cut) => tracing::warn!("stopped; {cut} connections were cut after {drain:?}"),
+        Err(error) => tracing::warn!("{error}"),
+    }
+    match ended {
+        Ended::Signal(_) => Ok(()),
+        Ended::Failed => Err(Failure::Line("VRRP has stopped by itself".to_owned())),
+    }
+}

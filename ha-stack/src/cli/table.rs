@@ -1,0 +1,191 @@
+//! The status for people, no line wider than a terminal of old.
+
+use std::fmt::Write as _;
+
+use crate::admin::{BackendReport, CheckReport, Report, RouterReport};
+
+/// Widest line, in characters.
+const WIDTH: usize = 80;
+
+/// Shows a status.
+pub(super) fn render(report: &Report) -> String {
+    let mut text = fit(&format!("node {}", report.node));
+    if !report.vrrp.is_empty() {
+        let header = router_line("VIRTUAL ROUTER", "VRID", "INTERFACE", "STATE", "PRIORITY");
+        let _ = write!(text, "\n{}", fit(&header));
+        for router in &report.vrrp {
+            text.push_str(&router_lines(router));
+        }
+    }
+    if !report.checks.is_empty() {
+        let _ = write!(
+            text,
+            "\n{}",
+            fit(&format!(
+                "{:<24} {:<8} {:>8} {:>8}  LAST RESULT",
+                "CHECK", "STATE", "RUNS", "FAILURES"
+            ))
+        );
+        for check in &report.checks {
+            text.push_str(&check_line(check));
+        }
+    }
+    for upstream in &report.upstreams {
+        let name = cut(&format!("UPSTREAM {}", upstream.name), 30);
+        let header = format!(
+            "{name:<30} {:>6} {:<9} {:>6} {:>10} {:>9}",
+            "WEIGHT", "STATE", "ACTIVE", "REQUESTS", "FAILURES"
+        );
+        let _ = write!(text, "\n{}", fit(&header));
+        for backend in &upstream.backends {
+            text.push_str(&backend_line(backend));
+        }
+    }
+    text
+}
+
+fn router_line(name: &str, vrid: &str, interface: &str, state: &str, priority: &str) -> String {
+    format!(
+        "{:<24} {vrid:>4}  {:<15} {state:<10} {priority}",
+        cut(name, 24),
+        cut(interface, 15)
+    )
+}
+
+fn router_lines(router: &RouterReport) -> String {
+    let priority = if router.effective_priority == router.priority {
+        router.priority.to_string()
+    } else {
+        format!("{} of {}", router.effective_priority, router.priority)
+    };
+    let vrid = router.vrid.to_string();
+    let mut text = fit(&router_line(
+        &router.name,
+        &vrid,
+        &router.interface,
+        &router.state,
+        &priority,
+    ));
+    let master = router
+        .master
+        .map_or_else(|| "unknown".to_owned(), |master| master.to_string());
+    text.push_str(&fit(&format!(
+        "  master {master}, {} changes",
+        router.transitions
+    )));
+    let mut line = String::from("  addresses");
+    for address in &router.addresses {
+        let address = address.to_string();
+        if line.len() + 1 + address.len() > WIDTH {
+            text.push_str(&fit(&line));
+            line = String::from("           ");
+        }
+        let _ = write!(line, " {address}");
+    }
+    text.push_str(&fit(&line));
+    text
+}
+
+fn check_line(check: &CheckReport) -> String {
+    let state = match check.up {
+        Some(true) => "up",
+        Some(false) => "down",
+        None => "unknown",
+    };
+    let last = check
+        .last
+        .as_deref()
+        .unwrap_or("-")
+        .replace(char::is_control, " ");
+    let name = cut(&check.name, 24);
+    fit(&format!(
+        "{name:<24} {state:<8} {:>8} {:>8}  {last}",
+        check.runs, check.failures
+    ))
+}
+
+fn backend_line(backend: &BackendReport) -> String {
+    let address = cut(&backend.address.to_string(), 30);
+    fit(&format!(
+        "{address:<30} {:>6} {:<9} {:>6} {:>10} {:>9}",
+        backend.weight, backend.state, backend.active, backend.requests, backend.failures
+    ))
+}
+
+/// A line that is not too wide, with its end.
+fn fit(line: &str) -> String {
+    format!("{}\n", cut(line.trim_end(), WIDTH))
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::UpstreamReport;
+
+    #[test]
+    fn a_status_is_shown_as_tables() {
+        assert_eq!(
+            render(&report("VI_1", "tomcat")),
+            include_str!("../../tests/data/status.txt")
+        );
+    }
+
+    #[test]
+    fn no_line_is_wider_than_80_columns() {
+        let mut report = report(&"x".repeat(100), &"界".repeat(100));
+        report.vrrp[0].addresses = (0..50)
+            .map(|n| format!("2001:db8:1111:2222:3333:4444:5555:{n}").parse().unwrap())
+            .collect();
+        report.checks[0].last = Some("a\nb".repeat(90));
+        report.upstreams[0].backends[0].requests = u64::MAX;
+        let text = render(&report);
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(text.contains("2001:db8:1111:2222:3333:4444:5555:49"));
+    }
+
+    fn report(router: &str, upstream: &str) -> Report {
+        Report {
+            node: "lb1".to_owned(),
+            vrrp: vec![RouterReport {
+                name: router.to_owned(),
+                vrid: 33,
+                interface: "ens33".to_owned(),
+                family: "ipv4".to_owned(),
+                state: "master".to_owned(),
+                priority: 100,
+                effective_priority: 80,
+                master: Some("192.168.192.10".parse().unwrap()),
+                addresses: vec!["192.168.192.130".parse().unwrap()],
+                transitions: 2,
+            }],
+            checks: vec![CheckReport {
+                name: "proxy".to_owned(),
+                up: Some(false),
+                last: Some("connection refused".to_owned()),
+                took_ms: Some(0.2),
+                consecutive: 3,
+                runs: 120,
+                failures: 3,
+                transitions: 1,
+            }],
+            upstreams: vec![UpstreamReport {
+                name: upstream.to_owned(),
+                backends: vec![BackendReport {
+                    address: "192.168.192.10:8080".parse().unwrap(),
+                    weight: 1,
+                    state: "up".to_owned(),
+                    active: 2,
+                    requests: 1234,
+                    failures: 0,
+                }],
+            }],
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! From what the VRRP thread tells to events for everybody and work for the control thread.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc};
+use vrrp_net::DriverEvent;
+
+use super::control::Input;
+use super::event::Event;
+use super::node::NodeEvent;
+
+/// Called on the VRRP thread: it names things and hands them on, and never waits.
+#[derive(Debug)]
+pub(super) struct Bus {
+    instances: Vec<Arc<str>>,
+    checks: Vec<Arc<str>>,
+    events: broadcast::Sender<Event>,
+    /// Unbounded in type alone: a check has one probe under way, and changes no more often than it reports.
+    control: mpsc::UnboundedSender<Input>,
+}
+
+impl Bus {
+    pub(super) fn new(
+        instances: Vec<Arc<str>>,
+        checks: Vec<Arc<str>>,
+        events: broadcast::Sender<Event>,
+        control: mpsc::UnboundedSender<Input>,
+    ) -> Self {
+        Self {
+            instances,
+            checks,
+            events,
+            control,
+        }
+    }
+
+    pub(super) fn publish(&self, event: DriverEvent<NodeEvent>) {
+        let instance = |router: usize| Arc::clone(&self.instances[router]);
+        let event = match event {
+            DriverEvent::Node(event) => return self.publish_node(event),
+            DriverEvent::Transition { router, transition } => Event::Transition {
+                instance: instance(router),
+                transition,
+            },
+            DriverEvent::Conflict { router, address, mac } => Event::Conflict {
+                instance: instance(router),
+                address,
+                mac,
+            },
+            DriverEvent::AddressRestored { router, address } => Event::AddressRestored {
+                instance: instance(router),
+                address,
+            },
+            DriverEvent::AddressesRefused { router, reason } => Event::AddressesRefused {
+                instance: instance(router),
+                reason,
+            },
+            // What a later driver tells is no event of ours yet.
+            _ => return,
+        };
+        self.tell(event);
+    }
+
+    pub(super) fn publish_node(&self, event: NodeEvent) {
+        let name = |check: usize| Arc::clone(&self.checks[check]);
+        match event {
+            NodeEvent::StartProbe { check, timeout } => self.order(Input::StartProbe { check, timeout }),
+            NodeEvent::Status { token, status } => self.order(Input::NodeStatus { token, status }),
+            NodeEvent::CheckChanged {
+                check,
+                up,
+                first,
+                outcome,
+            } => {
+                self.order(Input::CheckChanged { check, up });
+                self.tell(Event::Check {
+                    check: name(check),
+                    up,
+                    first,
+                    outcome,
+                });
+            }
+            NodeEvent::CannotExecute { check, reason } => self.tell(Event::CannotExecute {
+                check: name(check),
+                reason,
+            }),
+            NodeEvent::CheckSkipped { check, running } => self.tell(Event::CheckSkipped {
+                check: name(check),
+                running,
+            }),
+            NodeEvent::PriorityChanged { router, from, to } => self.tell(Event::Priority {
+                instance: Arc::clone(&self.instances[router]),
+                from,
+                to,
+            }),
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+
+    fn order(&self, input: Input) {
+        // Fails when the control thread has ended, and this one is about to.
+        let _ = self.control.send(input);
+    }
+}

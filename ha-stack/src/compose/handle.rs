@@ -1,0 +1,257 @@
+//! A stack that runs.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc as blocking;
+use std::thread;
+use std::time::Duration;
+
+use lb_proxy::proxy::{Server, ServerHandle};
+use tokio::runtime::Runtime;
+use tokio::sync::{broadcast, mpsc};
+
+use super::bus::Bus;
+use super::control::{Control, Drive, Input, ProxySlot};
+use super::event::{Event, Events};
+use super::reply::{Reply, Stopped};
+use super::stack::Stack;
+use super::status::Status;
+
+/// A stack that runs. Dropping it stops everything without draining: masters still give up with priority 0.
+#[derive(Debug)]
+pub struct Handle {
+    control: Controller,
+    events: broadcast::WeakSender<Event>,
+    /// From before the start, for the first caller of `events`.
+    first: Option<Events>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// Asks a running stack from elsewhere: cheap to clone, and doesn't keep the stack alive.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    inputs: mpsc::UnboundedSender<Input>,
+}
+
+impl Handle {
+    /// Everything starts on the control thread, which has the caller's namespaces and capabilities, and no runtime
+    /// around it: the caller may be inside of one, where runtimes can be neither waited for nor dropped.
+    pub(super) fn start(stack: Stack) -> Result<Self, StartError> {
+        let (inputs, inbox) = mpsc::unbounded_channel();
+        let (events, first) = broadcast::channel(Events::CAPACITY);
+        let weak = events.downgrade();
+        let (report, started) = blocking::sync_channel(1);
+        let control_inputs = inputs.clone();
+        let main = move || {
+            let (runtime, control) = match start_parts(stack, events, control_inputs) {
+                Ok(parts) => parts,
+                Err(error) => {
+                    // The caller waits for it.
+                    let _ = report.send(Err(error));
+                    return;
+                }
+            };
+            let _ = report.send(Ok(()));
+            runtime.block_on(control.run(inbox));
+        };
+        let thread = thread::Builder::new()
+            .name("control".into())
+            .spawn(main)
+            .map_err(StartError::Control)?;
+        match started.recv() {
+            Ok(started) => started?,
+            Err(blocking::RecvError) => return Err(StartError::Panicked),
+        }
+        Ok(Self {
+            control: Controller { inputs },
+            events: weak,
+            first: Some(Events(first)),
+            thread: Some(thread),
+        })
+    }
+
+    /// Events. The first receiver gets all of them from the start on, later ones from when they were made.
+    pub fn events(&mut self) -> Events {
+        match (self.first.take(), self.events.upgrade()) {
+            (Some(first), _) => first,
+            (None, Some(events)) => Events(events.subscribe()),
+            // All has ended: a receiver without a sender says so.
+            (None, None) => Events(broadcast::channel(1).1),
+        }
+    }
+
+    /// Asks the stack from elsewhere, as long as it runs.
+    pub fn controller(&self) -> Controller {
+        self.control.clone()
+    }
+
+    /// The whole status.
+    pub fn status(&self) -> Reply<Status> {
+        self.control.status()
+    }
+
+    /// Ends a proxy at once, as if its process had died, while everything else goes on.
+    pub fn abort_proxy(&self, name: impl Into<String>) -> Reply<Result<(), ProxyError>> {
+        self.control.abort_proxy(name)
+    }
+
+    /// Starts a proxy again that was ended, with the same configuration.
+    pub fn start_proxy(&self, name: impl Into<String>) -> Reply<Result<(), ProxyError>> {
+        self.control.start_proxy(name)
+    }
+
+    /// Stops gracefully: masters send priority 0 and give up their addresses, then proxies finish the requests under
+    /// way, `deadline` at the longest. The answer is the number of connections that were cut then.
+    pub fn shutdown(mut self, deadline: Duration) -> Reply<usize> {
+        let reply = self.control.shutdown(deadline);
+        // The control thread ends with the answer.
+        self.thread.take();
+        reply
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // Nobody waits for the answer.
+            drop(self.control.shutdown(Duration::ZERO));
+            // The thread has no panics of its own to tell; the hook has told those of tasks.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Controller {
+    /// The whole status.
+    pub fn status(&self) -> Reply<Status> {
+        self.ask(Input::Status)
+    }
+
+    /// See [`Handle::abort_proxy`].
+    pub fn abort_proxy(&self, name: impl Into<String>) -> Reply<Result<(), ProxyError>> {
+        self.ask(|reply| Input::AbortProxy(name.into(), reply))
+    }
+
+    /// See [`Handle::start_proxy`].
+    pub fn start_proxy(&self, name: impl Into<String>) -> Reply<Result<(), ProxyError>> {
+        self.ask(|reply| Input::StartProxy(name.into(), reply))
+    }
+
+    fn shutdown(&self, deadline: Duration) -> Reply<usize> {
+        self.ask(|reply| Input::Shutdown(deadline, reply))
+    }
+
+    fn ask<T>(&self, input: impl FnOnce(tokio::sync::oneshot::Sender<T>) -> Input) -> Reply<T> {
+        let (sender, reply) = Reply::new();
+        // When nobody listens any more, the dropped sender is the answer: stopped.
+        let _ = self.inputs.send(input(sender));
+        reply
+    }
+}
+
+fn start_parts(
+    stack: Stack,
+    events: broadcast::Sender<Event>,
+    inputs: mpsc::UnboundedSender<Input>,
+) -> Result<(Runtime, Control), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Control)?;
+    let checks = stack.checks.iter().map(|check| Arc::clone(&check.name)).collect();
+    let bus = Bus::new(stack.instances, checks, events.clone(), inputs);
+    let proxies = start_proxies(stack.proxies)?;
+    // VRRP last: whoever becomes master should be able to serve.
+    let drive = if stack.attachments.is_empty() {
+        Drive::here(stack.node, bus)
+    } else {
+        let driver = vrrp_net::spawn(stack.node, stack.attachments, move |event| bus.publish(event))?;
+        Drive::Thread(driver)
+    };
+    let control = Control::new(
+        stack.name,
+        events,
+        drive,
+        stack.checks,
+        stack.upstreams,
+        stack.backend_checks,
+        proxies,
+    );
+    Ok((runtime, control))
+}
+
+fn start_proxies(
+    configs: Vec<(Arc<str>, lb_proxy::proxy::ProxyConfig)>,
+) -> Result<Vec<ProxySlot>, StartError> {
+    // On an error the handles of those before are dropped, which ends them.
+    let start = |(name, config): (Arc<str>, lb_proxy::proxy::ProxyConfig)| {
+        let server: ServerHandle = Server::spawn(config.clone()).map_err(|error| StartError::Proxy {
+            name: Arc::clone(&name),
+            error,
+        })?;
+        Ok(ProxySlot {
+            name,
+            config,
+            server: Some(server),
+        })
+    };
+    configs.into_iter().map(start).collect()
+}
+
+/// Why a stack doesn't start. Nothing runs then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// VRRP doesn't: a privilege or an interface is missing, or an address can't be held.
+    #[error(transparent)]
+    Vrrp(#[from] vrrp_net::StartError),
+    /// A proxy doesn't: its port is taken, or not allowed.
+    #[error("proxy {name}: {error}{}", bind_hint(.error))]
+    Proxy {
+        /// The proxy.
+        name: Arc<str>,
+        /// The reason.
+        error: lb_proxy::proxy::StartError,
+    },
+    /// The system gives no thread or no runtime.
+    #[error("cannot start the control thread: {0}")]
+    Control(#[source] io::Error),
+    /// The control thread panicked before anything ran: a bug.
+    #[error("the control thread panicked at its start")]
+    Panicked,
+}
+
+fn bind_hint(error: &lb_proxy::proxy::StartError) -> &'static str {
+    let lb_proxy::proxy::StartError::Bind { source, .. } = error else {
+        return "";
+    };
+    match source.kind() {
+        io::ErrorKind::AddrInUse => ": another program listens there",
+        io::ErrorKind::AddrNotAvailable => {
+            ": no interface has the address; set freebind if it is a virtual one"
+        }
+        io::ErrorKind::PermissionDenied => ": ports below 1024 need CAP_NET_BIND_SERVICE",
+        _ => "",
+    }
+}
+
+/// Why a proxy was not started or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// There is none of that name.
+    #[error("there is no proxy {0}")]
+    Unknown(String),
+    /// It runs already.
+    #[error("proxy {0} runs already")]
+    Running(String),
+    /// It can't be started.
+    #[error(transparent)]
+    Start(#[from] lb_proxy::proxy::StartError),
+}
+
+impl From<Stopped> for io::Error {
+    fn from(stopped: Stopped) -> Self {
+        Self::new(io::ErrorKind::NotConnected, stopped)
+    }
+}

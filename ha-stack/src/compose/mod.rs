@@ -1,0 +1,22 @@
+//! Virtual routers, checks and proxies composed into one stack.
+
+mod bus;
+mod control;
+mod event;
+mod handle;
+mod instance;
+mod interface;
+mod local;
+pub mod node;
+mod reply;
+mod stack;
+mod status;
+
+pub use event::{Event, Events};
+pub use handle::{Controller, Handle, ProxyError, StartError};
+pub use instance::{Instance, Track};
+pub use interface::Interface;
+pub use node::Node;
+pub use reply::{Reply, Stopped};
+pub use stack::{BuildError, Stack, StackBuilder};
+pub use status::{CheckStatus, InstanceStatus, NodeStatus, ProxyStatus, Status};

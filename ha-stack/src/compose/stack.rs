@@ -1,0 +1,284 @@
+//! Putting a stack together, and starting it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ha_health::CheckConfig;
+use ha_health::probe::Probe;
+use lb_proxy::balance::{BackendId, Upstream};
+use lb_proxy::proxy::ProxyConfig;
+use vrrp_net::Attachment;
+
+use super::handle::{Handle, StartError};
+use super::instance::{Instance, Track};
+use super::node::{Node, NodeInstance, TrackedCheck};
+
+/// Virtual routers, checks and proxies that work together: everything that one host runs.
+#[derive(Debug)]
+pub struct Stack {
+    pub(super) name: Arc<str>,
+    pub(super) node: Node,
+    pub(super) instances: Vec<Arc<str>>,
+    pub(super) attachments: Vec<Attachment>,
+    pub(super) checks: Vec<NamedProbe>,
+    pub(super) upstreams: Vec<Upstream>,
+    pub(super) backend_checks: Vec<BackendCheck>,
+    pub(super) proxies: Vec<(Arc<str>, ProxyConfig)>,
+}
+
+/// How a check is made.
+pub(super) struct NamedProbe {
+    pub(super) name: Arc<str>,
+    pub(super) probe: Arc<dyn Probe>,
+}
+
+impl fmt::Debug for NamedProbe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NamedProbe").field(&self.name).finish()
+    }
+}
+
+/// A check that decides whether a backend gets requests.
+#[derive(Debug)]
+pub(super) struct BackendCheck {
+    pub(super) check: usize,
+    pub(super) upstream: usize,
+    pub(super) backend: BackendId,
+}
+
+impl Stack {
+    /// Begins a stack; `node` names the host in logs and in the status.
+    pub fn builder(node: impl Into<Arc<str>>) -> StackBuilder {
+        StackBuilder {
+            node: node.into(),
+            instances: Vec::new(),
+            checks: Vec::new(),
+            upstreams: Vec::new(),
+            backend_checks: Vec::new(),
+            proxies: Vec::new(),
+        }
+    }
+
+    /// Starts everything in the network namespace of the calling thread: VRRP on a thread of its own, probes on a
+    /// control thread, each worker of a proxy on a thread. No runtime is needed to call it.
+    ///
+    /// # Errors
+    /// The first thing that doesn't start, in one line. Nothing runs then. See [`StartError`].
+    pub fn spawn(self) -> Result<Handle, StartError> {
+        Handle::start(self)
+    }
+}
+
+/// Collects the parts of a [`Stack`].
+#[must_use = "a builder does nothing until it is built"]
+pub struct StackBuilder {
+    node: Arc<str>,
+    instances: Vec<Instance>,
+    checks: Vec<(CheckConfig, Arc<dyn Probe>)>,
+    upstreams: Vec<Upstream>,
+    backend_checks: Vec<(String, BackendId, String)>,
+    proxies: Vec<(Arc<str>, ProxyConfig)>,
+}
+
+impl StackBuilder {
+    /// Adds a virtual router.
+    pub fn instance(mut self, instance: Instance) -> Self {
+        self.instances.push(instance);
+        self
+    }
+
+    /// Adds a check. It runs whether or not something tracks it.
+    pub fn check(mut self, config: CheckConfig, probe: impl Probe + 'static) -> Self {
+        self.checks.push((config, Arc::new(probe)));
+        self
+    }
+
+    /// Adds an upstream to the status and to the events. Those of proxies are added by themselves.
+    pub fn upstream(mut self, upstream: Upstream) -> Self {
+        self.upstreams.push(upstream);
+        self
+    }
+
+    /// Lets a check decide whether a backend gets requests. Before the first result it does.
+    pub fn backend_check(
+        mut self,
+        upstream: impl Into<String>,
+        backend: impl Into<BackendId>,
+        check: impl Into<String>,
+    ) -> Self {
+        self.backend_checks
+            .push((upstream.into(), backend.into(), check.into()));
+        self
+    }
+
+    /// Adds a proxy, with the upstream that it forwards to.
+    pub fn proxy(mut self, name: impl Into<Arc<str>>, config: ProxyConfig) -> Self {
+        self.proxies.push((name.into(), config));
+        self
+    }
+
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// When a name stands twice, or refers to nothing. See [`BuildError`].
+    pub fn build(self) -> Result<Stack, BuildError> {
+        unique("instance", self.instances.iter().map(|one| &*one.name))?;
+        unique("check", self.checks.iter().map(|(config, _)| config.name()))?;
+        unique("proxy", self.proxies.iter().map(|(name, _)| &**name))?;
+        let check_index = |name: &str, by: &str| {
+            let found = self.checks.iter().position(|(config, _)| config.name() == name);
+            found.ok_or_else(|| BuildError::UnknownCheck {
+                check: name.to_owned(),
+                by: by.to_owned(),
+            })
+        };
+        let mut instances = Vec::with_capacity(self.instances.len());
+        for instance in &self.instances {
+            let track = |track: &Track| {
+                let check = check_index(&track.check, &instance.name)?;
+                Ok(TrackedCheck {
+                    check,
+                    weight: track.weight.unwrap_or_else(|| self.checks[check].0.weight()),
+                    reverse: track.reverse,
+                })
+            };
+            instances.push(NodeInstance {
+                name: Arc::clone(&instance.name),
+                interface: instance.attachment.interface().into(),
+                config: instance.config.clone(),
+                source: instance.attachment.source(),
+                tracks: instance
+                    .tracks
+                    .iter()
+                    .map(track)
+                    .collect::<Result<_, BuildError>>()?,
+            });
+        }
+        let upstreams = collect_upstreams(self.upstreams, &self.proxies)?;
+        let mut backend_checks = Vec::with_capacity(self.backend_checks.len());
+        for (upstream, backend, check) in self.backend_checks {
+            backend_checks.push(BackendCheck {
+                check: check_index(&check, &format!("backend {backend} of {upstream}"))?,
+                upstream: find_backend(&upstreams, &upstream, &backend)?,
+                backend,
+            });
+        }
+        let (configs, checks) = self
+            .checks
+            .into_iter()
+            .map(|(config, probe)| {
+                let name = config.name().into();
+                (config, NamedProbe { name, probe })
+            })
+            .unzip();
+        Ok(Stack {
+            name: self.node,
+            node: Node::new(instances, configs),
+            instances: self.instances.iter().map(|one| Arc::clone(&one.name)).collect(),
+            attachments: self.instances.into_iter().map(|one| one.attachment).collect(),
+            checks,
+            upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect(),
+            backend_checks,
+            proxies: self.proxies,
+        })
+    }
+}
+
+impl fmt::Debug for StackBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StackBuilder")
+            .field("node", &self.node)
+            .field("instances", &self.instances)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why parts don't make a stack.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Two parts of one kind share a name.
+    #[error("two of kind {kind} are called {name}: give each its own name")]
+    DuplicateName {
+        /// `instance`, `check`, `proxy` or `upstream`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A check is tracked that is not there.
+    #[error("{by} tracks check {check}, which does not exist")]
+    UnknownCheck {
+        /// The check's name.
+        check: String,
+        /// Who tracks it.
+        by: String,
+    },
+    /// A check is for an upstream that is not there.
+    #[error("a check is for upstream {upstream}, which does not exist")]
+    UnknownUpstream {
+        /// The upstream's name.
+        upstream: String,
+    },
+    /// A check is for a backend that is not there.
+    #[error("a check is for backend {backend}, which upstream {upstream} does not have")]
+    UnknownBackend {
+        /// The upstream's name.
+        upstream: String,
+        /// The backend's name.
+        backend: BackendId,
+    },
+}
+
+fn unique<'a>(kind: &'static str, names: impl Iterator<Item = &'a str>) -> Result<(), BuildError> {
+    let mut seen = std::collections::HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(BuildError::DuplicateName {
+                kind,
+                name: name.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The upstreams that were added, and those of proxies that were not.
+fn collect_upstreams(
+    added: Vec<Upstream>,
+    proxies: &[(Arc<str>, ProxyConfig)],
+) -> Result<Vec<(Arc<str>, Upstream)>, BuildError> {
+    let named = |upstream: Upstream| (upstream.status().name, upstream);
+    let mut upstreams: Vec<(Arc<str>, Upstream)> = added.into_iter().map(named).collect();
+    unique("upstream", upstreams.iter().map(|(name, _)| &**name))?;
+    for (_, config) in proxies {
+        let (name, upstream) = named(config.upstream().clone());
+        if upstreams.iter().all(|(known, _)| *known != name) {
+            upstreams.push((name, upstream));
+        }
+    }
+    Ok(upstreams)
+}
+
+fn find_backend(
+    upstreams: &[(Arc<str>, Upstream)],
+    upstream: &str,
+    backend: &BackendId,
+) -> Result<usize, BuildError> {
+    let index = upstreams.iter().position(|(name, _)| **name == *upstream);
+    let index = index.ok_or_else(|| BuildError::UnknownUpstream {
+        upstream: upstream.to_owned(),
+    })?;
+    if upstreams[index]
+        .1
+        .status()
+        .backends
+        .iter()
+        .any(|one| one.id == *backend)
+    {
+        return Ok(index);
+    }
+    Err(BuildError::UnknownBackend {
+        upstream: upstream.to_owned(),
+        backend: backend.clone(),
+    })
+}

@@ -1,0 +1,67 @@
+//! What files say, valid piece by piece, not yet put together.
+
+use std::sync::Arc;
+
+use ha_health::CheckConfig;
+use ha_health::probe::Probe;
+use lb_proxy::balance::UpstreamConfig;
+
+use super::instance::InstanceDraft;
+use super::proxy::ProxyDraft;
+use super::{Span, Spanned};
+
+/// Everything that the files define, in their order.
+#[derive(Default)]
+pub(crate) struct Draft {
+    /// Names given to the node; one at most is allowed.
+    pub(crate) node: Vec<Spanned<String>>,
+    /// keepalived's `router_id`, the node's name where no other is given.
+    pub(crate) router_id: Option<String>,
+    pub(crate) instances: Vec<InstanceDraft>,
+    pub(crate) checks: Vec<CheckDraft>,
+    pub(crate) upstreams: Vec<UpstreamDraft>,
+    pub(crate) proxies: Vec<ProxyDraft>,
+    /// Names of definitions that had an error: who refers to them is not told that they don't exist.
+    pub(crate) broken: Vec<String>,
+}
+
+/// A check with its probe.
+pub(crate) struct CheckDraft {
+    pub(crate) name: Spanned<String>,
+    pub(crate) config: CheckConfig,
+    pub(crate) probe: Arc<dyn Probe>,
+    /// The command line, where the probe is a script, to look into.
+    pub(crate) script: Option<ScriptDraft>,
+    /// Format that it is written in.
+    pub(crate) format: Format,
+}
+
+/// A format of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Ours.
+    Toml,
+    /// keepalived.conf.
+    #[cfg_attr(
+        not(feature = "import"),
+        expect(dead_code, reason = "made by the import alone")
+    )]
+    Keepalived,
+}
+
+/// A script's command line.
+#[derive(Clone, Debug)]
+pub(crate) struct ScriptDraft {
+    pub(crate) line: String,
+    pub(crate) at: Span,
+    /// Whether a shell runs it.
+    pub(crate) shell: bool,
+}
+
+/// An upstream with the checks that its backends follow.
+pub(crate) struct UpstreamDraft {
+    pub(crate) name: Spanned<String>,
+    pub(crate) config: UpstreamConfig,
+    /// Backend id and the name of its check.
+    pub(crate) checks: Vec<(String, Spanned<String>)>,
+}

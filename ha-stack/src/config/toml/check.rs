@@ -1,0 +1,253 @@
+//! `[[check]]`.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use ::toml::de::{DeTable, DeValue};
+use ha_health::CheckConfig;
+use ha_health::probe::{Http, HttpBuilder, HttpError, Method, Probe, Script, Tcp};
+
+use super::reader::{Table, Wrong};
+use super::values;
+use crate::config::draft::{CheckDraft, Format, ScriptDraft};
+use crate::config::{Diagnostic, Diagnostics, FileId, Span, Spanned};
+
+const KEYS: [&str; 16] = [
+    "name",
+    "script",
+    "http",
+    "tcp",
+    "interval",
+    "timeout",
+    "rise",
+    "fall",
+    "init_fail",
+    "weight",
+    "shell",
+    "method",
+    "path",
+    "host",
+    "status",
+    "body",
+];
+/// What says how a target is asked; one of them.
+const PROBES: [&str; 3] = ["script", "http", "tcp"];
+const HTTP_KEYS: [&str; 5] = ["method", "path", "host", "status", "body"];
+
+pub(super) fn read(
+    table: &DeTable<'_>,
+    file: FileId,
+    at: Span,
+    diagnostics: &mut Diagnostics,
+) -> Option<CheckDraft> {
+    let mut table = Table::new(table, file, at, "[[check]]", &KEYS, diagnostics);
+    let name = table.required("name", "\"proxy\"", values::name);
+    let config = read_config(&mut table, name.as_ref());
+    let probe = read_probe(&mut table);
+    let sound = table.is_sound();
+    let (name, config, (probe, script)) = (name?, config?, probe?);
+    sound.then_some(CheckDraft {
+        name,
+        config,
+        probe,
+        script,
+        format: Format::Toml,
+    })
+}
+
+fn read_config(table: &mut Table<'_, '_>, name: Option<&Spanned<String>>) -> Option<CheckConfig> {
+    let interval = table.optional("interval", values::duration);
+    let timeout = table.optional("timeout", values::duration);
+    let rise = table.optional("rise", |value| values::integer(value, 1, i64::from(u32::MAX)));
+    let fall = table.optional("fall", |value| values::integer(value, 1, i64::from(u32::MAX)));
+    let init_fail = table.optional("init_fail", values::boolean);
+    let weight = table.optional("weight", values::weight);
+    let mut builder = CheckConfig::builder(name?.value.as_str());
+    if let Some(interval) = interval {
+        builder = builder.interval(interval.value);
+    }
+    if let Some(timeout) = timeout {
+        builder = builder.timeout(timeout.value);
+    }
+    if let Some(rise) = rise {
+        builder = builder.rise(rise.value);
+    }
+    if let Some(fall) = fall {
+        builder = builder.fall(fall.value);
+    }
+    if let Some(init_fail) = init_fail {
+        builder = builder.init_fail(init_fail.value);
+    }
+    if let Some(weight) = weight {
+        builder = builder.weight(weight.value);
+    }
+    match builder.build() {
+        Ok(config) => Some(config),
+        Err(error) => {
+            let span = match error {
+                ha_health::ConfigError::IntervalOutOfRange { .. } => interval.map(|one| one.span),
+                ha_health::ConfigError::TimeoutOutOfRange { .. } => timeout.map(|one| one.span),
+                _ => name.map(|one| one.span),
+            };
+            table.tell(Diagnostic::error(error.to_string()).at(span.unwrap_or(table.at())));
+            None
+        }
+    }
+}
+
+type ReadProbe = (Arc<dyn Probe>, Option<ScriptDraft>);
+
+fn read_probe(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
+    let given: Vec<&str> = PROBES
+        .into_iter()
+        .filter(|key| table.raw(key).is_some())
+        .collect();
+    let Some(&kind) = given.first() else {
+        let missing = Diagnostic::error("a check without a probe").at(table.at()).help(
+            "add `http = \"192.0.2.20:80\"`, `tcp = \"192.0.2.20:80\"` or `script = \"/path/to/program\"`",
+        );
+        table.tell(missing);
+        return None;
+    };
+    if let Some(second) = given.get(1) {
+        let span = table.span_of(second).unwrap_or(table.at());
+        let two = Diagnostic::error(format!("`{kind}` and `{second}` in one check"))
+            .at(span)
+            .help("write one check for each");
+        table.tell(two);
+        return None;
+    }
+    refuse_keys_of_others(table, kind);
+    match kind {
+        "script" => read_script(table),
+        "http" => read_http(table),
+        _ => {
+            let address = table.optional("tcp", values::socket)?;
+            Some((Arc::new(Tcp::new(address.value)), None))
+        }
+    }
+}
+
+/// A key that means nothing with this kind of probe was meant to do something.
+fn refuse_keys_of_others(table: &mut Table<'_, '_>, kind: &str) {
+    let others = HTTP_KEYS
+        .iter()
+        .map(|key| (*key, "http"))
+        .chain([("shell", "script")]);
+    for (key, of) in others {
+        if of == kind {
+            continue;
+        }
+        if let Some(span) = table.span_of(key) {
+            table.tell(
+                Diagnostic::error(format!("`{key}` in a check by {kind}"))
+                    .at(span)
+                    .help(format!("leave it out: it belongs to `{of}`")),
+            );
+        }
+    }
+}
+
+fn read_script(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
+    let shell = table
+        .optional("shell", values::boolean)
+        .is_some_and(|shell| shell.value);
+    let line = table.optional("script", values::text)?;
+    let script = if shell {
+        Script::shell(line.value.as_str())
+    } else {
+        match Script::from_words(&line.value) {
+            Ok(script) => script,
+            Err(error) => {
+                table.tell(Diagnostic::error(error.to_string()).at(line.span));
+                return None;
+            }
+        }
+    };
+    let draft = ScriptDraft {
+        line: line.value,
+        at: line.span,
+        shell,
+    };
+    Some((Arc::new(script), Some(draft)))
+}
+
+fn read_http(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
+    let address = table.optional("http", http_address)?;
+    let mut builder = Http::builder(address.value);
+    if let Some(method) = table.optional("method", method) {
+        builder = builder.method(method.value);
+    }
+    if let Some(path) = table.optional("path", values::text) {
+        builder = builder.path(path.value);
+    }
+    if let Some(host) = table.optional("host", values::text) {
+        builder = builder.host(host.value);
+    }
+    if let Some(body) = table.optional("body", values::text) {
+        builder = builder.expect_body(body.value);
+    }
+    for statuses in table.list("status", statuses) {
+        builder = builder.expect_status(statuses.value);
+    }
+    build_http(table, builder)
+}
+
+fn build_http(table: &mut Table<'_, '_>, builder: HttpBuilder) -> Option<ReadProbe> {
+    match builder.build() {
+        Ok(http) => Some((Arc::new(http), None)),
+        Err(error) => {
+            let key = match error {
+                HttpError::Method => "method",
+                HttpError::Path => "path",
+                HttpError::Host => "host",
+                HttpError::Status { .. } => "status",
+                _ => "body",
+            };
+            let span = table.span_of(key).unwrap_or(table.at());
+            table.tell(Diagnostic::error(error.to_string()).at(span));
+            None
+        }
+    }
+}
+
+/// An address; a URL is refused with what to write.
+fn http_address(value: &DeValue<'_>) -> Result<SocketAddr, Wrong> {
+    values::socket(value).map_err(|wrong| match value.as_str() {
+        Some(text) if text.starts_with("http://") || text.starts_with("https://") => {
+            let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+            Wrong::new(
+                format!("{text:?} is a URL"),
+                format!(
+                    "write the address \"{authority}\" with its port, and `path = \"/{path}\"` beside it"
+                ),
+            )
+        }
+        _ => wrong,
+    })
+}
+
+fn method(value: &DeValue<'_>) -> Result<Method, Wrong> {
+    let text = values::text(value)?;
+    Method::from_bytes(text.as_bytes())
+        .map_err(|_| Wrong::new(format!("{text:?} is not a method"), "write \"GET\" or \"HEAD\""))
+}
+
+/// `200`, `"200-299"`.
+fn statuses(value: &DeValue<'_>) -> Result<RangeInclusive<u16>, Wrong> {
+    if value.is_integer() {
+        let status = values::integer(value, 200, 599)?;
+        return Ok(status..=status);
+    }
+    let help = "write a status such as 200, or a range such as \"200-299\"";
+    let Some(text) = value.as_str() else {
+        return Err(Wrong::kind(value, help));
+    };
+    let range = text.split_once('-').and_then(|(from, to)| {
+        let from = from.trim().parse().ok()?;
+        Some(from..=to.trim().parse().ok()?)
+    });
+    range.ok_or_else(|| Wrong::new(format!("{text:?} is not a range of statuses"), help))
+}

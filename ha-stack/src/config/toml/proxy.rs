@@ -1,0 +1,307 @@
+//! `[[upstream]]` and `[[proxy]]`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ::toml::de::{DeTable, DeValue};
+use lb_proxy::balance::{BackendConfig, ConfigError, Schedule, UpstreamConfig};
+use lb_proxy::proxy::{ForwardedPolicy, HostPolicy};
+
+use super::reader::Table;
+use super::values;
+use crate::config::draft::UpstreamDraft;
+use crate::config::proxy::{ProxyDraft, ProxySettings};
+use crate::config::{Diagnostic, Diagnostics, FileId, Span, Spanned};
+
+const UPSTREAM_KEYS: [&str; 4] = ["name", "schedule", "backends", "backend"];
+const BACKEND_KEYS: [&str; 8] = [
+    "name",
+    "address",
+    "weight",
+    "max_fails",
+    "fail_timeout",
+    "spare",
+    "down",
+    "check",
+];
+const PROXY_KEYS: [&str; 16] = [
+    "name",
+    "listen",
+    "upstream",
+    "workers",
+    "freebind",
+    "host",
+    "fixed_host",
+    "forwarded",
+    "websocket",
+    "connect_timeout",
+    "read_timeout",
+    "send_timeout",
+    "keepalive_timeout",
+    "max_body",
+    "retry_tries",
+    "upstream_keepalive",
+];
+
+pub(super) fn read_upstream(
+    table: &DeTable<'_>,
+    file: FileId,
+    at: Span,
+    diagnostics: &mut Diagnostics,
+) -> Option<UpstreamDraft> {
+    let mut table = Table::new(table, file, at, "[[upstream]]", &UPSTREAM_KEYS, diagnostics);
+    let name = table.required("name", "\"app\"", values::name);
+    let schedule = table.optional("schedule", |value| {
+        let choices = [
+            ("weighted", Schedule::Weighted),
+            ("round-robin", Schedule::RoundRobin),
+        ];
+        values::choice(value, &choices)
+    });
+    let mut backends = Vec::new();
+    let mut checks = Vec::new();
+    for address in table.list("backends", values::socket) {
+        let backend = BackendConfig::new(address.value.to_string(), address.value);
+        backends.push(Spanned::new(backend, address.span));
+    }
+    read_backends(&mut table, &mut backends, &mut checks);
+    let name = name?;
+    let mut builder = UpstreamConfig::builder(name.value.as_str());
+    if let Some(schedule) = schedule {
+        builder = builder.schedule(schedule.value);
+    }
+    if !table.is_sound() {
+        return None;
+    }
+    let places: Vec<Span> = backends.iter().map(|one| one.span).collect();
+    let ids: Vec<String> = backends.iter().map(|one| one.value.id().to_string()).collect();
+    let built = builder
+        .backends(backends.into_iter().map(|one| one.value))
+        .build();
+    match built {
+        Ok(config) => Some(UpstreamDraft { name, config, checks }),
+        Err(error) => {
+            table.tell(upstream_error(&error, &name, &places, &ids));
+            None
+        }
+    }
+}
+
+type Backends = Vec<Spanned<BackendConfig>>;
+/// Backend id and the name of its check.
+type BackendChecks = Vec<(String, Spanned<String>)>;
+
+fn read_backends(table: &mut Table<'_, '_>, backends: &mut Backends, checks: &mut BackendChecks) {
+    let file = table.file();
+    let Some(value) = table.raw("backend") else {
+        return;
+    };
+    let DeValue::Array(array) = value.get_ref() else {
+        table.tell(not_a_backend(file.span(value.span())));
+        return;
+    };
+    for element in array.iter() {
+        let at = file.span(element.span());
+        let DeValue::Table(backend) = element.get_ref() else {
+            table.tell(not_a_backend(at));
+            continue;
+        };
+        let mut backend = Table::new(
+            backend,
+            file,
+            at,
+            "[[upstream.backend]]",
+            &BACKEND_KEYS,
+            table.diagnostics(),
+        );
+        let read = read_backend(&mut backend, checks);
+        let sound = backend.is_sound();
+        backends.extend(read);
+        if !sound {
+            table.spoil();
+        }
+    }
+}
+
+fn not_a_backend(at: Span) -> Diagnostic {
+    Diagnostic::error("`backend` is a section")
+        .at(at)
+        .help("write `[[upstream.backend]]` and its keys below, or `backends = [\"192.0.2.20:8080\"]`")
+}
+
+fn read_backend(table: &mut Table<'_, '_>, checks: &mut BackendChecks) -> Option<Spanned<BackendConfig>> {
+    let name = table.optional("name", values::name);
+    let address = table.required("address", "\"192.0.2.20:8080\"", values::socket);
+    let weight = table.optional("weight", |value| values::integer::<u16>(value, 0, 65_535));
+    let max_fails = table.optional("max_fails", |value| {
+        values::integer(value, 0, i64::from(u32::MAX))
+    });
+    let fail_timeout = table.optional("fail_timeout", values::duration);
+    let spare = table.optional("spare", values::boolean);
+    let down = table.optional("down", values::boolean);
+    let check = table.optional("check", values::name);
+    let address = address?;
+    let (id, span) = match name {
+        Some(name) => (name.value, name.span),
+        None => (address.value.to_string(), address.span),
+    };
+    checks.extend(check.map(|check| (id.clone(), check)));
+    let mut backend = BackendConfig::new(id, address.value);
+    if let Some(weight) = weight {
+        backend = backend.weight(weight.value);
+    }
+    if let Some(max_fails) = max_fails {
+        backend = backend.max_fails(max_fails.value);
+    }
+    if let Some(fail_timeout) = fail_timeout {
+        backend = backend.fail_timeout(fail_timeout.value);
+    }
+    if let Some(spare) = spare {
+        backend = backend.spare(spare.value);
+    }
+    if let Some(down) = down {
+        backend = backend.down(down.value);
+    }
+    Some(Spanned::new(backend, span))
+}
+
+fn upstream_error(
+    error: &ConfigError,
+    name: &Spanned<String>,
+    places: &[Span],
+    ids: &[String],
+) -> Diagnostic {
+    let last = |id: &str| ids.iter().rposition(|one| one == id).map(|index| places[index]);
+    let diagnostic = Diagnostic::error(error.to_string());
+    match error {
+        ConfigError::NoPrimary => diagnostic
+            .at(name.span)
+            .help("add `backends = [\"192.0.2.20:8080\"]`, or `[[upstream.backend]]` with an `address`"),
+        ConfigError::DuplicateId { id } => diagnostic
+            .at(last(id.as_str()).unwrap_or(name.span))
+            .help("give each a `name` of its own"),
+        ConfigError::PortZero { id } => diagnostic
+            .at(last(id.as_str()).unwrap_or(name.span))
+            .help("write the port that the backend listens on"),
+        _ => diagnostic.at(name.span),
+    }
+}
+
+pub(super) fn read_proxy(
+    table: &DeTable<'_>,
+    file: FileId,
+    at: Span,
+    diagnostics: &mut Diagnostics,
+) -> Option<ProxyDraft> {
+    let mut table = Table::new(table, file, at, "[[proxy]]", &PROXY_KEYS, diagnostics);
+    let name = table.optional("name", values::name);
+    if table.raw("listen").is_none() {
+        table.required::<()>("listen", "\"0.0.0.0:80\"", |_| Ok(()));
+    }
+    let listen = table.list("listen", values::socket);
+    let upstream = table.optional("upstream", values::name);
+    let settings = read_settings(&mut table, &listen);
+    if !table.is_sound() {
+        return None;
+    }
+    let named = name.is_some();
+    let name = name
+        .or_else(|| upstream.clone())
+        .unwrap_or_else(|| Spanned::new("proxy".to_owned(), at));
+    check_settings(&mut table, &settings, &listen);
+    table.is_sound().then_some(ProxyDraft {
+        name,
+        named,
+        listen,
+        upstream,
+        settings,
+    })
+}
+
+fn read_settings(table: &mut Table<'_, '_>, listen: &[Spanned<SocketAddr>]) -> ProxySettings {
+    let mut time = |key: &str| table.optional(key, values::duration).map(|one| one.value);
+    let connect_timeout: Option<Duration> = time("connect_timeout");
+    let read_timeout = time("read_timeout");
+    let send_timeout = time("send_timeout");
+    let keepalive_timeout = time("keepalive_timeout");
+    let host = table.optional("host", |value| {
+        let choices = [("preserve", false), ("upstream", true)];
+        values::choice(value, &choices).map_err(|mut wrong| {
+            wrong
+                .help
+                .push_str("; a fixed one is `fixed_host = \"www.example.org\"`");
+            wrong
+        })
+    });
+    let fixed_host = table.optional("fixed_host", values::text);
+    let host = match (fixed_host, host) {
+        (Some(fixed), Some(_)) => {
+            table.tell(
+                Diagnostic::error("`host` and `fixed_host` in one proxy")
+                    .at(fixed.span)
+                    .help("leave one of them out"),
+            );
+            None
+        }
+        (Some(fixed), None) => Some(HostPolicy::Fixed(fixed.value)),
+        (None, Some(host)) if host.value => Some(HostPolicy::Upstream),
+        (None, _) => None,
+    };
+    let forwarded = table.optional("forwarded", |value| {
+        let choices = [
+            ("append", ForwardedPolicy::Append),
+            ("replace", ForwardedPolicy::Replace),
+            ("remove", ForwardedPolicy::Remove),
+        ];
+        values::choice(value, &choices)
+    });
+    ProxySettings {
+        listen: listen.iter().map(|one| one.value).collect(),
+        workers: table
+            .optional("workers", |value| values::integer(value, 1, 256))
+            .map(|one| one.value),
+        freebind: table.optional("freebind", values::boolean).map(|one| one.value),
+        host,
+        forwarded: forwarded.map(|one| one.value),
+        websocket: table.optional("websocket", values::boolean).map(|one| one.value),
+        connect_timeout,
+        read_timeout,
+        send_timeout,
+        keepalive_timeout,
+        max_body: table
+            .optional("max_body", |value| values::integer(value, 0, i64::MAX))
+            .map(|one| one.value),
+        retry_tries: table
+            .optional("retry_tries", |value| values::integer(value, 1, 64))
+            .map(|one| one.value),
+        upstream_keepalive: table
+            .optional("upstream_keepalive", |value| values::integer(value, 0, 65_536))
+            .map(|one| one.value),
+    }
+}
+
+/// What only lb-proxy knows to be wrong, told at its place before the upstream is known.
+fn check_settings(table: &mut Table<'_, '_>, settings: &ProxySettings, listen: &[Spanned<SocketAddr>]) {
+    use lb_proxy::balance::Upstream;
+    use lb_proxy::proxy::ConfigError;
+
+    let backend = BackendConfig::new("any", SocketAddr::from(([127, 0, 0, 1], 1)));
+    let Ok(any) = UpstreamConfig::builder("any").backend(backend).build() else {
+        return;
+    };
+    let Err(error) = settings.build(Upstream::new(any)) else {
+        return;
+    };
+    let span = match &error {
+        ConfigError::DuplicateListen(address) => listen
+            .iter()
+            .rfind(|one| one.value == *address)
+            .map(|one| one.span),
+        ConfigError::ZeroTimeout(key) => table.span_of(key),
+        ConfigError::OutOfRange { name, .. } => table.span_of(name),
+        ConfigError::Host { .. } => table.span_of("fixed_host"),
+        _ => None,
+    };
+    let diagnostic = Diagnostic::error(error.to_string()).at(span.unwrap_or(table.at()));
+    table.tell(diagnostic);
+}

@@ -1,0 +1,211 @@
+//! `vrrp_script`.
+
+use std::sync::Arc;
+
+use ha_health::probe::Script;
+use ha_health::{CheckConfig, CheckConfigBuilder, ConfigError};
+use nix::unistd::{Gid, Group, Uid, User};
+
+use super::arguments;
+use super::body;
+use super::global::{Globals, unknown};
+use super::tree::{Block, Statement};
+use crate::config::draft::{CheckDraft, Draft, Format, ScriptDraft};
+use crate::config::{Diagnostic, Diagnostics, Span, Spanned};
+
+const KNOWN: [&str; 8] = [
+    "script",
+    "interval",
+    "timeout",
+    "weight",
+    "rise",
+    "fall",
+    "user",
+    "init_fail",
+];
+
+pub(super) fn read(
+    statement: &Statement,
+    globals: &Globals,
+    draft: &mut Draft,
+    diagnostics: &mut Diagnostics,
+) {
+    let before = diagnostics.errors();
+    let Some(name) = statement.argument("chk_proxy", diagnostics) else {
+        return;
+    };
+    let name = Spanned::new(name.text.clone(), name.span);
+    let check = body(statement, diagnostics).and_then(|block| read_block(&name, block, globals, diagnostics));
+    match check {
+        Some(check) if diagnostics.errors() == before => draft.checks.push(check),
+        _ => draft.broken.push(name.value),
+    }
+}
+
+/// What the block says before it is put together.
+struct Parts {
+    builder: CheckConfigBuilder,
+    interval_at: Option<Span>,
+    timeout_at: Option<Span>,
+    line: Option<Spanned<String>>,
+    user: Option<Spanned<(String, Option<String>)>>,
+}
+
+fn read_block(
+    name: &Spanned<String>,
+    block: &Block,
+    globals: &Globals,
+    diagnostics: &mut Diagnostics,
+) -> Option<CheckDraft> {
+    let mut parts = Parts {
+        builder: CheckConfig::builder(name.value.as_str()),
+        interval_at: None,
+        timeout_at: None,
+        line: None,
+        user: globals.script_user.clone(),
+    };
+    for statement in &block.statements {
+        parts = read_setting(parts, statement, diagnostics);
+    }
+    let Some(line) = parts.line else {
+        diagnostics.push(
+            Diagnostic::error("`script` is missing")
+                .at(name.span)
+                .help("add `script \"/path/to/program\"`"),
+        );
+        return None;
+    };
+    let config = match parts.builder.build() {
+        Ok(config) => config,
+        Err(error) => {
+            let span = match error {
+                ConfigError::IntervalOutOfRange { .. } => parts.interval_at,
+                ConfigError::TimeoutOutOfRange { .. } => parts.timeout_at,
+                _ => None,
+            };
+            diagnostics.push(Diagnostic::error(error.to_string()).at(span.unwrap_or(name.span)));
+            return None;
+        }
+    };
+    let mut script = match Script::from_words(&line.value) {
+        Ok(script) => script,
+        Err(error) => {
+            diagnostics.push(Diagnostic::error(error.to_string()).at(line.span));
+            return None;
+        }
+    };
+    if let Some(user) = parts.user {
+        let (uid, gid) = find_user(&user, diagnostics)?;
+        if (uid, gid) != (Uid::effective(), Gid::effective()) {
+            script = script.user(uid.as_raw(), gid.as_raw());
+        }
+    }
+    Some(CheckDraft {
+        name: name.clone(),
+        config,
+        probe: Arc::new(script),
+        script: Some(ScriptDraft {
+            line: line.value,
+            at: line.span,
+            shell: false,
+        }),
+        format: Format::Keepalived,
+    })
+}
+
+fn read_setting(mut parts: Parts, statement: &Statement, diagnostics: &mut Diagnostics) -> Parts {
+    let keyword = statement.keyword.text.as_str();
+    match keyword {
+        "script" => {
+            parts.line = command_line(statement).or_else(|| {
+                statement.argument("\"/path/to/program\"", diagnostics);
+                None
+            });
+        }
+        "interval" => {
+            if let Some(time) = statement.seconds(diagnostics) {
+                parts.builder = parts.builder.interval(time.value);
+                parts.interval_at = Some(time.span);
+            }
+        }
+        "timeout" => {
+            if let Some(time) = statement.seconds(diagnostics) {
+                parts.builder = parts.builder.timeout(time.value);
+                parts.timeout_at = Some(time.span);
+            }
+        }
+        "weight" => {
+            if let Some(word) = statement.words.first() {
+                let weight = arguments::weight(word, diagnostics);
+                parts.builder = weight.map_or(parts.builder.clone(), |one| parts.builder.weight(one.value));
+                refuse_reverse(statement, diagnostics);
+            } else {
+                statement.argument("-20", diagnostics);
+            }
+        }
+        "rise" => {
+            let rise = statement.number::<u32>(1, i64::from(i32::MAX), diagnostics);
+            parts.builder = rise.map_or(parts.builder.clone(), |one| parts.builder.rise(one.value));
+        }
+        "fall" => {
+            let fall = statement.number::<u32>(1, i64::from(i32::MAX), diagnostics);
+            parts.builder = fall.map_or(parts.builder.clone(), |one| parts.builder.fall(one.value));
+        }
+        "init_fail" => parts.builder = parts.builder.init_fail(true),
+        "user" => match statement.words.first() {
+            Some(user) => {
+                let group = statement.words.get(1).map(|group| group.text.clone());
+                parts.user = Some(Spanned::new((user.text.clone(), group), statement.span()));
+            }
+            None => {
+                statement.argument("nobody", diagnostics);
+            }
+        },
+        _ => diagnostics.push(unknown(keyword, "vrrp_script", &KNOWN).at(statement.keyword.span)),
+    }
+    parts
+}
+
+/// One quoted word, or several words, which keepalived joins.
+fn command_line(statement: &Statement) -> Option<Spanned<String>> {
+    let first = statement.words.first()?;
+    let words: Vec<&str> = statement.words.iter().map(|word| word.text.as_str()).collect();
+    let last = statement.words.last()?;
+    Some(Spanned::new(words.join(" "), first.span.to(last.span)))
+}
+
+/// `weight N reverse` in the script's own block would hold for all who track it.
+fn refuse_reverse(statement: &Statement, diagnostics: &mut Diagnostics) {
+    if let Some(word) = statement.words.get(1) {
+        diagnostics.push(
+            Diagnostic::error(format!("`{}` behind a weight of a vrrp_script", word.text))
+                .at(word.span)
+                .help("write it where the script is tracked: `track_script { name weight -20 reverse }`"),
+        );
+    }
+}
+
+fn find_user(user: &Spanned<(String, Option<String>)>, diagnostics: &mut Diagnostics) -> Option<(Uid, Gid)> {
+    let (name, group) = &user.value;
+    let mut missing = |what: &str, name: &str| {
+        diagnostics.push(
+            Diagnostic::error(format!("there is no {what} `{name}` on this host"))
+                .at(user.span)
+                .help("create it, or name another"),
+        );
+    };
+    let Some(found) = User::from_name(name).ok().flatten() else {
+        missing("user", name);
+        return None;
+    };
+    let Some(group) = group else {
+        return Some((found.uid, found.gid));
+    };
+    match Group::from_name(group).ok().flatten() {
+        Some(group) => Some((found.uid, group.gid)),
+        None => {
+            missing("group", group);
+            None
+        }
+    }
+}

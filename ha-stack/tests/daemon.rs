@@ -1,0 +1,288 @@
+//! The daemon on real sockets: two of them, from the tutorial's own files.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ha_stack::admin::{Report, RouterReport, fetch};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use vrrp_net::lab::{self, Lab, LabTest};
+
+const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 192, 130);
+/// A master-down interval of priority 90 with an advert a second, and some for a slow machine.
+const TAKEOVER: Duration = Duration::from_secs(8);
+
+#[test]
+fn two_daemons_from_the_tutorials_files_elect_and_hand_over() {
+    LabTest::new().timeout(Duration::from_secs(90)).run(|| {
+        let lab = tutorial_lab();
+        let lb1 = Daemon::start(&lab, "lb1", &[data("tutorial-master.conf")]);
+        let lb2 = Daemon::start(&lab, "lb2", &[data("tutorial-backup.conf")]);
+
+        let master = lb1.wait_for(TAKEOVER, |router| router.state == "master");
+        assert_eq!(master.master, Some(IpAddr::from([192, 168, 192, 10])));
+        let backup = lb2.wait_for(TAKEOVER, |router| router.master == master.master);
+        assert_eq!(
+            backup,
+            RouterReport {
+                name: "VI_1".to_owned(),
+                vrid: 33,
+                interface: "ens33".to_owned(),
+                family: "ipv4".to_owned(),
+                state: "backup".to_owned(),
+                priority: 90,
+                effective_priority: 90,
+                master: Some(IpAddr::from([192, 168, 192, 10])),
+                addresses: vec![IpAddr::from(VIP)],
+                transitions: 1,
+            }
+        );
+        assert_eq!(who_has(&lab), [lab.host("lb1").mac()]);
+
+        // A planned stop: priority 0, and the backup serves after its skew time of 0.65 s, not after 3.65 s.
+        let stopped = Instant::now();
+        lb1.stop();
+        lb2.wait_for(TAKEOVER, |router| router.state == "master");
+        let outage = stopped.elapsed();
+        assert!(outage < Duration::from_millis(2500), "{outage:?}");
+        assert_eq!(who_has(&lab), [lab.host("lb2").mac()]);
+        assert!(
+            !lab.host("lb1")
+                .addresses()
+                .unwrap()
+                .iter()
+                .any(|one| one.addr() == IpAddr::from(VIP))
+        );
+        lb2.stop();
+    });
+}
+
+#[test]
+fn a_keepalived_conf_and_a_toml_file_run_together() {
+    LabTest::new().timeout(Duration::from_secs(60)).run(|| {
+        let lab = tutorial_lab();
+        let folder = lab_folder("together");
+        let proxy = folder.join("proxy.toml");
+        std::fs::write(
+            &proxy,
+            "[[upstream]]\nname = \"tomcat\"\nbackends = [\"192.168.192.20:8080\"]\n\
+             [[proxy]]\nlisten = \"192.168.192.130:80\"\nworkers = 1\n\
+             [[check]]\nname = \"proxy\"\ntcp = \"192.168.192.130:80\"\nweight = -20\n",
+        )
+        .unwrap();
+        let backend = lab
+            .host("client")
+            .run(|| std::net::TcpListener::bind("192.168.192.20:8080"))
+            .unwrap();
+        let serving = std::thread::spawn(move || answer_one(&backend));
+        let lb1 = Daemon::start(&lab, "lb1", &[data("tutorial-master.conf"), proxy]);
+        lb1.wait_for(TAKEOVER, |router| router.state == "master");
+        let response = lab.host("client").run(|| get("192.168.192.130:80", "/weight"));
+        assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
+        assert!(response.ends_with("<h1>port:8080</h1>"), "{response}");
+        serving.join().unwrap();
+        let report = lb1.report();
+        assert_eq!(report.upstreams.len(), 1);
+        assert_eq!(report.upstreams[0].backends[0].requests, 1);
+        assert_eq!(report.checks[0].name, "proxy");
+        lb1.stop();
+    });
+}
+
+#[test]
+fn a_missing_interface_is_one_line_and_nothing_stays() {
+    LabTest::new().run(|| {
+        let lab = Lab::builder().host("lb1", ["192.168.192.10/24"]).build().unwrap();
+        let socket = lab_folder("missing").join("s");
+        let mut command = ha_stack();
+        command
+            .arg("run")
+            .arg(data("tutorial-backup.conf"))
+            .arg("--socket")
+            .arg(&socket);
+        let output = lab.host("lb1").output(command).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let last = stderr.lines().last().unwrap();
+        assert!(
+            last.starts_with("ha-stack: ") && last.contains("ens33"),
+            "{stderr}"
+        );
+        assert!(!socket.exists());
+    });
+}
+
+#[test]
+fn a_port_that_is_taken_is_one_line_and_nothing_stays() {
+    LabTest::new().run(|| {
+        let lab = tutorial_lab();
+        let folder = lab_folder("taken");
+        let proxy = folder.join("proxy.toml");
+        std::fs::write(
+            &proxy,
+            "[[upstream]]\nname = \"a\"\nbackends = [\"192.168.192.20:8080\"]\n[[proxy]]\nlisten = \"0.0.0.0:80\"\n",
+        )
+        .unwrap();
+        let taken = lab.host("lb1").run(|| std::net::TcpListener::bind("0.0.0.0:80")).unwrap();
+        let mut command = ha_stack();
+        command.arg("run").arg(data("tutorial-master.conf")).arg(&proxy);
+        command.arg("--socket").arg(folder.join("s"));
+        let output = lab.host("lb1").output(command).unwrap();
+        drop(taken);
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let last = stderr.lines().last().unwrap();
+        assert!(last.starts_with("ha-stack: proxy a: ") && last.contains("0.0.0.0:80"), "{stderr}");
+        assert!(last.contains("another program listens there"), "{stderr}");
+        assert!(!folder.join("s").exists());
+    });
+}
+
+fn tutorial_lab() -> Lab {
+    Lab::builder()
+        .interface("ens33")
+        .host("lb1", ["192.168.192.10/24"])
+        .host("lb2", ["192.168.192.11/24"])
+        .host("client", ["192.168.192.20/24"])
+        .build()
+        .unwrap()
+}
+
+fn who_has(lab: &Lab) -> Vec<lab::MacAddr> {
+    lab.host("client")
+        .arp_who_has(VIP, Duration::from_millis(300))
+        .unwrap()
+}
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(name)
+}
+
+fn ha_stack() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ha-stack"));
+    command.env_remove("RUST_LOG");
+    command
+}
+
+/// A folder for this test's files. It is gone with the target folder.
+fn lab_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// A daemon on a host. Dropping it kills it.
+struct Daemon {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl Daemon {
+    fn start(lab: &Lab, host: &str, files: &[PathBuf]) -> Self {
+        let socket = lab_folder(host).join("s");
+        let mut command = ha_stack();
+        command
+            .arg("run")
+            .args(files)
+            .arg("--socket")
+            .arg(&socket)
+            .stdin(Stdio::null());
+        let child = lab.host(host).spawn(command).unwrap();
+        Self { child, socket }
+    }
+
+    fn report(&self) -> Report {
+        self.try_report().unwrap()
+    }
+
+    fn try_report(&self) -> Result<Report, ha_stack::admin::FetchError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(fetch(&self.socket))
+    }
+
+    fn wait_for(&self, timeout: Duration, wanted: impl Fn(&RouterReport) -> bool) -> RouterReport {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let report = self.try_report();
+            if let Ok(report) = &report {
+                if wanted(&report.vrrp[0]) {
+                    return report.vrrp[0].clone();
+                }
+            }
+            assert!(Instant::now() < deadline, "{report:?}");
+            pause();
+        }
+    }
+
+    /// Stops it as an init system does, and sees that it ends well.
+    fn stop(mut self) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert_eq!(status.code(), Some(0));
+                assert!(!self.socket.exists());
+                return;
+            }
+            assert!(Instant::now() < deadline, "still running");
+            pause();
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Ended already after `stop`.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test polls; no adverts are sent by this thread"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
+}
+
+fn get(address: &str, path: &str) -> String {
+    use std::io::{Read as _, Write as _};
+
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
+}
+
+fn answer_one(listener: &std::net::TcpListener) {
+    use std::io::{Read as _, Write as _};
+
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut octet = [0];
+        stream.read_exact(&mut octet).unwrap();
+        request.push(octet[0]);
+    }
+    let body = "<h1>port:8080</h1>";
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+}

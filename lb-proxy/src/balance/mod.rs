@@ -1,0 +1,50 @@
+//! Which backend serves a request: pure, and the same few nanoseconds at any number of backends.
+//!
+//! An [`Upstream`] is shared by all threads. A worker takes a [`Reader`] and picks; the [`Pick`] counts as a
+//! request under way until it is finished with an [`Outcome`], which feeds passive health. Every call that
+//! depends on time takes `now`, the time since the driver's epoch; nothing here reads a clock.
+//!
+//! - **Order**: nginx's smooth weighted round robin, laid out as a table when the set of eligible backends
+//!   changes, so that a pick is one atomic addition and one look-up, and the picks of all threads form one
+//!   sequence ([`Schedule`]).
+//! - **Passive health**: nginx's [`max_fails`](BackendConfig::max_fails) and
+//!   [`fail_timeout`](BackendConfig::fail_timeout). A failed backend is skipped from the next pick on. When
+//!   its `fail_timeout` is over, the next request is its probe; until that succeeds there is one such request
+//!   a `fail_timeout`. Times are exact where nginx counts in whole seconds.
+//! - **Spares** (nginx's `backup`) are used while no primary can take the request.
+//! - **Change** of weights, `down`, active checks and the whole set while requests run: [`Upstream::replace`]
+//!   and the `set_…` calls.
+//!
+//! ```
+//! use std::time::Duration;
+//! use lb_proxy::balance::{BackendConfig, Tried, Upstream, UpstreamConfig};
+//!
+//! let backend = |id: &str| BackendConfig::new(id, "192.0.2.1:80".parse().unwrap());
+//! let config = UpstreamConfig::builder("app").backends([backend("a").weight(5), backend("b"), backend("c")]).build()?;
+//! let mut reader = Upstream::new(config).reader();
+//! let now = Duration::ZERO;
+//! let order: Vec<_> =
+//!     (0..7).map(|_| reader.pick(now, &Tried::new()).expect("all are up").id().to_string()).collect();
+//! assert_eq!(order.concat(), "aabacaa");
+//! # Ok::<(), lb_proxy::balance::ConfigError>(())
+//! ```
+
+mod backend;
+mod config;
+mod control;
+mod pick;
+mod ring;
+mod sequence;
+mod slots;
+mod snapshot;
+mod status;
+mod upstream;
+
+pub use backend::BackendState;
+pub use config::{
+    BackendConfig, BackendId, ConfigError, MAX_BACKENDS, Schedule, UpstreamBuilder, UpstreamConfig, Weight,
+};
+pub use pick::{Choice, Outcome, Pick};
+pub use slots::Tried;
+pub use status::{BackendStatus, Diff, Transition, UnknownBackend, UpstreamStatus};
+pub use upstream::{Reader, Upstream};

@@ -1,0 +1,299 @@
+//! The balancer of one upstream: many readers that pick, few writers that change it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::backend::Backend;
+use super::config::{BackendId, UpstreamConfig, Weight};
+use super::control::{Changed, Control, Plan, Setting};
+use super::pick::{Choice, Pick};
+use super::ring::Ring;
+use super::slots::Tried;
+use super::snapshot::Snapshot;
+use super::status::{Diff, Transition, UnknownBackend, UpstreamStatus};
+
+/// Up to how many steps a schedule may take to lay out (some 50 µs) for the thread that reports a change to
+/// do it at once.
+const PROMPT_WORK: u64 = 1 << 15;
+
+/// How often schedules are laid out again in one go because backends kept changing meanwhile.
+const MAX_REBUILDS: usize = 4;
+
+/// The balancer of one upstream. A clone is another handle on the same one.
+///
+/// Picks read one snapshot and take no lock; changes are made one after the other and publish one new
+/// snapshot each.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    core: Arc<Core>,
+}
+
+impl Upstream {
+    /// A balancer that begins at the beginning of its schedule, with every backend up that is not `down`.
+    #[must_use]
+    pub fn new(config: UpstreamConfig) -> Self {
+        let core = Arc::new_cyclic(|core| {
+            let control = Control::new(config, core);
+            let Plan { primaries, spares } = control.plan();
+            let (snapshot, _) = control.snapshot(Arc::new(Ring::new(primaries)), Arc::new(Ring::new(spares)));
+            Core {
+                current: ArcSwap::from_pointee(snapshot),
+                revision: AtomicU64::new(0),
+                stale: AtomicBool::new(false),
+                control: Mutex::new(control),
+                layout: Mutex::new(()),
+            }
+        });
+        Self { core }
+    }
+
+    /// Chooses the backend of one request that has been to `tried`; `None` if no backend can take it.
+    ///
+    /// Never gives one that was tried. Spares come only when no primary is left; when all have failed there
+    /// is none (nginx: "no live upstreams", 502) until a `fail_timeout` is over. `now` is the time since the
+    /// driver's epoch. A worker picks by a [`Reader`], which is faster.
+    pub fn pick(&self, now: Duration, tried: &Tried) -> Option<Pick> {
+        Some(self.core.current.load().choose(now, tried)?.begin())
+    }
+
+    /// A handle that caches the snapshot, for one worker.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        let revision = self.core.revision.load(Ordering::Acquire);
+        Reader {
+            core: Arc::clone(&self.core),
+            revision,
+            snapshot: self.core.current.load_full(),
+        }
+    }
+
+    /// Takes over a new set of settings, and tells what differs.
+    ///
+    /// By [`BackendId`], backends keep their counters, the result of their checks and their failures; one
+    /// whose address changed keeps its counters alone. Weights and `down` are what `config` says, whatever
+    /// was set at run time. When this returns, no pick gives a backend that is not in `config`.
+    pub fn replace(&self, now: Duration, config: UpstreamConfig) -> Diff {
+        let core = Arc::downgrade(&self.core);
+        self.core
+            .change(|control| (control.replace(now, config, &core), Changed::Set))
+    }
+
+    /// Sets a backend's weight; 0 drains it.
+    ///
+    /// # Errors
+    /// There is no such backend.
+    pub fn set_weight(
+        &self,
+        now: Duration,
+        id: &BackendId,
+        weight: impl Into<Weight>,
+    ) -> Result<Option<Transition>, UnknownBackend> {
+        self.core.set(now, id, Setting::Weight(weight.into()))
+    }
+
+    /// Takes a backend out by the operator's word, or back in.
+    ///
+    /// # Errors
+    /// There is no such backend.
+    pub fn set_down(
+        &self,
+        now: Duration,
+        id: &BackendId,
+        down: bool,
+    ) -> Result<Option<Transition>, UnknownBackend> {
+        self.core.set(now, id, Setting::Down(down))
+    }
+
+    /// Tells what a backend's active check says; until told, it passes. Coming back up also forgets failed
+    /// requests.
+    ///
+    /// # Errors
+    /// There is no such backend.
+    pub fn set_check(
+        &self,
+        now: Duration,
+        id: &BackendId,
+        up: bool,
+    ) -> Result<Option<Transition>, UnknownBackend> {
+        self.core.set(now, id, Setting::PassesCheck(up))
+    }
+
+    /// Lays the schedules out anew if a request's outcome changed them and that was too much work to do on
+    /// its worker.
+    ///
+    /// Needed with thousands of backends of different weights alone; without it their picks skip the failed
+    /// ones, and those that recovered stay out. Early, late and spurious calls are harmless.
+    pub fn handle_timeout(&self, _now: Duration) {
+        self.core.settle();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do: at once (zero), or not until a
+    /// request's outcome says so.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.core.stale.load(Ordering::Acquire).then_some(Duration::ZERO)
+    }
+
+    /// The upstream and its backends at this moment.
+    #[must_use]
+    pub fn status(&self) -> UpstreamStatus {
+        lock(&self.core.control).status()
+    }
+}
+
+/// A worker's handle on an [`Upstream`], with the snapshot at hand; each pick checks that it is still the
+/// current one.
+///
+/// It keeps an outdated snapshot in memory until the next pick.
+#[derive(Clone)]
+pub struct Reader {
+    core: Arc<Core>,
+    revision: u64,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Reader {
+    /// As [`Upstream::pick`].
+    #[inline]
+    pub fn pick(&mut self, now: Duration, tried: &Tried) -> Option<Pick> {
+        Some(self.choose(now, tried)?.begin())
+    }
+
+    /// Takes the turn of a backend without beginning a request on it.
+    ///
+    /// It is the pick alone: the same choice, the same step of the schedule, and, if a failed backend is due
+    /// for its probe, the probe.
+    #[inline]
+    pub fn choose(&mut self, now: Duration, tried: &Tried) -> Option<Choice<'_>> {
+        // What `arc_swap::Cache` does, but inlined: on the way to an atomic addition, a call's pushes are
+        // what takes time.
+        if self.core.revision.load(Ordering::Acquire) != self.revision {
+            self.revalidate();
+        }
+        self.snapshot.choose(now, tried)
+    }
+
+    /// The revision is read first, so a snapshot may be newer than it and is then loaded once more, but never
+    /// older.
+    #[cold]
+    fn revalidate(&mut self) {
+        self.revision = self.core.revision.load(Ordering::Acquire);
+        self.snapshot = self.core.current.load_full();
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who holds which lock: `layout` is taken before `control`, and is held by whoever changes more than a
+/// backend's failures, for as long as it takes to publish. `control` is held for moments, never while a
+/// schedule is laid out, so that workers who report failures do not wait for one. `current` changes only
+/// under both.
+#[derive(Debug)]
+pub(super) struct Core {
+    current: ArcSwap<Snapshot>,
+    /// How often `current` has been replaced.
+    revision: AtomicU64,
+    /// The schedules of `current` are not those of `control`.
+    stale: AtomicBool,
+    control: Mutex<Control>,
+    layout: Mutex<()>,
+}
+
+impl Core {
+    pub(super) fn handle_failure(&self, now: Duration, backend: &Arc<Backend>) -> Option<Transition> {
+        self.learn(|control| control.handle_failure(now, backend))
+    }
+
+    pub(super) fn handle_success(
+        &self,
+        now: Duration,
+        picked_at: u64,
+        backend: &Arc<Backend>,
+    ) -> Option<Transition> {
+        self.learn(|control| control.handle_success(now, picked_at, backend))
+    }
+
+    /// A worker's fact: marked in the current snapshot at once, so that the very next pick heeds it.
+    fn learn(&self, fact: impl FnOnce(&mut Control) -> Option<(usize, Transition)>) -> Option<Transition> {
+        let mut control = lock(&self.control);
+        let (index, transition) = fact(&mut control)?;
+        let current = self.current.load();
+        control.mark(index, &current);
+        self.stale.store(true, Ordering::Release);
+        drop(control);
+        if current.rings().iter().map(|ring| ring.work()).sum::<u64>() <= PROMPT_WORK {
+            self.settle();
+        }
+        Some(transition)
+    }
+
+    fn set(
+        &self,
+        now: Duration,
+        id: &BackendId,
+        setting: Setting,
+    ) -> Result<Option<Transition>, UnknownBackend> {
+        self.change(|control| match control.set(now, id, setting) {
+            Ok((changed, transition)) => (Ok(transition), changed),
+            Err(unknown) => (Err(unknown), Changed::Nothing),
+        })
+    }
+
+    /// A change by the operator or a check, published when this returns.
+    fn change<T>(&self, change: impl FnOnce(&mut Control) -> (T, Changed)) -> T {
+        let layout = lock(&self.layout);
+        let mut control = lock(&self.control);
+        let (result, changed) = change(&mut control);
+        match changed {
+            Changed::Nothing => return result,
+            Changed::Backend(index) => control.mark(index, &self.current.load()),
+            Changed::Set => {}
+        }
+        drop(control);
+        self.rebuild(layout);
+        result
+    }
+
+    /// Lays the schedules out anew if that is called for and nobody was faster.
+    fn settle(&self) {
+        if self.stale.load(Ordering::Acquire) {
+            let layout = lock(&self.layout);
+            if self.stale.load(Ordering::Acquire) {
+                self.rebuild(layout);
+            }
+        }
+    }
+
+    /// Lays the schedules out and publishes them, again if backends failed or recovered meanwhile.
+    fn rebuild(&self, _layout: MutexGuard<'_, ()>) {
+        for _ in 0..MAX_REBUILDS {
+            let Plan { primaries, spares } = lock(&self.control).plan();
+            let current = self.current.load();
+            let [old_primaries, old_spares] = current.rings();
+            let (primaries, spares) = (old_primaries.rebuilt(primaries), old_spares.rebuilt(spares));
+
+            let control = lock(&self.control);
+            let (snapshot, settled) = control.snapshot(primaries, spares);
+            self.current.store(Arc::new(snapshot));
+            self.revision.fetch_add(1, Ordering::Release);
+            self.stale.store(!settled, Ordering::Release);
+            if settled {
+                return;
+            }
+        }
+    }
+}
+
+/// A panic while the lock was held can't have left anything half done: what is done under it does not panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

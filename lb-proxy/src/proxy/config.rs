@@ -1,0 +1,490 @@
+//! What a proxy is told: where it listens, where it forwards to, and how long and how much it puts up with.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use super::host;
+use crate::balance::Upstream;
+
+/// The `Host` that a backend sees (nginx: `proxy_set_header Host`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum HostPolicy {
+    /// The client's own, as nginx's `$http_host`. The default.
+    #[default]
+    Preserve,
+    /// The backend's address and port, as nginx's `$proxy_host`.
+    Upstream,
+    /// Always this one.
+    Fixed(String),
+}
+
+/// What happens to `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
+///
+/// Whichever it is, it applies after the headers that the client named in `Connection` are gone, so a client can't
+/// make the proxy drop what it adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ForwardedPolicy {
+    /// The client's address is appended to the `X-Forwarded-For` that came (nginx's `$proxy_add_x_forwarded_for`),
+    /// so the last element is trustworthy and the others are hearsay; the other two are replaced. The default.
+    #[default]
+    Append,
+    /// All three say what this proxy saw, and nothing else: for a proxy that clients reach directly.
+    Replace,
+    /// All three are removed, and none is added.
+    Remove,
+}
+
+/// How long the proxy waits for what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeouts {
+    pub(super) connect: Duration,
+    pub(super) read: Duration,
+    pub(super) send: Duration,
+    pub(super) client_header: Duration,
+    pub(super) client_body: Duration,
+    pub(super) client_send: Duration,
+    pub(super) keepalive: Duration,
+    pub(super) upgrade: Duration,
+}
+
+/// How much the proxy takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) head_bytes: usize,
+    pub(super) body_bytes: u64,
+    pub(super) replay_bytes: usize,
+    pub(super) connections: usize,
+    pub(super) keepalive_requests: u32,
+    pub(super) backlog: u32,
+}
+
+/// When another backend is tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Retry {
+    pub(super) tries: u32,
+    pub(super) timeout: Duration,
+    pub(super) young: Duration,
+}
+
+/// Which upstream connections are kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keep {
+    pub(super) idle: usize,
+    pub(super) idle_timeout: Duration,
+    pub(super) requests: u32,
+}
+
+/// A valid configuration of a proxy; made by [`ProxyConfig::builder`].
+#[derive(Debug, Clone)]
+pub struct ProxyConfig {
+    pub(super) listen: Vec<SocketAddr>,
+    pub(super) upstream: Upstream,
+    pub(super) workers: usize,
+    pub(super) freebind: bool,
+    pub(super) share_port: bool,
+    pub(super) host: HostPolicy,
+    pub(super) default_host: Option<HeaderValue>,
+    pub(super) fixed_host: Option<HeaderValue>,
+    pub(super) forwarded: ForwardedPolicy,
+    pub(super) websocket: bool,
+    pub(super) timeouts: Timeouts,
+    pub(super) limits: Limits,
+    pub(super) retry: Retry,
+    pub(super) keep: Keep,
+}
+
+impl ProxyConfig {
+    /// Starts a configuration that forwards to `upstream`, with the defaults that the builder's methods name.
+    pub fn builder(upstream: Upstream) -> ProxyConfigBuilder {
+        ProxyConfigBuilder::new(upstream)
+    }
+
+    /// Returns the addresses to listen on, as configured (a port 0 stays 0 here).
+    #[must_use]
+    pub fn listen(&self) -> &[SocketAddr] {
+        &self.listen
+    }
+
+    /// Returns the number of worker threads.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Returns the upstream that requests are forwarded to.
+    #[must_use]
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+}
+
+/// What [`ProxyConfigBuilder::build`] refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The same address is listed twice.
+    #[error("the proxy listens on {0} twice")]
+    DuplicateListen(SocketAddr),
+    /// A number of workers outside 1..=256.
+    #[error("a proxy has 1 to 256 workers, not {0}")]
+    Workers(usize),
+    /// A timeout of zero.
+    #[error("{0} must be longer than zero")]
+    ZeroTimeout(&'static str),
+    /// A limit outside its range.
+    #[error("{name} must be between {min} and {max}, not {got}")]
+    OutOfRange {
+        /// The builder's method.
+        name: &'static str,
+        /// What was given.
+        got: u64,
+        /// The least allowed.
+        min: u64,
+        /// The greatest allowed.
+        max: u64,
+    },
+    /// A host that isn't `host` or `host:port` as RFC 3986 §3.2 has it.
+    #[error("{name} must be a host or host:port, not {got:?}")]
+    Host {
+        /// The builder's method.
+        name: &'static str,
+        /// What was given.
+        got: String,
+    },
+}
+
+/// Builds a [`ProxyConfig`]; the names follow nginx's directives, the defaults are given with each method.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct ProxyConfigBuilder {
+    config: ProxyConfig,
+    default_host: Option<String>,
+}
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty => $($field:ident).+;)*) => {
+        $($(#[$doc])*
+        pub fn $name(mut self, $name: $type) -> Self {
+            self.config.$($field).+ = $name;
+            self
+        })*
+    };
+}
+
+impl ProxyConfigBuilder {
+    fn new(upstream: Upstream) -> Self {
+        let config = ProxyConfig {
+            listen: Vec::new(),
+            upstream,
+            workers: std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_WORKERS)),
+            freebind: false,
+            share_port: false,
+            host: HostPolicy::Preserve,
+            default_host: None,
+            fixed_host: None,
+            forwarded: ForwardedPolicy::Append,
+            websocket: true,
+            timeouts: Timeouts {
+                connect: Duration::from_secs(5),
+                read: Duration::from_secs(60),
+                send: Duration::from_secs(60),
+                client_header: Duration::from_secs(60),
+                client_body: Duration::from_secs(60),
+                client_send: Duration::from_secs(60),
+                keepalive: Duration::from_secs(75),
+                upgrade: Duration::from_secs(3600),
+            },
+            limits: Limits {
+                head_bytes: 32 * 1024,
+                body_bytes: 1024 * 1024,
+                replay_bytes: 64 * 1024,
+                connections: 16_384,
+                keepalive_requests: 1000,
+                backlog: 1024,
+            },
+            retry: Retry {
+                tries: 3,
+                timeout: Duration::from_secs(30),
+                young: Duration::from_secs(1),
+            },
+            keep: Keep {
+                idle: 64,
+                idle_timeout: Duration::from_secs(60),
+                requests: 1000,
+            },
+        };
+        Self {
+            config,
+            default_host: None,
+        }
+    }
+
+    /// Adds an address to listen on. Without any it is `0.0.0.0:80`; port 0 takes a free one.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.config.listen.push(address);
+        self
+    }
+
+    /// Sets the `Host` that an HTTP/1.0 request without one is given. Default none: such a request is refused.
+    pub fn default_host(mut self, host: impl Into<String>) -> Self {
+        self.default_host = Some(host.into());
+        self
+    }
+
+    setters! {
+        /// Sets the number of worker threads, each with its own runtime, listeners and upstream connections
+        /// (nginx: `worker_processes`). Default: one a core.
+        workers: usize => workers;
+        /// Allows binding an address that no interface has (IP_FREEBIND), so that the proxy of a backup node can
+        /// listen on a virtual IP before it owns it. Default no.
+        freebind: bool => freebind;
+        /// Lets another process of the same user listen on the same port, for an upgrade without a gap. Default
+        /// no: a port that is taken is an error.
+        share_port: bool => share_port;
+        /// Sets the `Host` that backends see. Default [`HostPolicy::Preserve`].
+        host: HostPolicy => host;
+        /// Sets what happens to `X-Forwarded-*`. Default [`ForwardedPolicy::Append`].
+        forwarded: ForwardedPolicy => forwarded;
+        /// Allows upgrades to WebSocket (no other protocol is ever upgraded to). Default yes.
+        websocket: bool => websocket;
+        /// Sets how long a connect to a backend may take (nginx: `proxy_connect_timeout`). Default 5 s; nginx's
+        /// 60 s lets one dead host hold every tenth request for a minute.
+        connect_timeout: Duration => timeouts.connect;
+        /// Sets how long a backend may stay silent: before its response head, and between two reads of the body
+        /// (nginx: `proxy_read_timeout`). Default 60 s.
+        read_timeout: Duration => timeouts.read;
+        /// Sets how long a backend may take no byte of the request (nginx: `proxy_send_timeout`). Default 60 s.
+        send_timeout: Duration => timeouts.send;
+        /// Sets how long a client may take for the whole request head, from its first byte (nginx:
+        /// `client_header_timeout`). Default 60 s.
+        client_header_timeout: Duration => timeouts.client_header;
+        /// Sets how long a client may stay silent between two reads of its body (nginx: `client_body_timeout`).
+        /// Default 60 s.
+        client_body_timeout: Duration => timeouts.client_body;
+        /// Sets how long a client may take no byte of the response (nginx: `send_timeout`). Default 60 s.
+        client_send_timeout: Duration => timeouts.client_send;
+        /// Sets how long a client's connection may idle between requests (nginx: `keepalive_timeout`). Default 75 s.
+        keepalive_timeout: Duration => timeouts.keepalive;
+        /// Sets how long an upgraded connection may be silent in both directions. Default 1 h.
+        upgrade_timeout: Duration => timeouts.upgrade;
+        /// Sets the greatest request head in bytes, request line included, 1 KiB to 64 KiB. Default 32 KiB.
+        max_head: usize => limits.head_bytes;
+        /// Sets the greatest request body in bytes (nginx: `client_max_body_size`). Default 1 MiB; more is
+        /// answered 413.
+        max_body: u64 => limits.body_bytes;
+        /// Sets how much of an idempotent request's body is kept so that it can be sent to a second backend.
+        /// Default 64 KiB; a longer one is sent once.
+        replay_buffer: usize => limits.replay_bytes;
+        /// Sets the greatest number of client connections of a worker, 1 to 1,000,000 (nginx:
+        /// `worker_connections`). Default 16,384; beyond it new ones wait in the listen queue.
+        max_connections: usize => limits.connections;
+        /// Sets how many requests a client connection may carry (nginx: `keepalive_requests`). Default 1000.
+        keepalive_requests: u32 => limits.keepalive_requests;
+        /// Sets the length of the listen queue. Default 1024.
+        backlog: u32 => limits.backlog;
+        /// Sets how many backends a request may be sent to, the first included, 1 to 64 (nginx:
+        /// `proxy_next_upstream_tries`). Default 3.
+        retry_tries: u32 => retry.tries;
+        /// Sets the time after which no further backend is tried, from the start of the request (nginx:
+        /// `proxy_next_upstream_timeout`). Default 30 s.
+        retry_timeout: Duration => retry.timeout;
+        /// Sets how many idle connections to a backend a worker keeps, 0 to 65,536 (nginx: `keepalive`). Default 64.
+        upstream_keepalive: usize => keep.idle;
+        /// Sets how long an upstream connection may idle (nginx: `keepalive_timeout` of an upstream). Default 60 s.
+        upstream_keepalive_timeout: Duration => keep.idle_timeout;
+        /// Sets how many requests an upstream connection may carry (nginx: `keepalive_requests` of an upstream).
+        /// Default 1000.
+        upstream_keepalive_requests: u32 => keep.requests;
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    ///
+    /// The first of the values that can't work, as a [`ConfigError`].
+    pub fn build(mut self) -> Result<ProxyConfig, ConfigError> {
+        let config = &mut self.config;
+        if config.listen.is_empty() {
+            config.listen.push(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80)));
+        }
+        for (i, address) in config.listen.iter().enumerate() {
+            if address.port() != 0 && config.listen[..i].contains(address) {
+                return Err(ConfigError::DuplicateListen(*address));
+            }
+        }
+        if !(1..=MAX_WORKERS).contains(&config.workers) {
+            return Err(ConfigError::Workers(config.workers));
+        }
+        check_timeouts(config)?;
+        check_limits(config)?;
+        if let HostPolicy::Fixed(fixed) = &config.host {
+            config.fixed_host = Some(host_value("host", fixed)?);
+        }
+        if let Some(default) = &self.default_host {
+            config.default_host = Some(host_value("default_host", default)?);
+        }
+        Ok(self.config)
+    }
+}
+
+const MAX_WORKERS: usize = 256;
+
+fn check_timeouts(config: &ProxyConfig) -> Result<(), ConfigError> {
+    let t = &config.timeouts;
+    let all = [
+        ("connect_timeout", t.connect),
+        ("read_timeout", t.read),
+        ("send_timeout", t.send),
+        ("client_header_timeout", t.client_header),
+        ("client_body_timeout", t.client_body),
+        ("client_send_timeout", t.client_send),
+        ("keepalive_timeout", t.keepalive),
+        ("upgrade_timeout", t.upgrade),
+        ("retry_timeout", config.retry.timeout),
+        ("upstream_keepalive_timeout", config.keep.idle_timeout),
+    ];
+    match all.iter().find(|(_, timeout)| timeout.is_zero()) {
+        Some((name, _)) => Err(ConfigError::ZeroTimeout(name)),
+        None => Ok(()),
+    }
+}
+
+fn check_limits(config: &ProxyConfig) -> Result<(), ConfigError> {
+    let all = [
+        ("max_head", config.limits.head_bytes as u64, 1024, 64 * 1024),
+        (
+            "replay_buffer",
+            config.limits.replay_bytes as u64,
+            0,
+            16 * 1024 * 1024,
+        ),
+        ("max_connections", config.limits.connections as u64, 1, 1_000_000),
+        (
+            "keepalive_requests",
+            config.limits.keepalive_requests.into(),
+            1,
+            u32::MAX.into(),
+        ),
+        ("backlog", config.limits.backlog.into(), 1, 65_535),
+        ("retry_tries", config.retry.tries.into(), 1, 64),
+        ("upstream_keepalive", config.keep.idle as u64, 0, 65_536),
+        (
+            "upstream_keepalive_requests",
+            config.keep.requests.into(),
+            1,
+            u32::MAX.into(),
+        ),
+    ];
+    match all.iter().find(|(_, got, min, max)| !(min..=max).contains(&got)) {
+        Some(&(name, got, min, max)) => Err(ConfigError::OutOfRange { name, got, min, max }),
+        None => Ok(()),
+    }
+}
+
+fn host_value(name: &'static str, text: &str) -> Result<HeaderValue, ConfigError> {
+    match HeaderValue::from_str(text) {
+        Ok(value) if host::is_valid(value.as_bytes()) => Ok(value),
+        _ => Err(ConfigError::Host {
+            name,
+            got: text.to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::{BackendConfig, UpstreamConfig};
+
+    #[test]
+    fn defaults_are_valid() {
+        let config = builder().build().expect("valid");
+        assert_eq!(config.listen(), ["0.0.0.0:80".parse().expect("an address")]);
+        assert!((1..=MAX_WORKERS).contains(&config.workers()));
+        assert_eq!(config.upstream().status().backends.len(), 1);
+    }
+
+    #[test]
+    fn an_address_twice_is_refused_and_port_0_is_not() {
+        let address = |text: &str| text.parse().expect("an address");
+        let twice = builder()
+            .listen(address("[::1]:80"))
+            .listen(address("[::1]:80"))
+            .build();
+        assert_eq!(
+            twice.expect_err("twice"),
+            ConfigError::DuplicateListen(address("[::1]:80"))
+        );
+        assert!(
+            builder()
+                .listen(address("[::1]:80"))
+                .listen(address("127.0.0.1:80"))
+                .build()
+                .is_ok()
+        );
+        assert!(
+            builder()
+                .listen(address("[::1]:0"))
+                .listen(address("[::1]:0"))
+                .build()
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_named() {
+        assert_eq!(
+            builder().workers(0).build().expect_err("none"),
+            ConfigError::Workers(0)
+        );
+        assert_eq!(
+            builder().workers(257).build().expect_err("too many"),
+            ConfigError::Workers(257)
+        );
+        let error = builder().retry_tries(0).build().expect_err("none");
+        assert_eq!(error.to_string(), "retry_tries must be between 1 and 64, not 0");
+        assert!(builder().max_head(1023).build().is_err() && builder().max_head(65_537).build().is_err());
+        assert!(builder().max_connections(0).build().is_err());
+        assert!(
+            builder()
+                .upstream_keepalive(0)
+                .replay_buffer(0)
+                .max_body(0)
+                .build()
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_timeout_of_zero_is_named() {
+        let zero = Duration::ZERO;
+        for (config, name) in [
+            (builder().connect_timeout(zero), "connect_timeout"),
+            (builder().read_timeout(zero), "read_timeout"),
+            (builder().send_timeout(zero), "send_timeout"),
+            (builder().client_header_timeout(zero), "client_header_timeout"),
+            (builder().client_body_timeout(zero), "client_body_timeout"),
+            (builder().client_send_timeout(zero), "client_send_timeout"),
+            (builder().keepalive_timeout(zero), "keepalive_timeout"),
+            (builder().upgrade_timeout(zero), "upgrade_timeout"),
+            (builder().retry_timeout(zero), "retry_timeout"),
+            (
+                builder().upstream_keepalive_timeout(zero),
+                "upstream_keepalive_timeout",
+            ),
+        ] {
+            assert_eq!(config.build().expect_err("zero"), ConfigError::ZeroTimeout(name));
+        }
+    }
+
+    fn builder() -> ProxyConfigBuilder {
+        let backend = BackendConfig::new("a", "192.0.2.1:80".parse().expect("an address"));
+        let upstream = UpstreamConfig::builder("app")
+            .backend(backend)
+            .build()
+            .expect("valid");
+        ProxyConfig::builder(Upstream::new(upstream))
+    }
+}

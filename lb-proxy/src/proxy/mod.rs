@@ -1,0 +1,100 @@
+//! The reverse proxy: listeners, upstream pools, forwarding.
+//!
+//! [`Server`] listens and runs a [`ProxyService`] in each of its workers; the service by itself is a `tower::Service` for
+//! programs that have a server of their own. A worker is a thread with its own runtime, its own SO_REUSEPORT listeners
+//! and its own connections to backends, so that workers share nothing on the way of a request but the
+//! [balancer](crate::balance)'s cursor.
+//!
+//! What a backend sees is always a well-formed HTTP/1.1 request with an origin-form target, one valid `Host` and one
+//! framing, whatever the client sent; a client that breaks the protocol is told so and its connection is closed.
+//! Bodies stream both ways and are never buffered beyond what a retry needs.
+//!
+//! # A proxy in a few lines
+//!
+//! ```
+//! use std::time::Duration;
+//! use lb_proxy::balance::{BackendConfig, Upstream, UpstreamConfig};
+//! use lb_proxy::proxy::{ProxyConfig, Server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let app = UpstreamConfig::builder("app")
+//!     .backend(BackendConfig::new("tomcat-1", "127.0.0.1:8080".parse()?))
+//!     .backend(BackendConfig::new("tomcat-2", "127.0.0.1:8081".parse()?))
+//!     .build()?;
+//! let config = ProxyConfig::builder(Upstream::new(app))
+//!     .listen("127.0.0.1:0".parse()?)
+//!     .workers(1)
+//!     .build()?;
+//! let proxy = Server::spawn(config)?;
+//! println!("listening on {}", proxy.addresses()[0]);
+//! // … until it is time to go:
+//! proxy.shutdown(Duration::from_secs(10)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # When nothing answers
+//!
+//! | status | when |
+//! |---|---|
+//! | 502 | a backend refused or broke the connection, or its answer is not HTTP, and no other could be tried |
+//! | 503 | no backend can take the request: all down, failed or tried (nginx says 502 "no live upstreams") |
+//! | 504 | a backend did not accept, take the request, or answer in time, and no other could be tried |
+//!
+//! The body is one line with the [`Reason`]. The backend's name, address and error go to the log alone.
+//!
+//! # When a request is sent again
+//!
+//! To the next backend, never twice to the same, at most
+//! [`retry_tries`](ProxyConfigBuilder::retry_tries) in all, and only before a byte of a response went to the client:
+//!
+//! - any request of which no byte was written: the connect failed, or a kept connection turned out to be closed;
+//! - an idempotent one (RFC 9110 §9.2.2: GET, HEAD, OPTIONS, PUT, DELETE) after an error or a timeout, if its body
+//!   still fits the [replay buffer](ProxyConfigBuilder::replay_buffer).
+//!
+//! A POST, PATCH or other request goes over a new connection, or one that was in use within the last second, so that
+//! it hardly ever meets a connection that the backend is closing.
+//!
+//! # What it doesn't do
+//!
+//! Interim responses of backends (103) are not passed on; `100 Continue` is the proxy's own, sent when a backend takes
+//! the body. A request's trailers are dropped, a response's are passed on to clients that send `TE: trailers`. A
+//! request with both `Content-Length` and `Transfer-Encoding` is read by the latter and the connection then closed, as
+//! RFC 9112 §6.1 has it; the backend sees only the latter.
+
+mod admit;
+mod answer;
+mod attempts;
+mod body;
+mod client_io;
+mod clock;
+mod config;
+mod conn;
+mod counters;
+mod dial;
+mod drain;
+mod forward;
+mod forwarded;
+mod head;
+mod hop;
+mod host;
+mod lease;
+mod listen;
+mod pool;
+mod reply;
+mod server;
+mod service;
+mod timer;
+mod tunnel;
+mod upload;
+mod upstream_io;
+mod worker;
+
+pub use answer::Reason;
+pub use body::{ResponseBody, ResponseError};
+pub use clock::now;
+pub use config::{ConfigError, ForwardedPolicy, HostPolicy, ProxyConfig, ProxyConfigBuilder};
+pub use counters::ProxyCounters;
+pub use server::{Server, ServerHandle, ServerState, ServerStatus, StartError};
+pub use service::{ClientAddr, ProxyService, ResponseFuture};

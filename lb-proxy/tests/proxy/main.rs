@@ -1,0 +1,23 @@
+//! The proxy over real sockets on loopback: raw clients on one side, recording backends on the other.
+
+#![allow(unreachable_pub, reason = "a test has no outside")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests run threads and clocks of their own"
+)]
+
+mod support;
+
+mod backpressure;
+mod drain;
+mod forwarding;
+mod framing;
+mod hop_by_hop;
+mod host_rules;
+mod retries;
+mod service;
+mod smuggling;
+mod status_codes;
+mod timeouts;
+mod truncation;
+mod websocket;
