@@ -5,14 +5,16 @@
 //! request under way; `request` a whole request, which counts as under way, then as ended; `contended` the
 //! same on two threads at once, per thread. Weights are 1 to 10.
 
+#[path = "support/upstreams.rs"]
+mod upstreams;
+
 use std::hint::black_box;
-use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
-use lb_proxy::balance::{BackendConfig, Outcome, Pick, Reader, Schedule, Tried, Upstream, UpstreamConfig};
+use lb_proxy::balance::{Outcome, Pick, Reader, Tried, Upstream};
 
 const SIZES: [u16; 3] = [10, 1_000, 10_000];
 /// Picks that are timed in one go.
@@ -22,15 +24,15 @@ const NOW: Duration = Duration::from_secs(1);
 fn pick(c: &mut Criterion) {
     let mut group = c.benchmark_group("balance/pick");
     for backends in SIZES {
-        let mut reader = Upstream::new(config(backends)).reader();
+        let mut reader = Upstream::new(upstreams::weighted(backends)).reader();
         group.bench_function(BenchmarkId::new("weighted", backends), |b| {
             typical(b, || choose(&mut reader));
         });
-        let mut reader = Upstream::new(equal(backends)).reader();
+        let mut reader = Upstream::new(upstreams::equal(backends)).reader();
         group.bench_function(BenchmarkId::new("round robin", backends), |b| {
             typical(b, || choose(&mut reader));
         });
-        let mut reader = Upstream::new(config(backends)).reader();
+        let mut reader = Upstream::new(upstreams::weighted(backends)).reader();
         group.bench_function(BenchmarkId::new("weighted, counted", backends), |b| {
             typical(b, || reader.pick(black_box(NOW), &Tried::new()));
         });
@@ -44,7 +46,7 @@ fn pick(c: &mut Criterion) {
 fn request(c: &mut Criterion) {
     let mut group = c.benchmark_group("balance/request");
     for backends in SIZES {
-        let upstream = Upstream::new(config(backends));
+        let upstream = Upstream::new(upstreams::weighted(backends));
         let mut reader = upstream.reader();
         group.bench_function(BenchmarkId::new("by a reader", backends), |b| {
             typical(b, || end(reader.pick(black_box(NOW), &Tried::new())));
@@ -58,7 +60,7 @@ fn request(c: &mut Criterion) {
 fn contended(c: &mut Criterion) {
     let mut group = c.benchmark_group("balance/contended");
     for backends in SIZES {
-        let upstream = Upstream::new(config(backends));
+        let upstream = Upstream::new(upstreams::weighted(backends));
         group.bench_function(BenchmarkId::new("pick", backends), |b| {
             b.iter_custom(|iters| {
                 on_two_threads(|| {
@@ -94,7 +96,7 @@ fn contended(c: &mut Criterion) {
 
 fn rebuild(c: &mut Criterion) {
     let mut group = c.benchmark_group("balance/rebuild");
-    let upstream = Upstream::new(config(10_000));
+    let upstream = Upstream::new(upstreams::weighted(10_000));
     let id = upstream.status().backends[5_000].id.clone();
     let mut weight = 1;
     group.bench_function("set_weight/10000", |b| {
@@ -105,7 +107,9 @@ fn rebuild(c: &mut Criterion) {
         };
         typical_of(1, b, next, work);
     });
-    let mut new = [config(10_000), config(9_999)].into_iter().cycle();
+    let mut new = [upstreams::weighted(10_000), upstreams::weighted(9_999)]
+        .into_iter()
+        .cycle();
     group.bench_function("replace/10000", |b| {
         typical_of(
             1,
@@ -169,28 +173,6 @@ fn on_two_threads(work: impl Fn() + Sync) -> Duration {
         let other = scope.spawn(timed);
         timed().max(other.join().expect("the work does not panic"))
     })
-}
-
-fn config(backends: u16) -> UpstreamConfig {
-    let backends =
-        (0..backends).map(|n| BackendConfig::new(format!("backend-{n}"), address(n)).weight(1 + n % 10));
-    UpstreamConfig::builder("bench")
-        .backends(backends)
-        .build()
-        .expect("valid")
-}
-
-fn equal(backends: u16) -> UpstreamConfig {
-    let backends = (0..backends).map(|n| BackendConfig::new(format!("backend-{n}"), address(n)));
-    UpstreamConfig::builder("bench")
-        .schedule(Schedule::RoundRobin)
-        .backends(backends)
-        .build()
-        .expect("valid")
-}
-
-fn address(n: u16) -> SocketAddr {
-    SocketAddr::from(([10, 0, n.to_be_bytes()[0], n.to_be_bytes()[1]], 80))
 }
 
 /// nginx's loop over all peers, as most balancers have it.

@@ -10,7 +10,10 @@
 
 #[path = "../support/adverts.rs"]
 mod adverts;
+mod balance;
 mod limits;
+#[path = "../support/upstreams.rs"]
+mod upstreams;
 mod valgrind;
 mod vrrp;
 
@@ -28,7 +31,9 @@ pub(crate) struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    vrrp::cases()
+    let mut cases = vrrp::cases();
+    cases.extend(balance::cases());
+    cases
 }
 
 fn main() -> ExitCode {

@@ -211,10 +211,10 @@ impl Daemon {
         let deadline = Instant::now() + timeout;
         loop {
             let report = self.try_report();
-            if let Ok(report) = &report {
-                if wanted(&report.vrrp[0]) {
-                    return report.vrrp[0].clone();
-                }
+            if let Ok(report) = &report
+                && wanted(&report.vrrp[0])
+            {
+                return report.vrrp[0].clone();
             }
             assert!(Instant::now() < deadline, "{report:?}");
             pause();

@@ -21,7 +21,7 @@ use vrrp_net::Attachment;
 /// assert_eq!(instance.name(), "VI_1");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
     pub(super) name: Arc<str>,
     pub(super) config: Config,
@@ -60,6 +60,11 @@ impl Instance {
     /// Where it lives.
     pub fn attachment(&self) -> &Attachment {
         &self.attachment
+    }
+
+    /// The checks that it tracks.
+    pub fn tracks(&self) -> &[Track] {
+        &self.tracks
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) async fn run(
         // 1. Wait for a command, or until something is due.
         let wake = node.poll_timeout();
         let command = tokio::select! {
+            // A result that came in time counts before the timeout that it just met.
+            biased;
             command = commands.recv() => Some(command),
             () = sleep_until(epoch, wake) => None,
         };

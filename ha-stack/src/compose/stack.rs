@@ -117,6 +117,26 @@ impl StackBuilder {
         self
     }
 
+    /// Name of the node.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// The virtual routers so far.
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
+    }
+
+    /// The checks so far.
+    pub fn checks(&self) -> impl ExactSizeIterator<Item = &CheckConfig> {
+        self.checks.iter().map(|(config, _)| config)
+    }
+
+    /// Names and configurations of the proxies so far.
+    pub fn proxies(&self) -> impl ExactSizeIterator<Item = (&str, &ProxyConfig)> {
+        self.proxies.iter().map(|(name, config)| (&**name, config))
+    }
+
     /// Puts the parts together.
     ///
     /// # Errors

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::source::{Sources, Span};
+use super::source::{FileId, Sources, Span};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,18 +88,23 @@ impl Diagnostic {
         let mut group = Group::with_title(level.primary_title(self.message.as_str()));
         if let Some((span, label)) = &self.at {
             // Places in the same file share its excerpt; those in others get one each.
-            let mut snippet = snippet(sources, *span).annotation(annotation(
-                sources,
-                AnnotationKind::Primary,
-                *span,
-                label,
-            ));
-            for (other, label) in self.others.iter().filter(|(other, _)| other.file == span.file) {
-                snippet = snippet.annotation(annotation(sources, AnnotationKind::Context, *other, label));
+            let mut here = Excerpt::of(sources, *span);
+            let (near, far): (Vec<_>, Vec<_>) =
+                self.others.iter().partition(|(other, _)| other.file == span.file);
+            for (other, _) in &near {
+                here.include(*other);
+            }
+            let mut snippet =
+                here.snippet()
+                    .annotation(here.annotation(AnnotationKind::Primary, *span, label));
+            for (other, label) in near {
+                snippet = snippet.annotation(here.annotation(AnnotationKind::Context, *other, label));
             }
             group = group.element(snippet);
-            for (other, label) in self.others.iter().filter(|(other, _)| other.file != span.file) {
-                group = group.element(snippet_with(sources, *other, label));
+            for (other, label) in far {
+                let there = Excerpt::of(sources, *other);
+                let annotation = there.annotation(AnnotationKind::Context, *other, label);
+                group = group.element(there.snippet().annotation(annotation));
             }
         }
         for help in &self.help {
@@ -109,73 +114,105 @@ impl Diagnostic {
     }
 }
 
-type SourceSnippet<'a> = Snippet<'a, annotate_snippets::Annotation<'a>>;
-
-fn snippet(sources: &Sources, span: Span) -> SourceSnippet<'_> {
-    Snippet::source(sources.text(span.file)).path(sources.name(span.file))
+/// The lines of a file that places stand on: all that the renderer is given, since it reads what it is given whole.
+struct Excerpt<'a> {
+    sources: &'a Sources,
+    file: FileId,
+    start: usize,
+    end: usize,
 }
 
-fn snippet_with<'a>(sources: &'a Sources, span: Span, label: &'a str) -> SourceSnippet<'a> {
-    snippet(sources, span).annotation(annotation(sources, AnnotationKind::Context, span, label))
-}
+impl<'a> Excerpt<'a> {
+    fn of(sources: &'a Sources, span: Span) -> Self {
+        let mut this = Self {
+            sources,
+            file: span.file,
+            start: span.start,
+            end: span.start,
+        };
+        this.include(span);
+        this
+    }
 
-fn annotation<'a>(
-    sources: &Sources,
-    kind: AnnotationKind,
-    span: Span,
-    label: &'a str,
-) -> annotate_snippets::Annotation<'a> {
-    // An empty span at the end of the file has nothing to underline but the place after its last character.
-    let len = sources.text(span.file).len();
-    let annotation = kind.span(span.start.min(len)..span.end.min(len));
-    if label.is_empty() {
-        annotation
-    } else {
-        annotation.label(label)
+    fn include(&mut self, span: Span) {
+        let text = self.sources.text(self.file);
+        let (start, end) = (span.start.min(text.len()), span.end.min(text.len()));
+        self.start = self.start.min(text[..start].rfind('\n').map_or(0, |at| at + 1));
+        self.end = self
+            .end
+            .max(text[end..].find('\n').map_or(text.len(), |at| end + at));
+    }
+
+    fn snippet(&self) -> Snippet<'a, Annotation<'a>> {
+        let text = self.sources.text(self.file);
+        let line = text[..self.start].bytes().filter(|byte| *byte == b'\n').count() + 1;
+        Snippet::source(&text[self.start..self.end])
+            .line_start(line)
+            .path(self.sources.name(self.file))
+    }
+
+    fn annotation(&self, kind: AnnotationKind, span: Span, label: &'a str) -> Annotation<'a> {
+        // An empty span at the end of the file has nothing to underline but the place after its last character.
+        let within = |at: usize| at.clamp(self.start, self.end) - self.start;
+        let annotation = kind.span(within(span.start)..within(span.end));
+        if label.is_empty() {
+            annotation
+        } else {
+            annotation.label(label)
+        }
     }
 }
 
 /// Findings in the order in which they were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub struct Diagnostics {
+    kept: Vec<Diagnostic>,
+    errors: usize,
+    warnings: usize,
+}
 
 impl Diagnostics {
+    /// Most findings that are kept; the others are counted. Nobody reads on, and a file can be nothing but errors.
+    pub const MAX: usize = 200;
+
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        match diagnostic.severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
+        if self.kept.len() < Self::MAX {
+            self.kept.push(diagnostic);
+        }
     }
 
-    /// All of them.
+    /// Those that were kept.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
-        self.0.iter()
+        self.kept.iter()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kept.is_empty()
     }
 
-    /// How many are errors.
+    /// How many are errors, kept or not.
     pub fn errors(&self) -> usize {
-        self.count(Severity::Error)
+        self.errors
     }
 
-    /// How many are warnings.
+    /// How many are warnings, kept or not.
     pub fn warnings(&self) -> usize {
-        self.count(Severity::Warning)
-    }
-
-    fn count(&self, severity: Severity) -> usize {
-        self.0.iter().filter(|one| one.severity == severity).count()
+        self.warnings
     }
 
     /// Puts them in the order of the files, those without a place first.
     pub fn sort(&mut self) {
-        self.0
+        self.kept
             .sort_by_key(|one| one.at.as_ref().map(|(span, _)| (span.file, span.start)));
     }
 
-    /// Shows all of them, an empty line between two.
+    /// Shows all of them, an empty line behind each.
     pub fn render(&self, sources: &Sources, color: bool) -> String {
         let renderer = if color {
             Renderer::styled()
@@ -183,9 +220,13 @@ impl Diagnostics {
             Renderer::plain()
         };
         let mut text = String::new();
-        for one in &self.0 {
+        for one in &self.kept {
             // Writing to a string can't fail.
             let _ = writeln!(text, "{}\n", one.render(sources, &renderer));
+        }
+        let more = self.errors + self.warnings - self.kept.len();
+        if more > 0 {
+            let _ = writeln!(text, "… and {more} more\n");
         }
         text
     }
@@ -193,6 +234,8 @@ impl Diagnostics {
 
 impl Extend<Diagnostic> for Diagnostics {
     fn extend<T: IntoIterator<Item = Diagnostic>>(&mut self, diagnostics: T) {
-        self.0.extend(diagnostics);
+        for diagnostic in diagnostics {
+            self.push(diagnostic);
+        }
     }
 }

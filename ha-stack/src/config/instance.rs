@@ -142,7 +142,7 @@ impl InstanceParts {
                 spelling.addresses,
             );
         }
-        let list = self.address_list(diagnostics);
+        let list = self.address_list(spelling, diagnostics);
         let attachment = self.attachment(diagnostics);
         let config = self.config(list?, diagnostics);
         Some(InstanceDraft {
@@ -165,7 +165,7 @@ impl InstanceParts {
         })
     }
 
-    fn address_list(&self, diagnostics: &mut Diagnostics) -> Option<AddressList> {
+    fn address_list(&self, spelling: Spelling, diagnostics: &mut Diagnostics) -> Option<AddressList> {
         let at = self.addresses_at?;
         let addresses: Vec<IpAddr> = self.addresses.iter().map(|one| one.value.address()).collect();
         let error = match AddressList::new(&addresses) {
@@ -178,7 +178,17 @@ impl InstanceParts {
             _ => None,
         };
         let span = culprit.map_or(at, |index| self.addresses[index].span);
-        diagnostics.push(Diagnostic::error(error.to_string()).at(span));
+        let help = match error {
+            AddressListError::Empty => format!("add `{}`", spelling.addresses),
+            AddressListError::TooMany { .. } => "divide them among several virtual routers".to_owned(),
+            _ => "leave one of them out".to_owned(),
+        };
+        let diagnostic = Diagnostic::error(error.to_string()).at(span);
+        diagnostics.push(match error {
+            // The message says what to do.
+            AddressListError::MixedFamilies { .. } => diagnostic,
+            _ => diagnostic.help(help),
+        });
         None
     }
 
@@ -269,19 +279,19 @@ impl InstanceParts {
                 return None;
             }
         };
-        if let Some(source) = self.source {
-            if vrrp_core::Family::of(&source.value) != config.family() {
-                diagnostics.push(
-                    Diagnostic::error(format!(
-                        "source {} of a virtual router of {}",
-                        source.value,
-                        config.family()
-                    ))
-                    .at(source.span)
-                    .help("use an address of that family, or leave it out"),
-                );
-                return None;
-            }
+        if let Some(source) = self.source
+            && vrrp_core::Family::of(&source.value) != config.family()
+        {
+            diagnostics.push(
+                Diagnostic::error(format!(
+                    "source {} of a virtual router of {}",
+                    source.value,
+                    config.family()
+                ))
+                .at(source.span)
+                .help("use an address of that family, or leave it out"),
+            );
+            return None;
         }
         Some(config)
     }

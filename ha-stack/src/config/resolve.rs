@@ -67,6 +67,7 @@ pub(super) fn resolve(
         known: checks.iter().map(|one| one.name.value.as_str()).collect(),
         broken: &broken,
         used: Vec::new(),
+        unknown: false,
     };
     for instance in &instances {
         for track in &instance.tracks {
@@ -81,8 +82,10 @@ pub(super) fn resolve(
     }
     let used: Vec<String> = names.used.iter().map(|name| (*name).to_owned()).collect();
     let unused = |check: &CheckDraft| !used.contains(&check.name.value);
+    // Whoever misspells a check, or defines it wrongly, meant to use one.
+    let references_hold = !names.unknown && broken.is_empty();
     for check in &checks {
-        if unused(check) {
+        if unused(check) && references_hold {
             diagnostics.push(untracked(check));
         }
         if let Some(line) = &check.script {
@@ -127,6 +130,8 @@ struct Names<'a> {
     known: Vec<&'a str>,
     broken: &'a [String],
     used: Vec<&'a str>,
+    /// Whether something referred to what is not there.
+    unknown: bool,
 }
 
 impl<'a> Names<'a> {
@@ -135,6 +140,7 @@ impl<'a> Names<'a> {
         if self.known.contains(&text) {
             self.used.push(text);
         } else if !self.broken.iter().any(|broken| broken == text) {
+            self.unknown = true;
             diagnostics.push(unknown(kind, name, self.known.iter().copied()));
         }
     }
@@ -353,8 +359,9 @@ fn route(
             }
         })
         .collect();
+    let references_hold = broken.is_empty() && routes.iter().all(Option::is_some);
     for (index, upstream) in upstreams.iter().enumerate() {
-        if !routes.contains(&Some(index)) {
+        if references_hold && !routes.contains(&Some(index)) {
             diagnostics.push(
                 Diagnostic::warning(format!("no proxy uses the upstream `{}`", upstream.name.value))
                     .at(upstream.name.span)
@@ -415,9 +422,7 @@ fn with_tracks(draft: InstanceDraft) -> Instance {
         }
     });
     let instance = Instance::new(draft.name.value, draft.config, draft.attachment);
-    checks
-        .chain(interfaces)
-        .fold(instance, |instance, track| instance.track(track))
+    checks.chain(interfaces).fold(instance, Instance::track)
 }
 
 fn add_proxies(

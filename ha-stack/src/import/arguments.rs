@@ -32,20 +32,21 @@ impl Statement {
         Some(word)
     }
 
-    /// A whole number within bounds.
+    /// A whole number within bounds; `example` is what could stand there.
     pub(super) fn number<T: TryFrom<i64>>(
         &self,
         min: i64,
         max: i64,
+        example: &str,
         diagnostics: &mut Diagnostics,
     ) -> Option<Spanned<T>> {
-        let word = self.argument(&max.min(100).to_string(), diagnostics)?;
+        let word = self.argument(example, diagnostics)?;
         let number = number(&word.text, min, max).and_then(|number| T::try_from(number).ok());
         if number.is_none() {
             diagnostics.push(
                 Diagnostic::error(format!("`{}` is not a number from {min} to {max}", word.text))
                     .at(word.span)
-                    .help(format!("write `{} {}`", self.keyword.text, max.min(100))),
+                    .help(format!("write `{} {example}`", self.keyword.text)),
             );
         }
         number.map(|number| Spanned::new(number, word.span))

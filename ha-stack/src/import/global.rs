@@ -39,7 +39,7 @@ pub(super) fn read(block: &Block, globals: &mut Globals, diagnostics: &mut Diagn
                 globals.router_id = word.map(|word| word.text.clone());
             }
             "vrrp_version" => {
-                let version = statement.number::<u8>(2, 3, diagnostics);
+                let version = statement.number::<u8>(2, 3, "3", diagnostics);
                 globals.version = version.map(|one| Spanned::new(version_of(one.value), one.span));
             }
             "script_user" => {
@@ -54,7 +54,7 @@ pub(super) fn read(block: &Block, globals: &mut Globals, diagnostics: &mut Diagn
                 globals.announce_delay = statement.seconds(diagnostics).map(|one| one.value);
             }
             "vrrp_garp_master_repeat" => {
-                globals.announce_repeat = statement.number(0, 255, diagnostics).map(|one| one.value);
+                globals.announce_repeat = statement.number(0, 255, "5", diagnostics).map(|one| one.value);
             }
             "v3_checksum_as_v2" => globals.checksum = Some(ChecksumForm::MessageOnly),
             _ => match unsupported::global(keyword) {

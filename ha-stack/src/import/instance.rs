@@ -98,12 +98,12 @@ impl Reader<'_> {
                 parts.interface = word.map(|word| Spanned::new(word.text.clone(), word.span));
             }
             "virtual_router_id" => {
-                let vrid = statement.number::<u8>(1, 255, diagnostics);
+                let vrid = statement.number::<u8>(1, 255, "33", diagnostics);
                 parts.vrid =
                     vrid.and_then(|one| Some(Spanned::new(vrrp_core::Vrid::new(one.value)?, one.span)));
             }
             "priority" => {
-                let priority = statement.number::<u8>(1, 255, diagnostics);
+                let priority = statement.number::<u8>(1, 255, "100", diagnostics);
                 parts.priority = priority.map(|one| Spanned::new(Priority::new(one.value), one.span));
             }
             "advert_int" => self.read_advert_int(statement),
@@ -125,12 +125,12 @@ impl Reader<'_> {
             "track_script" => self.read_track_script(statement),
             "track_interface" => self.read_track_interface(statement),
             "version" | "vrrp_version" => {
-                let version = statement.number::<u8>(2, 3, diagnostics);
+                let version = statement.number::<u8>(2, 3, "3", diagnostics);
                 parts.version = version.map(|one| Spanned::new(version_of(one.value), one.span));
             }
             "garp_master_delay" => parts.announce_delay = statement.seconds(diagnostics).map(|one| one.value),
             "garp_master_repeat" => {
-                parts.announce_repeat = statement.number(0, 255, diagnostics).map(|one| one.value);
+                parts.announce_repeat = statement.number(0, 255, "5", diagnostics).map(|one| one.value);
             }
             "v3_checksum_as_v2" => parts.checksum = Some(vrrp_core::ChecksumForm::MessageOnly),
             _ => match unsupported::instance(keyword) {

@@ -83,14 +83,22 @@ fn read_block(
                 ConfigError::TimeoutOutOfRange { .. } => parts.timeout_at,
                 _ => None,
             };
-            diagnostics.push(Diagnostic::error(error.to_string()).at(span.unwrap_or(name.span)));
+            diagnostics.push(
+                Diagnostic::error(error.to_string())
+                    .at(span.unwrap_or(name.span))
+                    .help("write seconds, such as 1 or 0.5"),
+            );
             return None;
         }
     };
     let mut script = match Script::from_words(&line.value) {
         Ok(script) => script,
         Err(error) => {
-            diagnostics.push(Diagnostic::error(error.to_string()).at(line.span));
+            diagnostics.push(
+                Diagnostic::error(error.to_string())
+                    .at(line.span)
+                    .help("close it; a line with pipes or variables belongs in a script of its own"),
+            );
             return None;
         }
     };
@@ -144,11 +152,11 @@ fn read_setting(mut parts: Parts, statement: &Statement, diagnostics: &mut Diagn
             }
         }
         "rise" => {
-            let rise = statement.number::<u32>(1, i64::from(i32::MAX), diagnostics);
+            let rise = statement.number::<u32>(1, i64::from(i32::MAX), "3", diagnostics);
             parts.builder = rise.map_or(parts.builder.clone(), |one| parts.builder.rise(one.value));
         }
         "fall" => {
-            let fall = statement.number::<u32>(1, i64::from(i32::MAX), diagnostics);
+            let fall = statement.number::<u32>(1, i64::from(i32::MAX), "3", diagnostics);
             parts.builder = fall.map_or(parts.builder.clone(), |one| parts.builder.fall(one.value));
         }
         "init_fail" => parts.builder = parts.builder.init_fail(true),

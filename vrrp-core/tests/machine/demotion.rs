@@ -31,7 +31,11 @@ fn elect_sends_zero_and_the_new_priority_at_once_and_again_after_a_quarter() {
 #[test]
 fn elect_repeats_its_advert_before_skew_times_end_also_at_long_intervals() {
     let ten = AdverInterval::from_secs(10).unwrap();
-    let mut bench = Bench::master(builder(Version::V2, 100).adver_interval(ten).announce_delay(ms(0)));
+    let mut bench = Bench::master(
+        builder(Version::V2, 100)
+            .adver_interval(ten)
+            .announce_delay(ms(0)),
+    );
     assert_eq!(bench.set_priority(80), [sends(0), sends(80)]);
     assert_eq!(bench.deadline(), ms(250));
     assert_eq!(bench.expire(), [sends(80)]);

@@ -90,7 +90,11 @@ fn read_config(table: &mut Table<'_, '_>, name: Option<&Spanned<String>>) -> Opt
                 ha_health::ConfigError::TimeoutOutOfRange { .. } => timeout.map(|one| one.span),
                 _ => name.map(|one| one.span),
             };
-            table.tell(Diagnostic::error(error.to_string()).at(span.unwrap_or(table.at())));
+            table.tell(
+                Diagnostic::error(error.to_string())
+                    .at(span.unwrap_or(table.at()))
+                    .help("write a time such as \"1s\" or \"500ms\""),
+            );
             None
         }
     }
@@ -160,7 +164,11 @@ fn read_script(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
         match Script::from_words(&line.value) {
             Ok(script) => script,
             Err(error) => {
-                table.tell(Diagnostic::error(error.to_string()).at(line.span));
+                table.tell(
+                    Diagnostic::error(error.to_string())
+                        .at(line.span)
+                        .help("close it, or write `shell = true` if a shell shall read the line"),
+                );
                 return None;
             }
         }
@@ -206,7 +214,14 @@ fn build_http(table: &mut Table<'_, '_>, builder: HttpBuilder) -> Option<ReadPro
                 _ => "body",
             };
             let span = table.span_of(key).unwrap_or(table.at());
-            table.tell(Diagnostic::error(error.to_string()).at(span));
+            let help = match error {
+                HttpError::Method => "write \"GET\", or leave `body` out",
+                HttpError::Path => "write one such as \"/health\"",
+                HttpError::Host => "write one such as \"www.example.org\"",
+                HttpError::Status { .. } => "write a range such as \"200-299\"",
+                _ => "write a text that the answer holds",
+            };
+            table.tell(Diagnostic::error(error.to_string()).at(span).help(help));
             None
         }
     }

@@ -29,7 +29,7 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
     let root = document.get_ref();
     let start = file.span(0..0);
     Table::new(root, file, start, "the file", &SECTIONS, diagnostics);
-    for (key, value) in root.iter() {
+    for (key, value) in root {
         let name: &str = key.get_ref();
         let at = file.span(key.span());
         match (name, value.get_ref()) {
@@ -39,7 +39,7 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
             }
             ("node", _) => diagnostics.push(section_error(at, "node", "[node]")),
             ("check" | "vrrp" | "upstream" | "proxy", DeValue::Array(array)) => {
-                for element in array.iter() {
+                for element in array {
                     let at = file.span(element.span());
                     match element.get_ref() {
                         DeValue::Table(table) => section(name, table, file, at, draft, diagnostics),
@@ -63,21 +63,28 @@ fn section(
     draft: &mut Draft,
     diagnostics: &mut Diagnostics,
 ) {
-    if let Some(name) = table.get("name").and_then(|name| name.get_ref().as_str()) {
-        draft.broken.push(name.to_owned());
+    let defined = match name {
+        "check" => {
+            let check = check::read(table, file, at, diagnostics);
+            check.map(|check| draft.checks.push(check))
+        }
+        "vrrp" => {
+            let instance = vrrp::read(table, file, at, diagnostics);
+            instance.map(|instance| draft.instances.push(instance))
+        }
+        "upstream" => {
+            let upstream = proxy::read_upstream(table, file, at, diagnostics);
+            upstream.map(|upstream| draft.upstreams.push(upstream))
+        }
+        _ => {
+            let proxy = proxy::read_proxy(table, file, at, diagnostics);
+            proxy.map(|proxy| draft.proxies.push(proxy))
+        }
+    };
+    if defined.is_none() {
+        let name = table.get("name").and_then(|name| name.get_ref().as_str());
+        draft.broken.push(name.unwrap_or_default().to_owned());
     }
-    let before = draft.broken.len();
-    match name {
-        "check" => draft.checks.extend(check::read(table, file, at, diagnostics)),
-        "vrrp" => draft.instances.extend(vrrp::read(table, file, at, diagnostics)),
-        "upstream" => draft
-            .upstreams
-            .extend(proxy::read_upstream(table, file, at, diagnostics)),
-        _ => draft
-            .proxies
-            .extend(proxy::read_proxy(table, file, at, diagnostics)),
-    }
-    draft.broken.truncate(before);
 }
 
 fn section_error(at: Span, name: &str, header: &str) -> Diagnostic {

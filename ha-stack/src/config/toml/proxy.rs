@@ -100,7 +100,7 @@ fn read_backends(table: &mut Table<'_, '_>, backends: &mut Backends, checks: &mu
         table.tell(not_a_backend(file.span(value.span())));
         return;
     };
-    for element in array.iter() {
+    for element in array {
         let at = file.span(element.span());
         let DeValue::Table(backend) = element.get_ref() else {
             table.tell(not_a_backend(at));

@@ -67,7 +67,7 @@ impl<'a, 'i> Table<'a, 'i> {
             diagnostics,
             sound: true,
         };
-        for (key, _) in table.iter() {
+        for (key, _) in table {
             let text: &str = key.get_ref();
             if keys.contains(&text) {
                 continue;

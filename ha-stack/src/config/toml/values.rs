@@ -90,7 +90,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let mut digit_value = nanos_a_unit;
     for digit in fraction.bytes() {
         // What is finer than a nanosecond is not a time that anybody means.
-        if digit_value % 10 != 0 {
+        if !digit_value.is_multiple_of(10) {
             return None;
         }
         digit_value /= 10;
@@ -112,7 +112,7 @@ pub(super) fn adver_interval(value: &DeValue<'_>) -> Read<AdverInterval> {
 
 /// An interval of whole centiseconds.
 pub(crate) fn interval_of(time: Duration) -> Option<AdverInterval> {
-    if time.as_nanos() % 10_000_000 != 0 {
+    if !time.as_nanos().is_multiple_of(10_000_000) {
         return None;
     }
     AdverInterval::from_centis(u16::try_from(time.as_millis() / 10).ok()?)
