@@ -64,7 +64,8 @@ fn a_command_line_that_cannot_be_understood_exits_with_2() {
 
 #[test]
 fn run_refuses_a_configuration_with_errors_and_starts_nothing() {
-    let socket = folder("errors").join("s");
+    let folder = folder("errors");
+    let socket = folder.join("s");
     let output = ha_stack(&[
         "run",
         &data("findings/names.toml"),
@@ -207,7 +208,7 @@ fn other_paths_and_methods_of_the_socket_are_refused() {
 #[test]
 fn an_ordinary_user_is_told_which_privilege_is_missing() {
     let folder = folder("privilege");
-    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    std::fs::set_permissions(&folder.0, std::fs::Permissions::from_mode(0o777)).unwrap();
     let config = folder.join("c.toml");
     // Loopback is there on every host; an ordinary user may not send VRRP on it.
     let text_of = "[[vrrp]]\nname = \"VI_1\"\ninterface = \"lo\"\nvrid = 33\naddresses = [\"192.0.2.100\"]\n";
@@ -265,17 +266,32 @@ fn data(name: &str) -> String {
         .to_owned()
 }
 
-/// An empty folder of this test.
-fn folder(name: &str) -> PathBuf {
+/// A folder of this test, gone with it.
+struct Folder(PathBuf);
+
+fn folder(name: &str) -> Folder {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    folder
+    Folder(folder)
+}
+
+impl Folder {
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left there says nothing about the test.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// A daemon that runs. Dropping it kills it.
 struct Daemon {
     child: Child,
-    folder: PathBuf,
+    folder: Folder,
     socket: PathBuf,
     log: PathBuf,
 }
@@ -327,7 +343,6 @@ impl Daemon {
         let status = poll(|| self.child.try_wait().unwrap()).expect("it ends");
         assert!(!self.socket.exists());
         let log = self.log();
-        std::fs::remove_dir_all(&self.folder).unwrap();
         (status.code(), log)
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ha_health::Weight;
 use ha_stack::config::Configuration;
 use ha_stack::{Instance, StackBuilder, Track};
+use proptest::prelude::*;
 use vrrp_core::{
     AddressList, AddressMismatch, AdverInterval, AuthenticationConfig, ChecksumForm, Config, Demotion,
     Priority, Version, Vrid,
@@ -237,6 +238,23 @@ fn state_master_without_a_priority_owns_the_addresses() {
 }
 
 #[test]
+fn a_script_that_is_reversed_is_so_for_all_who_give_no_weight_of_their_own() {
+    let text = "vrrp_instance a {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress { 192.0.2.1 }\n\
+                track_script {\nc\n}\n}\n\
+                vrrp_instance b {\ninterface eth0\nvirtual_router_id 2\nvirtual_ipaddress { 192.0.2.2 }\n\
+                track_script {\nc weight 5\n}\n}\n\
+                vrrp_script c {\nscript \"/bin/true\"\nweight -20 reverse\n}\n";
+    let (builder, told) = load_text("r.conf", text);
+    assert_eq!(told, "");
+    let builder = builder.unwrap();
+    assert_eq!(builder.instances()[0].tracks(), [Track::new("c").reverse(true)]);
+    assert_eq!(
+        builder.instances()[1].tracks(),
+        [Track::new("c").weight(Weight::new(5).unwrap())]
+    );
+}
+
+#[test]
 fn a_long_password_is_cut_as_keepalived_cuts_it() {
     let text = "vrrp_instance p {\ninterface eth0\nvirtual_router_id 1\nauthentication {\nauth_type PASS\nauth_pass 123456789\n}\n\
                 virtual_ipaddress { 192.0.2.1 }\n}\n";
@@ -290,6 +308,26 @@ fn no_cut_of_a_file_panics() {
         let ends = (0..text.len()).filter(|end| text.is_char_boundary(*end));
         for end in ends.step_by(3) {
             load_text(name, &text[..end]);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_damage_to_a_file_panics(
+        name in prop::sample::select(&["tutorial-master.conf", "tutorial-master.toml", "findings/lints.toml"][..]),
+        at in any::<prop::sample::Index>(),
+        len in 0..40_usize,
+        put in "[-\"'{}\\[\\]#!=$@a-z0-9 \n\t.:/–主]{0,12}",
+    ) {
+        let chars: Vec<char> = read(name).chars().collect();
+        let start = at.index(chars.len());
+        let end = (start + len).min(chars.len());
+        let text: String = chars[..start].iter().copied().chain(put.chars()).chain(chars[end..].iter().copied()).collect();
+        let (builder, told) = load_text(name, &text);
+        prop_assert!(builder.is_some() || told.contains("error"));
+        if let Some(builder) = builder {
+            prop_assert!(builder.build().is_ok());
         }
     }
 }

@@ -63,7 +63,7 @@ fn two_daemons_from_the_tutorials_files_elect_and_hand_over() {
 fn a_keepalived_conf_and_a_toml_file_run_together() {
     LabTest::new().timeout(Duration::from_secs(60)).run(|| {
         let lab = tutorial_lab();
-        let folder = lab_folder("together");
+        let folder = folder("together");
         let proxy = folder.join("proxy.toml");
         std::fs::write(
             &proxy,
@@ -95,7 +95,8 @@ fn a_keepalived_conf_and_a_toml_file_run_together() {
 fn a_missing_interface_is_one_line_and_nothing_stays() {
     LabTest::new().run(|| {
         let lab = Lab::builder().host("lb1", ["192.168.192.10/24"]).build().unwrap();
-        let socket = lab_folder("missing").join("s");
+        let folder = folder("missing");
+        let socket = folder.join("s");
         let mut command = ha_stack();
         command
             .arg("run")
@@ -118,7 +119,7 @@ fn a_missing_interface_is_one_line_and_nothing_stays() {
 fn a_port_that_is_taken_is_one_line_and_nothing_stays() {
     LabTest::new().run(|| {
         let lab = tutorial_lab();
-        let folder = lab_folder("taken");
+        let folder = folder("taken");
         let proxy = folder.join("proxy.toml");
         std::fs::write(
             &proxy,
@@ -168,22 +169,39 @@ fn ha_stack() -> Command {
     command
 }
 
-/// A folder for this test's files. It is gone with the target folder.
-fn lab_folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+/// A folder of this test, gone with it.
+struct Folder(PathBuf);
+
+fn folder(name: &str) -> Folder {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("daemon-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    folder
+    Folder(folder)
+}
+
+impl Folder {
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left there says nothing about the test.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// A daemon on a host. Dropping it kills it.
 struct Daemon {
     child: Child,
     socket: PathBuf,
+    _folder: Folder,
 }
 
 impl Daemon {
     fn start(lab: &Lab, host: &str, files: &[PathBuf]) -> Self {
-        let socket = lab_folder(host).join("s");
+        let folder = folder(host);
+        let socket = folder.join("s");
         let mut command = ha_stack();
         command
             .arg("run")
@@ -192,7 +210,11 @@ impl Daemon {
             .arg(&socket)
             .stdin(Stdio::null());
         let child = lab.host(host).spawn(command).unwrap();
-        Self { child, socket }
+        Self {
+            child,
+            socket,
+            _folder: folder,
+        }
     }
 
     fn report(&self) -> Report {

@@ -40,6 +40,8 @@ impl AdminSocket {
     /// A socket that a process left when it died is replaced. One that a process listens on is not, and neither is
     /// any other kind of file.
     ///
+    /// For the moment of binding the process has a umask of 0177, which concerns files that other threads make then.
+    ///
     /// # Errors
     /// See [`SocketError`]; nothing has changed then.
     pub async fn bind(path: impl AsRef<Path>) -> Result<Self, SocketError> {

@@ -23,11 +23,15 @@ pub(super) struct Args {
     drain: u16,
 }
 
+/// What is logged unless `RUST_LOG` says otherwise. What the driver tells at level info comes as an event too, with
+/// names.
+const LOGGED: &str = "info,vrrp_net=warn";
+
 /// Runs until a signal.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let terminal = io::stderr().is_terminal();
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED)))
         .with_writer(io::stderr)
         .with_ansi(terminal)
         .with_target(false)

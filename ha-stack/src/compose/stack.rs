@@ -88,6 +88,8 @@ impl StackBuilder {
     }
 
     /// Adds a check. It runs whether or not something tracks it.
+    ///
+    /// All probes share the control thread: one that blocks it delays the others, and answers, but no advert.
     pub fn check(mut self, config: CheckConfig, probe: impl Probe + 'static) -> Self {
         self.checks.push((config, Arc::new(probe)));
         self

@@ -32,6 +32,8 @@ pub(crate) struct CheckDraft {
     pub(crate) probe: Arc<dyn Probe>,
     /// The command line, where the probe is a script, to look into.
     pub(crate) script: Option<ScriptDraft>,
+    /// Whether those who track it without a weight of their own take up for down.
+    pub(crate) reverse: bool,
     /// Format that it is written in.
     pub(crate) format: Format,
 }

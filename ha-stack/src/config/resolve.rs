@@ -92,6 +92,7 @@ pub(super) fn resolve(
             script::lint(line, sources, diagnostics);
         }
     }
+    refuse_interface_names(&instances, &checks, diagnostics);
     let routes = route(&proxies, &upstreams, &broken, diagnostics);
     if diagnostics.errors() > 0 {
         return None;
@@ -107,6 +108,11 @@ pub(super) fn resolve(
         .flat_map(|one| one.addresses.iter().map(|address| address.value))
         .collect();
     builder = add_interfaces(builder, &instances)?;
+    let reversed: Vec<String> = checks
+        .iter()
+        .filter(|one| one.reverse)
+        .map(|one| one.name.value.clone())
+        .collect();
     for check in checks {
         // keepalived doesn't run a script that nobody tracks, and its author may count on that.
         if check.format == Format::Toml || !unused(&check) {
@@ -114,7 +120,7 @@ pub(super) fn resolve(
         }
     }
     for instance in instances {
-        builder = builder.instance(with_tracks(instance));
+        builder = builder.instance(with_tracks(instance, &reversed));
     }
     Some(add_proxies(
         builder,
@@ -386,6 +392,27 @@ fn interface_check_name(interface: &str) -> String {
     format!("interface {interface}")
 }
 
+/// A check of ours for a tracked interface has a name too.
+fn refuse_interface_names(instances: &[InstanceDraft], checks: &[CheckDraft], diagnostics: &mut Diagnostics) {
+    for instance in instances {
+        for tracked in instance
+            .interfaces
+            .iter()
+            .filter(|tracked| needs_check(instance, tracked))
+        {
+            let name = interface_check_name(&tracked.interface.value);
+            if let Some(check) = checks.iter().find(|check| check.name.value == name) {
+                diagnostics.push(
+                    Diagnostic::error(format!("the name `{name}` is taken by a tracked interface"))
+                        .at(check.name.span)
+                        .also(tracked.interface.span, "this is the interface")
+                        .help("rename the check"),
+                );
+            }
+        }
+    }
+}
+
 fn add_interfaces(mut builder: StackBuilder, instances: &[InstanceDraft]) -> Option<StackBuilder> {
     let mut added: Vec<&str> = Vec::new();
     for instance in instances {
@@ -403,7 +430,7 @@ fn add_interfaces(mut builder: StackBuilder, instances: &[InstanceDraft]) -> Opt
     Some(builder)
 }
 
-fn with_tracks(draft: InstanceDraft) -> Instance {
+fn with_tracks(draft: InstanceDraft, reversed: &[String]) -> Instance {
     let interfaces: Vec<Track> = draft
         .interfaces
         .iter()
@@ -415,7 +442,9 @@ fn with_tracks(draft: InstanceDraft) -> Instance {
         })
         .collect();
     let checks = draft.tracks.into_iter().map(|track| {
-        let tracked = Track::new(track.check.value).reverse(track.reverse);
+        // Whoever gives a weight says all of it; the check's own holds for the others.
+        let reverse = track.reverse || (track.weight.is_none() && reversed.contains(&track.check.value));
+        let tracked = Track::new(track.check.value).reverse(reverse);
         match track.weight {
             Some(weight) => tracked.weight(weight.value),
             None => tracked,

@@ -45,6 +45,7 @@ pub(super) fn read(
 /// What the block says before it is put together.
 struct Parts {
     builder: CheckConfigBuilder,
+    reverse: bool,
     interval_at: Option<Span>,
     timeout_at: Option<Span>,
     line: Option<Spanned<String>>,
@@ -59,6 +60,7 @@ fn read_block(
 ) -> Option<CheckDraft> {
     let mut parts = Parts {
         builder: CheckConfig::builder(name.value.as_str()),
+        reverse: false,
         interval_at: None,
         timeout_at: None,
         line: None,
@@ -117,6 +119,7 @@ fn read_block(
             at: line.span,
             shell: false,
         }),
+        reverse: parts.reverse,
         format: Format::Keepalived,
     })
 }
@@ -142,15 +145,16 @@ fn read_setting(mut parts: Parts, statement: &Statement, diagnostics: &mut Diagn
                 parts.timeout_at = Some(time.span);
             }
         }
-        "weight" => {
-            if let Some(word) = statement.words.first() {
+        "weight" => match statement.words.first() {
+            Some(word) => {
                 let weight = arguments::weight(word, diagnostics);
                 parts.builder = weight.map_or(parts.builder.clone(), |one| parts.builder.weight(one.value));
-                refuse_reverse(statement, diagnostics);
-            } else {
+                parts.reverse = arguments::track_options(&statement.words[1..], diagnostics).reverse;
+            }
+            None => {
                 statement.argument("-20", diagnostics);
             }
-        }
+        },
         "rise" => {
             let rise = statement.number::<u32>(1, i64::from(i32::MAX), "3", diagnostics);
             parts.builder = rise.map_or(parts.builder.clone(), |one| parts.builder.rise(one.value));
@@ -180,17 +184,6 @@ fn command_line(statement: &Statement) -> Option<Spanned<String>> {
     let words: Vec<&str> = statement.words.iter().map(|word| word.text.as_str()).collect();
     let last = statement.words.last()?;
     Some(Spanned::new(words.join(" "), first.span.to(last.span)))
-}
-
-/// `weight N reverse` in the script's own block would hold for all who track it.
-fn refuse_reverse(statement: &Statement, diagnostics: &mut Diagnostics) {
-    if let Some(word) = statement.words.get(1) {
-        diagnostics.push(
-            Diagnostic::error(format!("`{}` behind a weight of a vrrp_script", word.text))
-                .at(word.span)
-                .help("write it where the script is tracked: `track_script { name weight -20 reverse }`"),
-        );
-    }
 }
 
 fn find_user(user: &Spanned<(String, Option<String>)>, diagnostics: &mut Diagnostics) -> Option<(Uid, Gid)> {

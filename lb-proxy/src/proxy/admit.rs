@@ -8,10 +8,11 @@ use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderValue, Method, Version, request};
 
 use super::answer::Reason;
-use super::config::{HostPolicy, ProxyConfig};
+use super::config::ProxyConfig;
 use super::forwarded::{self, ClientName};
 use super::hop::{self, Seen};
 use super::host;
+use super::policy::HostPolicy;
 
 /// What the rest of the proxy needs to know of an admitted request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

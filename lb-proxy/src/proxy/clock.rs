@@ -31,7 +31,10 @@ pub fn now() -> Duration {
     read().saturating_duration_since(epoch)
 }
 
-/// The instant at which a timer armed for `at` fires.
+/// The instant at which a timer armed for `at` fires. What no clock of ours will show is a century away.
 pub(crate) fn instant(at: Duration) -> Instant {
-    epoch() + at
+    let epoch = epoch();
+    epoch.checked_add(at).unwrap_or_else(|| epoch + CENTURY)
 }
+
+const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);

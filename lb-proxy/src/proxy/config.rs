@@ -6,35 +6,8 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::host;
+use super::policy::{ForwardedPolicy, HostPolicy};
 use crate::balance::Upstream;
-
-/// The `Host` that a backend sees (nginx: `proxy_set_header Host`).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum HostPolicy {
-    /// The client's own, as nginx's `$http_host`. The default.
-    #[default]
-    Preserve,
-    /// The backend's address and port, as nginx's `$proxy_host`.
-    Upstream,
-    /// Always this one.
-    Fixed(String),
-}
-
-/// What happens to `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
-///
-/// Whichever it is, it applies after the headers that the client named in `Connection` are gone, so a client can't
-/// make the proxy drop what it adds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ForwardedPolicy {
-    /// The client's address is appended to the `X-Forwarded-For` that came (nginx's `$proxy_add_x_forwarded_for`),
-    /// so the last element is trustworthy and the others are hearsay; the other two are replaced. The default.
-    #[default]
-    Append,
-    /// All three say what this proxy saw, and nothing else: for a proxy that clients reach directly.
-    Replace,
-    /// All three are removed, and none is added.
-    Remove,
-}
 
 /// How long the proxy waits for what.
 #[derive(Debug, Clone, Copy)]
@@ -133,6 +106,9 @@ pub enum ConfigError {
     /// A timeout of zero.
     #[error("{0} must be longer than zero")]
     ZeroTimeout(&'static str),
+    /// A timeout of more than a year.
+    #[error("{0} must not be longer than a year")]
+    LongTimeout(&'static str),
     /// A limit outside its range.
     #[error("{name} must be between {min} and {max}, not {got}")]
     OutOfRange {
@@ -330,6 +306,7 @@ impl ProxyConfigBuilder {
 }
 
 const MAX_WORKERS: usize = 256;
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 fn check_timeouts(config: &ProxyConfig) -> Result<(), ConfigError> {
     let t = &config.timeouts;
@@ -345,10 +322,15 @@ fn check_timeouts(config: &ProxyConfig) -> Result<(), ConfigError> {
         ("retry_timeout", config.retry.timeout),
         ("upstream_keepalive_timeout", config.keep.idle_timeout),
     ];
-    match all.iter().find(|(_, timeout)| timeout.is_zero()) {
-        Some((name, _)) => Err(ConfigError::ZeroTimeout(name)),
-        None => Ok(()),
+    for (name, timeout) in all {
+        if timeout.is_zero() {
+            return Err(ConfigError::ZeroTimeout(name));
+        }
+        if timeout > YEAR {
+            return Err(ConfigError::LongTimeout(name));
+        }
     }
+    Ok(())
 }
 
 fn check_limits(config: &ProxyConfig) -> Result<(), ConfigError> {
@@ -458,24 +440,28 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_of_zero_is_named() {
-        let zero = Duration::ZERO;
-        for (config, name) in [
-            (builder().connect_timeout(zero), "connect_timeout"),
-            (builder().read_timeout(zero), "read_timeout"),
-            (builder().send_timeout(zero), "send_timeout"),
-            (builder().client_header_timeout(zero), "client_header_timeout"),
-            (builder().client_body_timeout(zero), "client_body_timeout"),
-            (builder().client_send_timeout(zero), "client_send_timeout"),
-            (builder().keepalive_timeout(zero), "keepalive_timeout"),
-            (builder().upgrade_timeout(zero), "upgrade_timeout"),
-            (builder().retry_timeout(zero), "retry_timeout"),
-            (
-                builder().upstream_keepalive_timeout(zero),
-                "upstream_keepalive_timeout",
-            ),
-        ] {
-            assert_eq!(config.build().expect_err("zero"), ConfigError::ZeroTimeout(name));
+    fn a_timeout_out_of_range_is_named() {
+        let zero: fn(_) -> _ = ConfigError::ZeroTimeout;
+        let long: fn(_) -> _ = ConfigError::LongTimeout;
+        let over = YEAR + Duration::from_nanos(1);
+        for (got, error) in [(Duration::ZERO, zero), (over, long), (Duration::MAX, long)] {
+            for (config, name) in [
+                (builder().connect_timeout(got), "connect_timeout"),
+                (builder().read_timeout(got), "read_timeout"),
+                (builder().send_timeout(got), "send_timeout"),
+                (builder().client_header_timeout(got), "client_header_timeout"),
+                (builder().client_body_timeout(got), "client_body_timeout"),
+                (builder().client_send_timeout(got), "client_send_timeout"),
+                (builder().keepalive_timeout(got), "keepalive_timeout"),
+                (builder().upgrade_timeout(got), "upgrade_timeout"),
+                (builder().retry_timeout(got), "retry_timeout"),
+                (
+                    builder().upstream_keepalive_timeout(got),
+                    "upstream_keepalive_timeout",
+                ),
+            ] {
+                assert_eq!(config.build().expect_err("out of range"), error(name));
+            }
         }
     }
 

@@ -35,8 +35,10 @@ impl DialError {
     }
 }
 
-/// The greatest head of a response; also how much is read from a backend at once.
-const RESPONSE_BUFFER: usize = 64 * 1024;
+/// The greatest head of a response.
+const RESPONSE_HEAD: usize = 64 * 1024;
+/// How much is read from a backend at once, at most: hyper begins with 8 KiB and doubles it while reads fill it.
+const RESPONSE_BUFFER: usize = 256 * 1024;
 
 /// Connects to the backend at `address` and starts the task that drives the connection.
 pub(super) async fn dial(
@@ -56,6 +58,7 @@ pub(super) async fn dial(
     let io = TokioIo::new(UpstreamIo::new(stream, Arc::clone(&state), timeouts));
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(RESPONSE_BUFFER)
+        .max_header_size(RESPONSE_HEAD)
         .handshake(io)
         .await?;
     let driver = tokio::spawn(async move {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
-use super::config::ForwardedPolicy;
 use super::hop::{Seen, X_FORWARDED_FOR};
+use super::policy::ForwardedPolicy;
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");

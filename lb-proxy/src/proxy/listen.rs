@@ -12,12 +12,17 @@ use super::config::ProxyConfig;
 ///
 /// A port 0 is resolved by the first worker's socket and shared by the others.
 pub(super) fn bind_all(config: &ProxyConfig) -> Result<Vec<Vec<TcpListener>>, (SocketAddr, io::Error)> {
+    // All of them before any is bound: an address of ours may cover another of ours.
+    for &address in config
+        .listen
+        .iter()
+        .filter(|address| !config.share_port && address.port() != 0)
+    {
+        probe(config, address).map_err(|error| (address, error))?;
+    }
     let mut workers: Vec<Vec<TcpListener>> = (0..config.workers).map(|_| Vec::new()).collect();
     for &configured in &config.listen {
         let mut address = configured;
-        if !config.share_port && address.port() != 0 {
-            probe(config, address).map_err(|error| (address, error))?;
-        }
         for worker in &mut workers {
             let listener = bind(config, address).map_err(|error| (address, error))?;
             address = listener.local_addr().map_err(|error| (address, error))?;

@@ -31,6 +31,25 @@ pub struct ClientAddr(pub SocketAddr);
 ///
 /// The listen addresses, workers and client timeouts of its config belong to whoever serves it and are not looked
 /// at. WebSocket needs a server that supports hyper's upgrades.
+///
+/// ```
+/// use http::{Request, StatusCode};
+/// use lb_proxy::balance::{BackendConfig, Upstream, UpstreamConfig};
+/// use lb_proxy::proxy::{ClientAddr, ProxyConfig, ProxyService};
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = UpstreamConfig::builder("app").backend(BackendConfig::new("a", "127.0.0.1:1".parse()?)).build()?;
+/// let service = ProxyService::new(ProxyConfig::builder(Upstream::new(app)).build()?);
+///
+/// let mut request = Request::get("/").header("host", "www.example.com").body(String::new())?;
+/// request.extensions_mut().insert(ClientAddr("203.0.113.7:40000".parse()?));
+/// let response = service.oneshot(request.map(http_body_util::Full::<bytes::Bytes>::from)).await?;
+/// assert_eq!(response.status(), StatusCode::BAD_GATEWAY, "nobody listens on port 1");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ProxyService {
     proxy: Arc<Proxy>,

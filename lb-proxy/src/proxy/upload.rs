@@ -43,7 +43,8 @@ pub(super) struct Upload<B: ?Sized = dyn Body<Data = Bytes, Error = BoxError> + 
 }
 
 struct Source<B: ?Sized> {
-    /// How many bytes may still come.
+    /// How many bytes have come, and how many may still come.
+    consumed: u64,
     allowed: u64,
     /// `None` once something has been sent that wasn't kept.
     replay: Option<Replay>,
@@ -67,6 +68,7 @@ impl Upload {
             progress: AtomicU8::new(Progress::Open as u8),
             length,
             source: Mutex::new(Source {
+                consumed: 0,
                 allowed: limit,
                 replay: (replay > 0).then(|| Replay {
                     chunks: Vec::new(),
@@ -153,6 +155,11 @@ impl Pass {
                 upload.progress() == Progress::Complete && self.is_last(source),
             );
         }
+        if self.delivered != source.consumed {
+            // Something went out on another pass and wasn't kept. Nobody starts a pass then; a body with a hole
+            // would be the worst that could happen if somebody did.
+            return Poll::Ready(Some(Err(UploadError)));
+        }
         loop {
             if upload.progress() == Progress::Complete {
                 self.end();
@@ -167,6 +174,7 @@ impl Pass {
                         return Poll::Ready(Some(Err(UploadError)));
                     };
                     source.allowed = allowed;
+                    source.consumed += data.len() as u64;
                     self.keep(source, &data);
                     if source.body.is_end_stream() {
                         upload.set(Progress::Complete);

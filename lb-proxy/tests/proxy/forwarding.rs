@@ -287,3 +287,28 @@ fn freebind_listens_on_an_address_that_is_not_there() {
     let proxy = lb_proxy::proxy::Server::spawn(config.freebind(true).build().expect("valid")).expect("bound");
     assert_eq!(proxy.addresses()[0].ip(), address.ip());
 }
+
+#[test]
+fn addresses_may_cover_each_other_and_be_of_both_families() {
+    let backend = Backend::text("x");
+    let any = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a free port")
+        .local_addr()
+        .expect("bound")
+        .port();
+    let config = lb_proxy::proxy::ProxyConfig::builder(crate::support::upstream(&[backend.address], |b| b))
+        .listen(([0, 0, 0, 0], any).into())
+        .listen(([127, 0, 0, 1], any).into())
+        .listen("[::1]:0".parse().expect("an address"));
+    let proxy = lb_proxy::proxy::Server::spawn(config.build().expect("valid")).expect("bound");
+    assert_eq!(proxy.addresses().len(), 3);
+    for address in [proxy.addresses()[1], proxy.addresses()[2]] {
+        assert_eq!(Client::connect(address).get("/").text(), "x");
+    }
+    let seen: Vec<_> = backend
+        .requests()
+        .iter()
+        .map(|r| r.header("x-forwarded-for").map(String::from))
+        .collect();
+    assert_eq!(seen, [Some("127.0.0.1".to_owned()), Some("::1".to_owned())]);
+}

@@ -134,14 +134,14 @@ fn the_time_for_retries_is_bounded() {
     let backends: Vec<_> = (0..5)
         .map(|_| {
             Backend::start(|_, _| {
-                std::thread::sleep(Duration::from_millis(300));
+                std::thread::sleep(Duration::from_millis(700));
                 Next::Close
             })
         })
         .collect();
     let addresses: Vec<_> = backends.iter().map(|backend| backend.address).collect();
     let proxy = proxy_with(&addresses, |config| {
-        config.retry_tries(64).retry_timeout(Duration::from_millis(450))
+        config.retry_tries(64).retry_timeout(Duration::from_millis(1200))
     });
     assert_eq!(Client::connect(proxy.addresses()[0]).get("/").status, 502);
     assert_eq!(

@@ -224,3 +224,17 @@ fn failures_take_a_backend_out() {
             .all(|backend| backend.active == 0)
     });
 }
+
+#[test]
+fn nobody_is_asked_for_a_body_that_is_refused() {
+    let backend = Backend::text("x");
+    let proxy = proxy(&[backend.address]);
+    let mut client = Client::connect(proxy.addresses()[0]);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n");
+    assert_eq!(client.read_bytes(12), b"HTTP/1.1 413");
+    let (dead, _socket) = dead_address();
+    let proxy = crate::support::proxy(&[dead]);
+    let mut client = Client::connect(proxy.addresses()[0]);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    assert_eq!(client.read_bytes(12), b"HTTP/1.1 502");
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Backend, Client, Next, proxy_with};
 
-const SHORT: Duration = Duration::from_millis(250);
+const SHORT: Duration = Duration::from_millis(400);
 
 #[test]
 fn a_slow_head_is_answered_408() {
@@ -14,25 +14,25 @@ fn a_slow_head_is_answered_408() {
     let mut client = Client::connect(proxy.addresses()[0]);
     assert_eq!(client.get("/").text(), "x", "the limit is for each head");
     let start = Instant::now();
-    let mut sent = 0;
     // A byte now and then doesn't help: the head has one deadline.
-    while start.elapsed() < SHORT * 4 && client.try_send("G").is_ok() && sent < 100 {
-        sent += 1;
-        std::thread::sleep(Duration::from_millis(20));
-        if client.socket().peek(&mut [0]).is_ok_and(|_| true) {
-            break;
+    let mut writer = client.socket().try_clone().expect("a descriptor");
+    let trickling = std::thread::spawn(move || {
+        while writer.write_all(b"G").is_ok() {
+            std::thread::sleep(SHORT / 10);
         }
-    }
+    });
     let answer = client.response();
     assert_eq!(
         (answer.status, answer.text()),
         (408, "408 Request Timeout: request head timed out\n")
     );
     assert!(
-        (SHORT..SHORT * 4).contains(&start.elapsed()),
+        (SHORT..SHORT * 16).contains(&start.elapsed()),
         "{:?}",
         start.elapsed()
     );
+    let _ = client.socket().shutdown(std::net::Shutdown::Both);
+    trickling.join().expect("no panic");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_connection_without_a_request_ends() {
     let start = Instant::now();
     assert!(Client::connect(proxy.addresses()[0]).is_closed());
     assert!(
-        (SHORT..SHORT * 8).contains(&start.elapsed()),
+        (SHORT..SHORT * 16).contains(&start.elapsed()),
         "{:?}",
         start.elapsed()
     );
@@ -59,7 +59,7 @@ fn an_idle_connection_ends() {
     }
     let start = Instant::now();
     assert!(client.is_closed());
-    assert!(start.elapsed() < SHORT * 8, "{:?}", start.elapsed());
+    assert!(start.elapsed() < SHORT * 16, "{:?}", start.elapsed());
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_silent_backend_is_a_504() {
             (504, "504 Gateway Timeout: the upstream timed out\n")
         );
         assert!(
-            (SHORT..SHORT * 4).contains(&start.elapsed()),
+            (SHORT..SHORT * 16).contains(&start.elapsed()),
             "{:?}",
             start.elapsed()
         );

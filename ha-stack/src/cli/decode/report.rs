@@ -228,6 +228,32 @@ mod tests {
         assert_eq!(report.hop_limit, Some(255));
     }
 
+    /// Beginnings that lead far into the layers.
+    const HEADS: &[&[u8]] = &[&[], &[0x45], &[0x60, 0, 0, 0, 0, 20, 112, 255], &[0; 12]];
+
+    proptest::proptest! {
+        #[test]
+        fn no_octets_panic(
+            head in proptest::sample::select(HEADS),
+            octets in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        ) {
+            let octets = [head, &octets].concat();
+            for layer in [Layer::Ethernet, Layer::LinuxSll, Layer::LinuxSll2, Layer::Ip] {
+                // Both answers are one.
+                let _ = Report::of(&octets, layer);
+            }
+        }
+
+        #[test]
+        fn whatever_the_message_a_bad_one_says_why(
+            octets in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..100),
+            hop_limit in proptest::prelude::any::<u8>(),
+        ) {
+            let report = report(&octets, hop_limit);
+            proptest::prop_assert!(report.is_bad() || report.checksum.is_some());
+        }
+    }
+
     fn report(message: &[u8], hop_limit: u8) -> Report {
         Report::of_datagram(&Datagram {
             envelope: Envelope {

@@ -52,6 +52,7 @@ pub(super) fn read(
         config,
         probe,
         script,
+        reverse: false,
         format: Format::Toml,
     })
 }

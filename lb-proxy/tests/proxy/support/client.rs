@@ -59,6 +59,14 @@ impl Client {
         self.stream.read_to_end(&mut rest).map(|_| rest)
     }
 
+    /// Appends what comes until nothing does for the socket's read timeout; says whether the connection has ended.
+    pub fn read_more(&mut self, received: &mut Vec<u8>) -> bool {
+        match self.stream.read_to_end(received) {
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
     /// Reads exactly `count` bytes.
     #[track_caller]
     pub fn read_bytes(&mut self, count: usize) -> Vec<u8> {
