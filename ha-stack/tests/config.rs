@@ -57,6 +57,21 @@ fn the_smallest_useful_file_is_ten_lines() {
 }
 
 #[test]
+fn the_readmes_node_is_valid_and_complete() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").expect("a node in TOML");
+    let (toml, _) = rest.split_once("```").unwrap();
+    let mut configuration = Configuration::new();
+    configuration.add_text("lb1.toml", toml);
+    let loaded = configuration.load();
+    assert_eq!(loaded.render(false), "");
+    let builder = loaded.into_builder().unwrap();
+    assert_eq!(builder.instances()[0].name(), "VI_1");
+    assert!(builder.build().is_ok());
+}
+
+#[test]
 fn the_example_of_the_documentation_is_valid() {
     let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/mod.rs")).unwrap();
     let example = source

@@ -1,4 +1,6 @@
 //! Peers that are slow, silent, or never let go.
+//!
+//! That a wait ends at all is bounded by the client's patience; here it is checked that none ends too early.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -26,11 +28,7 @@ fn a_slow_head_is_answered_408() {
         (answer.status, answer.text()),
         (408, "408 Request Timeout: request head timed out\n")
     );
-    assert!(
-        (SHORT..SHORT * 16).contains(&start.elapsed()),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() >= SHORT, "{:?}", start.elapsed());
     let _ = client.socket().shutdown(std::net::Shutdown::Both);
     trickling.join().expect("no panic");
 }
@@ -41,11 +39,7 @@ fn a_connection_without_a_request_ends() {
     let proxy = proxy_with(&[backend.address], |config| config.client_header_timeout(SHORT));
     let start = Instant::now();
     assert!(Client::connect(proxy.addresses()[0]).is_closed());
-    assert!(
-        (SHORT..SHORT * 16).contains(&start.elapsed()),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() >= SHORT, "{:?}", start.elapsed());
 }
 
 #[test]
@@ -57,9 +51,7 @@ fn an_idle_connection_ends() {
         assert_eq!(client.get("/").text(), "x");
         std::thread::sleep(SHORT / 2);
     }
-    let start = Instant::now();
     assert!(client.is_closed());
-    assert!(start.elapsed() < SHORT * 16, "{:?}", start.elapsed());
 }
 
 #[test]
@@ -118,29 +110,34 @@ fn a_silent_backend_is_a_504() {
             (answer.status, answer.text()),
             (504, "504 Gateway Timeout: the upstream timed out\n")
         );
-        assert!(
-            (SHORT..SHORT * 16).contains(&start.elapsed()),
-            "{:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() >= SHORT, "{:?}", start.elapsed());
     }
     assert_eq!(proxy.config().upstream().status().backends[0].failures, 2);
 }
 
 #[test]
 fn the_read_timeout_starts_over_with_each_request_and_each_read() {
+    const TIMEOUT: Duration = Duration::from_secs(1);
     let backend = Backend::start(|_, stream| {
-        for part in ["HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "a", "b", "c"] {
-            std::thread::sleep(SHORT / 2);
+        for part in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n",
+            "a",
+            "b",
+            "c",
+            "d",
+            "e",
+            "f",
+        ] {
+            std::thread::sleep(TIMEOUT / 5);
             let _ = stream.write_all(part.as_bytes());
         }
         Next::Keep
     });
-    let proxy = proxy_with(&[backend.address], |config| config.read_timeout(SHORT));
+    let proxy = proxy_with(&[backend.address], |config| config.read_timeout(TIMEOUT));
     let mut client = Client::connect(proxy.addresses()[0]);
     for _ in 0..2 {
-        assert_eq!(client.get("/").text(), "abc");
-        std::thread::sleep(SHORT * 2);
+        assert_eq!(client.get("/").text(), "abcdef");
+        std::thread::sleep(TIMEOUT * 5 / 4);
     }
     assert_eq!(backend.connections(), 1, "idle time is not reading time");
 }

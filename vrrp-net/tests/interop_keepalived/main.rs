@@ -1,0 +1,20 @@
+//! Our node and keepalived on one LAN, VRRPv2 with a password and VRRPv3, IPv4 multicast, each in both roles.
+//!
+//! What counts is what a third party sees: adverts with the kernel's timestamps, who answers ARP, whom a client
+//! reaches. Bounds are the protocol's own, with room above for a busy machine; `--nocapture` prints what was measured.
+//! Where keepalived is missing the tests are skipped, unless `VRRP_LAB_REQUIRED` is set.
+
+mod checksum;
+mod crash;
+mod demotion;
+mod election;
+mod handover;
+mod tie;
+
+mod client;
+mod keepalived;
+mod node;
+mod protocol;
+mod steady;
+mod wire;
+mod world;
