@@ -14,6 +14,8 @@ const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 192, 130);
 /// A master-down interval of priority 90 with an advert a second, and some for a slow machine.
 const TAKEOVER: Duration = Duration::from_secs(8);
 
+const KEEPALIVED: &str = "/usr/sbin/keepalived";
+
 #[test]
 fn two_daemons_from_the_tutorials_files_elect_and_hand_over() {
     LabTest::new().timeout(Duration::from_secs(90)).run(|| {
@@ -56,6 +58,45 @@ fn two_daemons_from_the_tutorials_files_elect_and_hand_over() {
                 .any(|one| one.addr() == IpAddr::from(VIP))
         );
         lb2.stop();
+    });
+}
+
+#[test]
+fn a_daemon_and_a_real_keepalived_run_the_tutorial_together() {
+    LabTest::new().timeout(Duration::from_secs(90)).run(|| {
+        if !Path::new(KEEPALIVED).exists() {
+            lab::skip("keepalived is not installed");
+        }
+        let lab = tutorial_lab();
+        let start_keepalived = || {
+            let mut command = Command::new(KEEPALIVED);
+            command.args(["--vrrp", "--dont-fork", "--log-console", "--use-file"]);
+            command.arg(data("tutorial-master.conf")).stdin(Stdio::null());
+            Killed(lab.host("lb1").spawn(command).unwrap())
+        };
+        let keepalived = start_keepalived();
+        let lb2 = Daemon::start(&lab, "lb2", &[data("tutorial-backup.conf")]);
+        // The higher priority is master, whoever was first.
+        let peer = Some(IpAddr::from([192, 168, 192, 10]));
+        lb2.wait_for(TAKEOVER, |router| {
+            router.state == "backup" && router.master == peer
+        });
+        wait_until(|| who_has(&lab) == [lab.host("lb1").mac()]);
+
+        // keepalived stops as planned: its priority 0 is heard.
+        keepalived.terminate();
+        lb2.wait_for(TAKEOVER, |router| router.state == "master");
+        wait_until(|| who_has(&lab) == [lab.host("lb2").mac()]);
+
+        // It returns and preempts; then ours stops as planned, and it stays.
+        let keepalived = start_keepalived();
+        lb2.wait_for(TAKEOVER, |router| {
+            router.state == "backup" && router.master == peer
+        });
+        wait_until(|| who_has(&lab) == [lab.host("lb1").mac()]);
+        lb2.stop();
+        assert_eq!(who_has(&lab), [lab.host("lb1").mac()]);
+        keepalived.terminate();
     });
 }
 
@@ -188,6 +229,34 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // What is left there says nothing about the test.
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Tries again for up to ten seconds.
+fn wait_until(done: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !done() {
+        assert!(Instant::now() < deadline);
+        pause();
+    }
+}
+
+/// A program that is killed when it is not needed any more.
+struct Killed(Child);
+
+impl Killed {
+    /// Stops it as an init system does, and waits for its end.
+    fn terminate(mut self) {
+        kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM).unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Ended already after `terminate`.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
