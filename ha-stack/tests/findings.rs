@@ -61,6 +61,17 @@ fn a_file_in_another_encoding_is_refused_with_the_place() {
 }
 
 #[test]
+fn a_file_that_is_too_large_is_refused() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("large-{}.toml", std::process::id()));
+    fs::write(&path, vec![b'#'; 4 << 20 | 1]).unwrap();
+    let mut configuration = Configuration::new();
+    configuration.add_file(&path);
+    let told = configuration.load().render(false);
+    fs::remove_file(&path).unwrap();
+    assert!(told.contains("is larger than 4194304 bytes"), "{told}");
+}
+
+#[test]
 fn places_count_characters() {
     let mut configuration = Configuration::new();
     configuration.add_text(

@@ -314,6 +314,8 @@ impl Control {
                 Err(error) => error.to_string(),
             };
             self.tell(Event::Failed { reason });
+            // Nobody is left to answer these.
+            self.questions.clear();
         }
     }
 

@@ -76,6 +76,10 @@ fn text_of(path: &Path) -> Result<Option<String>, &'static str> {
 
 /// The text of a file that begins with `#!`.
 fn read_script(path: &Path) -> Option<String> {
+    // Opening a pipe would wait for its other end.
+    if !std::fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
     let mut octets = Vec::new();
     let file = std::fs::File::open(path).ok()?;
     file.take(MAX_SCRIPT + 1).read_to_end(&mut octets).ok()?;

@@ -1,6 +1,8 @@
 //! The files that a configuration comes from, and places in them.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::Path;
 
@@ -63,12 +65,10 @@ pub enum ReadError {
         error: std::io::Error,
     },
     /// Too large to be a configuration.
-    #[error("{file} has {size} bytes: a configuration file may have {MAX_FILE}")]
+    #[error("{file} is larger than {MAX_FILE} bytes, which a configuration file may have")]
     TooLarge {
         /// The file.
         file: String,
-        /// Its size in bytes.
-        size: u64,
     },
     /// Not text.
     #[error("{file} is not UTF-8 at byte {at}: save it as UTF-8")]
@@ -101,11 +101,13 @@ impl Sources {
             file: file.clone(),
             error,
         };
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > MAX_FILE {
-            return Err(ReadError::TooLarge { file, size });
+        let mut octets = Vec::new();
+        // A pipe has no size before it is read.
+        let input = File::open(path).map_err(io)?;
+        input.take(MAX_FILE + 1).read_to_end(&mut octets).map_err(io)?;
+        if octets.len() as u64 > MAX_FILE {
+            return Err(ReadError::TooLarge { file });
         }
-        let octets = std::fs::read(path).map_err(io)?;
         let text = String::from_utf8(octets).map_err(|error| ReadError::NotUtf8 {
             file: file.clone(),
             at: error.utf8_error().valid_up_to(),
