@@ -104,6 +104,15 @@ fn a_proxy_alone_needs_no_privilege_and_answers_status() {
 }
 
 #[test]
+fn a_daemon_outlives_whoever_reads_its_log() {
+    let mut daemon = Daemon::start_telling("unread", PROXY, Stdio::piped());
+    drop(daemon.child.stderr.take());
+    kill(daemon.pid(), Signal::SIGHUP).unwrap();
+    let (code, _) = daemon.stop(Signal::SIGTERM);
+    assert_eq!(code, Some(0));
+}
+
+#[test]
 fn a_check_of_a_backend_takes_it_out() {
     let text = format!(
         "{PROXY}{}",
@@ -299,6 +308,16 @@ struct Daemon {
 impl Daemon {
     fn start(name: &str, config: &str) -> Self {
         let folder = folder(name);
+        let log = std::fs::File::create(folder.join("log")).unwrap();
+        Self::start_in(folder, config, log.into())
+    }
+
+    /// Same, with its log elsewhere.
+    fn start_telling(name: &str, config: &str, log: Stdio) -> Self {
+        Self::start_in(folder(name), config, log)
+    }
+
+    fn start_in(folder: Folder, config: &str, stderr: Stdio) -> Self {
         let (file, socket, log) = (folder.join("c.toml"), folder.join("s"), folder.join("log"));
         std::fs::write(&file, config).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_ha-stack"))
@@ -306,7 +325,7 @@ impl Daemon {
             .arg(&file)
             .arg("--socket")
             .arg(&socket)
-            .stderr(std::fs::File::create(&log).unwrap())
+            .stderr(stderr)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
@@ -351,7 +370,7 @@ impl Daemon {
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
 

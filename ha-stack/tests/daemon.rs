@@ -61,6 +61,21 @@ fn two_daemons_from_the_tutorials_files_elect_and_hand_over() {
     });
 }
 
+/// timeout(1) sends its signal to the program, and then to the whole group.
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    LabTest::new().timeout(Duration::from_secs(60)).run(|| {
+        let lab = tutorial_lab();
+        let lb1 = Daemon::start(&lab, "lb1", &[data("tutorial-master.conf")]);
+        lb1.wait_for(TAKEOVER, |router| router.state == "master");
+        kill(lb1.pid(), Signal::SIGTERM).unwrap();
+        // Until the daemon has seen the first.
+        while lb1.try_report().is_ok() {}
+        lb1.stop();
+        assert!(who_has(&lab).is_empty());
+    });
+}
+
 #[test]
 fn a_daemon_and_a_real_keepalived_run_the_tutorial_together() {
     LabTest::new().timeout(Duration::from_secs(90)).run(|| {
@@ -308,6 +323,10 @@ impl Daemon {
         }
     }
 
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
     fn report(&self) -> Report {
         self.try_report().unwrap()
     }
@@ -336,7 +355,7 @@ impl Daemon {
 
     /// Stops it as an init system does, and sees that it ends well.
     fn stop(mut self) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
+        kill(self.pid(), Signal::SIGTERM).unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

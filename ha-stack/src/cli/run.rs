@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
 use super::check::count;
@@ -27,6 +28,10 @@ pub(super) struct Args {
 /// names.
 const LOGGED: &str = "info,vrrp_net=warn";
 
+/// A signal within this time of the first is the same one: timeout(1) sends two. VRRP needs a part of it to send
+/// priority 0 and to give up its addresses.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
 /// Runs until a signal.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let terminal = io::stderr().is_terminal();
@@ -35,6 +40,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         .with_writer(io::stderr)
         .with_ansi(terminal)
         .with_target(false)
+        // It would tell of a log that nobody reads on stderr, and panic where that is the same pipe.
+        .log_internal_errors(false)
         .init();
     let loaded = args.files.load();
     // With stderr gone there is nobody to tell, and no reason not to run.
@@ -151,12 +158,13 @@ async fn stop(
     if let Ended::Signal(name) = ended {
         tracing::info!("{name}: stopping");
     }
+    let began = Instant::now();
     let mut stopped = std::pin::pin!(handle.shutdown(drain));
     let cut = loop {
         tokio::select! {
             cut = &mut stopped => break cut,
             Some(event) = events.next() => tell(&event),
-            name = signals.stop() => {
+            name = signals.stop() => if began.elapsed() > SAME_SIGNAL {
                 return Err(Failure::Line(format!("{name} again: requests under way are cut")));
             }
         }
