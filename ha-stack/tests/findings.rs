@@ -54,10 +54,8 @@ fn a_file_in_another_encoding_is_refused_with_the_place() {
     configuration.add_file(&path);
     let told = configuration.load().render(false);
     fs::remove_file(&path).unwrap();
-    assert!(
-        told.contains("is not UTF-8 at byte 18: save it as UTF-8"),
-        "{told}"
-    );
+    let expected = format!("{}:2:12 is not UTF-8: save the file as UTF-8", path.display());
+    assert!(told.contains(&expected), "{told}");
 }
 
 #[test]

@@ -175,6 +175,9 @@ impl Diagnostics {
     /// Most findings that are kept; the others are counted. Nobody reads on, and a file can be nothing but errors.
     pub const MAX: usize = 200;
 
+    /// Most findings that are looked for in one definition by leaving out what the one before was about.
+    pub(crate) const MAX_TOGETHER: usize = 20;
+
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         match diagnostic.severity {

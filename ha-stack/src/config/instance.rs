@@ -6,7 +6,7 @@ use std::time::Duration;
 use ha_health::Weight;
 use vrrp_core::{
     AddressList, AddressListError, AddressMismatch, AdverInterval, AuthenticationConfig, ChecksumForm,
-    Config, ConfigError, Demotion, Priority, Version, Vrid,
+    Config, ConfigError, Demotion, Family, Priority, Version, Vrid,
 };
 use vrrp_net::{Attachment, AttachmentError, VirtualAddress};
 
@@ -142,9 +142,9 @@ impl InstanceParts {
                 spelling.addresses,
             );
         }
-        let list = self.address_list(spelling, diagnostics);
+        let list = self.address_list(spelling, complete, diagnostics);
         let attachment = self.attachment(diagnostics);
-        let config = self.config(list?, diagnostics);
+        let config = self.config(&list?, diagnostics);
         Some(InstanceDraft {
             vrid_at: self.vrid?.span,
             nopreempt_at: self
@@ -165,8 +165,17 @@ impl InstanceParts {
         })
     }
 
-    fn address_list(&self, spelling: Spelling, diagnostics: &mut Diagnostics) -> Option<AddressList> {
+    fn address_list(
+        &self,
+        spelling: Spelling,
+        complete: bool,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<AddressList> {
         let at = self.addresses_at?;
+        if self.addresses.is_empty() && !complete {
+            // Those that it has may be what was wrong.
+            return None;
+        }
         let addresses: Vec<IpAddr> = self.addresses.iter().map(|one| one.value.address()).collect();
         let error = match AddressList::new(&addresses) {
             Ok(list) => return Some(list),
@@ -238,8 +247,45 @@ impl InstanceParts {
         None
     }
 
-    fn config(&self, list: AddressList, diagnostics: &mut Diagnostics) -> Option<Config> {
-        let mut builder = Config::builder(self.vrid.as_ref()?.value, list);
+    /// The configuration tells of one thing at a time: each is left out then, to find the next.
+    fn config(&self, list: &AddressList, diagnostics: &mut Diagnostics) -> Option<Config> {
+        let vrid = self.vrid?.value;
+        let mut parts = self.clone();
+        let mut sound = parts.check_source(list, diagnostics);
+        for _ in 0..Diagnostics::MAX_TOGETHER {
+            let error = match parts.config_of(vrid, list.clone()) {
+                Ok(config) => return sound.then_some(config),
+                Err(error) => error,
+            };
+            let span = parts.leave_out(&error);
+            diagnostics.push(Diagnostic::error(error.to_string()).at(span.unwrap_or(self.name.span)));
+            span?;
+            sound = false;
+        }
+        None
+    }
+
+    fn check_source(&self, list: &AddressList, diagnostics: &mut Diagnostics) -> bool {
+        let Some(source) = self.source else {
+            return true;
+        };
+        if Family::of(&source.value) == list.family() {
+            return true;
+        }
+        diagnostics.push(
+            Diagnostic::error(format!(
+                "source {} of a virtual router of {}",
+                source.value,
+                list.family()
+            ))
+            .at(source.span)
+            .help("use an address of that family, or leave it out"),
+        );
+        false
+    }
+
+    fn config_of(&self, vrid: Vrid, list: AddressList) -> Result<Config, ConfigError> {
+        let mut builder = Config::builder(vrid, list);
         if let Some(version) = self.version {
             builder = builder.version(version.value);
         }
@@ -271,46 +317,24 @@ impl InstanceParts {
             builder = builder.announce_delay(delay);
         }
         let peers: Vec<IpAddr> = self.peers.iter().map(|peer| peer.value).collect();
-        let config = match builder.peers(&peers).build() {
-            Ok(config) => config,
-            Err(error) => {
-                let span = self.culprit(&error).unwrap_or(self.name.span);
-                diagnostics.push(Diagnostic::error(error.to_string()).at(span));
-                return None;
-            }
-        };
-        if let Some(source) = self.source
-            && vrrp_core::Family::of(&source.value) != config.family()
-        {
-            diagnostics.push(
-                Diagnostic::error(format!(
-                    "source {} of a virtual router of {}",
-                    source.value,
-                    config.family()
-                ))
-                .at(source.span)
-                .help("use an address of that family, or leave it out"),
-            );
-            return None;
-        }
-        Some(config)
+        builder.peers(&peers).build()
     }
 
-    fn culprit(&self, error: &ConfigError) -> Option<Span> {
+    /// Takes out what an error is about; gives its place.
+    fn leave_out(&mut self, error: &ConfigError) -> Option<Span> {
         match error {
-            ConfigError::PriorityZero => self.priority.map(|one| one.span),
-            ConfigError::Ipv6InV2 => self.version.map(|one| one.span),
-            ConfigError::AdverInterval { .. } => self.adver_interval.map(|one| one.span),
+            ConfigError::PriorityZero => self.priority.take().map(|one| one.span),
+            ConfigError::Ipv6InV2 => self.version.take().map(|one| one.span),
+            ConfigError::AdverInterval { .. } => self.adver_interval.take().map(|one| one.span),
             ConfigError::AuthenticationInV3 | ConfigError::PasswordLength { .. } => {
-                self.authentication.map(|one| one.span)
+                self.authentication.take().map(|one| one.span)
             }
-            ConfigError::OwnerWithoutPreempt => self.preempt.map(|one| one.span),
-            ConfigError::PreemptDelay { .. } => self.preempt_delay.map(|one| one.span),
-            ConfigError::PeerFamily { peer, .. } => self
-                .peers
-                .iter()
-                .find(|one| one.value == *peer)
-                .map(|one| one.span),
+            ConfigError::OwnerWithoutPreempt => self.preempt.take().map(|one| one.span),
+            ConfigError::PreemptDelay { .. } => self.preempt_delay.take().map(|one| one.span),
+            ConfigError::PeerFamily { peer, .. } => {
+                let index = self.peers.iter().position(|one| one.value == *peer)?;
+                Some(self.peers.remove(index).span)
+            }
             _ => None,
         }
     }

@@ -58,4 +58,27 @@ impl ProxySettings {
         set!(keepalive_timeout max_body retry_tries upstream_keepalive);
         builder.build()
     }
+
+    /// Takes back what an error is about; says whether there was something to take.
+    pub(crate) fn leave_out(&mut self, error: &ConfigError) -> bool {
+        match error {
+            ConfigError::DuplicateListen(address) => {
+                let last = self.listen.iter().rposition(|one| one == address);
+                last.map(|index| self.listen.remove(index)).is_some()
+            }
+            ConfigError::ZeroTimeout(name)
+            | ConfigError::LongTimeout(name)
+            | ConfigError::OutOfRange { name, .. } => match *name {
+                "connect_timeout" => self.connect_timeout.take().is_some(),
+                "read_timeout" => self.read_timeout.take().is_some(),
+                "send_timeout" => self.send_timeout.take().is_some(),
+                "keepalive_timeout" => self.keepalive_timeout.take().is_some(),
+                "retry_tries" => self.retry_tries.take().is_some(),
+                "upstream_keepalive" => self.upstream_keepalive.take().is_some(),
+                _ => false,
+            },
+            ConfigError::Host { .. } => self.host.take().is_some(),
+            _ => false,
+        }
+    }
 }

@@ -71,12 +71,10 @@ pub enum ReadError {
         file: String,
     },
     /// Not text.
-    #[error("{file} is not UTF-8 at byte {at}: save it as UTF-8")]
+    #[error("{place} is not UTF-8: save the file as UTF-8")]
     NotUtf8 {
-        /// The file.
-        file: String,
         /// Where it stops to be UTF-8.
-        at: usize,
+        place: Place,
     },
 }
 
@@ -108,11 +106,14 @@ impl Sources {
         if octets.len() as u64 > MAX_FILE {
             return Err(ReadError::TooLarge { file });
         }
-        let text = String::from_utf8(octets).map_err(|error| ReadError::NotUtf8 {
-            file: file.clone(),
-            at: error.utf8_error().valid_up_to(),
-        })?;
-        Ok(self.add(file, text))
+        match String::from_utf8(octets) {
+            Ok(text) => Ok(self.add(file, text)),
+            Err(error) => {
+                let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                let place = place(file, &String::from_utf8_lossy(valid));
+                Err(ReadError::NotUtf8 { place })
+            }
+        }
     }
 
     /// Text of a file.
@@ -127,13 +128,20 @@ impl Sources {
 
     /// Where a span begins, for people.
     pub fn place(&self, span: Span) -> Place {
-        let before = &self.text(span.file)[..span.start];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Place {
-            file: self.name(span.file).to_owned(),
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        place(
+            self.name(span.file).to_owned(),
+            &self.text(span.file)[..span.start],
+        )
+    }
+}
+
+/// The place behind the beginning of a file.
+fn place(file: String, before: &str) -> Place {
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    Place {
+        file,
+        line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
     }
 }
 

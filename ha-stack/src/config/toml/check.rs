@@ -1,18 +1,21 @@
 //! `[[check]]`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::toml::de::{DeTable, DeValue};
-use ha_health::CheckConfig;
 use ha_health::probe::{Http, HttpBuilder, HttpError, Method, Probe, Script, Tcp};
+use ha_health::{CheckConfig, ConfigError};
 
 use super::reader::{Table, Wrong};
 use super::values;
 use crate::config::draft::{CheckDraft, Format, ScriptDraft};
 use crate::config::{Diagnostic, Diagnostics, FileId, Span, Spanned};
 
+const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+const SECOND: Duration = Duration::from_secs(1);
 const KEYS: [&str; 16] = [
     "name",
     "script",
@@ -83,21 +86,30 @@ fn read_config(table: &mut Table<'_, '_>, name: Option<&Spanned<String>>) -> Opt
     if let Some(weight) = weight {
         builder = builder.weight(weight.value);
     }
-    match builder.build() {
-        Ok(config) => Some(config),
-        Err(error) => {
-            let span = match error {
-                ha_health::ConfigError::IntervalOutOfRange { .. } => interval.map(|one| one.span),
-                ha_health::ConfigError::TimeoutOutOfRange { .. } => timeout.map(|one| one.span),
-                _ => name.map(|one| one.span),
-            };
-            table.tell(
-                Diagnostic::error(error.to_string())
-                    .at(span.unwrap_or(table.at()))
-                    .help("write a time such as \"1s\" or \"500ms\""),
-            );
-            None
-        }
+    let mut sound = true;
+    loop {
+        let error = match builder.clone().build() {
+            Ok(config) => return sound.then_some(config),
+            Err(error) => error,
+        };
+        // It tells of one thing at a time: each is made good then, to find the next.
+        let (span, good) = match error {
+            ConfigError::IntervalOutOfRange { .. } => (
+                interval.map(|one| one.span),
+                Some(builder.clone().interval(SECOND)),
+            ),
+            ConfigError::TimeoutOutOfRange { .. } => {
+                (timeout.map(|one| one.span), Some(builder.clone().timeout(SECOND)))
+            }
+            _ => (name.map(|one| one.span), None),
+        };
+        table.tell(
+            Diagnostic::error(error.to_string())
+                .at(span.unwrap_or(table.at()))
+                .help("write a time such as \"1s\" or \"500ms\""),
+        );
+        builder = good?;
+        sound = false;
     }
 }
 
@@ -183,8 +195,9 @@ fn read_script(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
 }
 
 fn read_http(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
-    let address = table.optional("http", http_address)?;
-    let mut builder = Http::builder(address.value);
+    let address = table.optional("http", http_address);
+    // What else is wrong is told even where there is no address.
+    let mut builder = Http::builder(address.map_or(ANYWHERE, |address| address.value));
     if let Some(method) = table.optional("method", method) {
         builder = builder.method(method.value);
     }
@@ -200,7 +213,7 @@ fn read_http(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
     for statuses in table.list("status", statuses) {
         builder = builder.expect_status(statuses.value);
     }
-    build_http(table, builder)
+    build_http(table, builder).filter(|_| address.is_some())
 }
 
 fn build_http(table: &mut Table<'_, '_>, builder: HttpBuilder) -> Option<ReadProbe> {

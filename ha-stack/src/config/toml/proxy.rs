@@ -66,29 +66,49 @@ pub(super) fn read_upstream(
         backends.push(Spanned::new(backend, address.span));
     }
     read_backends(&mut table, &mut backends, &mut checks);
-    let places: Vec<Span> = backends.iter().map(|one| one.span).collect();
-    let ids: Vec<String> = backends.iter().map(|one| one.value.id().to_string()).collect();
-    let built = name.filter(|_| table.is_sound()).and_then(|name| {
-        let mut builder = UpstreamConfig::builder(name.value.as_str());
-        if let Some(schedule) = schedule {
-            builder = builder.schedule(schedule.value);
-        }
-        match builder
-            .backends(backends.into_iter().map(|one| one.value))
-            .build()
-        {
-            Ok(config) => Some((name, config)),
-            Err(error) => {
-                table.tell(upstream_error(&error, &name, &places, &ids));
-                None
-            }
-        }
+    let schedule = schedule.map_or_else(Schedule::default, |schedule| schedule.value);
+    let built = name.and_then(|name| {
+        let config = build_upstream(&mut table, &name, schedule, backends)?;
+        Some((name, config))
     });
     let Some((name, config)) = built else {
         mentioned.extend(checks.into_iter().map(|(_, check)| check.value));
         return None;
     };
     Some(UpstreamDraft { name, config, checks })
+}
+
+/// Builds it, and tells everything that is wrong with its backends together.
+fn build_upstream(
+    table: &mut Table<'_, '_>,
+    name: &Spanned<String>,
+    schedule: Schedule,
+    mut backends: Backends,
+) -> Option<UpstreamConfig> {
+    for _ in 0..Diagnostics::MAX_TOGETHER {
+        let error = match UpstreamConfig::builder(name.value.as_str())
+            .schedule(schedule)
+            .backends(backends.iter().map(|one| one.value.clone()))
+            .build()
+        {
+            Ok(config) => return table.is_sound().then_some(config),
+            Err(error) => error,
+        };
+        // The builder tells of one thing at a time: each is left out then, to find the next.
+        let culprit = match &error {
+            ConfigError::DuplicateId { id } | ConfigError::PortZero { id } => {
+                backends.iter().rposition(|one| one.value.id() == id)
+            }
+            _ => None,
+        };
+        // Those that it lacks may be what was wrong.
+        if error != ConfigError::NoPrimary || table.is_sound() {
+            let at = culprit.map_or(name.span, |index| backends[index].span);
+            table.tell(upstream_error(&error, at));
+        }
+        backends.remove(culprit?);
+    }
+    None
 }
 
 type Backends = Vec<Spanned<BackendConfig>>;
@@ -169,25 +189,14 @@ fn read_backend(table: &mut Table<'_, '_>, checks: &mut BackendChecks) -> Option
     Some(Spanned::new(backend, span))
 }
 
-fn upstream_error(
-    error: &ConfigError,
-    name: &Spanned<String>,
-    places: &[Span],
-    ids: &[String],
-) -> Diagnostic {
-    let last = |id: &str| ids.iter().rposition(|one| one == id).map(|index| places[index]);
-    let diagnostic = Diagnostic::error(error.to_string());
+fn upstream_error(error: &ConfigError, at: Span) -> Diagnostic {
+    let diagnostic = Diagnostic::error(error.to_string()).at(at);
     match error {
         ConfigError::NoPrimary => diagnostic
-            .at(name.span)
             .help("add `backends = [\"192.0.2.20:8080\"]`, or `[[upstream.backend]]` with an `address`"),
-        ConfigError::DuplicateId { id } => diagnostic
-            .at(last(id.as_str()).unwrap_or(name.span))
-            .help("give each a `name` of its own"),
-        ConfigError::PortZero { id } => diagnostic
-            .at(last(id.as_str()).unwrap_or(name.span))
-            .help("write the port that the backend listens on"),
-        _ => diagnostic.at(name.span),
+        ConfigError::DuplicateId { .. } => diagnostic.help("give each a `name` of its own"),
+        ConfigError::PortZero { .. } => diagnostic.help("write the port that the backend listens on"),
+        _ => diagnostic,
     }
 }
 
@@ -204,13 +213,17 @@ pub(super) fn read_proxy(
     }
     let listen = table.list("listen", values::socket);
     let upstream = table.optional("upstream", values::name);
-    let settings = read_settings(&mut table, &listen);
-    if !table.is_sound() {
-        return None;
+    if let (Some(span), true, true) = (table.span_of("listen"), listen.is_empty(), table.is_sound()) {
+        table.tell(
+            Diagnostic::error("a proxy that listens nowhere")
+                .at(span)
+                .help("write `listen = \"0.0.0.0:80\"`"),
+        );
     }
+    let settings = read_settings(&mut table, &listen);
     let named = name.is_some();
     let name = name.unwrap_or_else(|| Spanned::new("proxy".to_owned(), at));
-    check_settings(&mut table, &settings, &listen);
+    check_settings(&mut table, settings.clone(), &listen);
     table.is_sound().then_some(ProxyDraft {
         name,
         named,
@@ -283,7 +296,9 @@ fn read_settings(table: &mut Table<'_, '_>, listen: &[Spanned<SocketAddr>]) -> P
 }
 
 /// What only lb-proxy knows to be wrong, told at its place before the upstream is known.
-fn check_settings(table: &mut Table<'_, '_>, settings: &ProxySettings, listen: &[Spanned<SocketAddr>]) {
+///
+/// It tells of one thing at a time: each is left out then, to find the next.
+fn check_settings(table: &mut Table<'_, '_>, mut settings: ProxySettings, listen: &[Spanned<SocketAddr>]) {
     use lb_proxy::balance::Upstream;
     use lb_proxy::proxy::ConfigError;
 
@@ -291,19 +306,25 @@ fn check_settings(table: &mut Table<'_, '_>, settings: &ProxySettings, listen: &
     let Ok(any) = UpstreamConfig::builder("any").backend(backend).build() else {
         return;
     };
-    let Err(error) = settings.build(Upstream::new(any)) else {
-        return;
-    };
-    let span = match &error {
-        ConfigError::DuplicateListen(address) => listen
-            .iter()
-            .rfind(|one| one.value == *address)
-            .map(|one| one.span),
-        ConfigError::ZeroTimeout(key) => table.span_of(key),
-        ConfigError::OutOfRange { name, .. } => table.span_of(name),
-        ConfigError::Host { .. } => table.span_of("fixed_host"),
-        _ => None,
-    };
-    let diagnostic = Diagnostic::error(error.to_string()).at(span.unwrap_or(table.at()));
-    table.tell(diagnostic);
+    let any = Upstream::new(any);
+    for _ in 0..Diagnostics::MAX_TOGETHER {
+        let Err(error) = settings.build(any.clone()) else {
+            return;
+        };
+        let span = match &error {
+            ConfigError::DuplicateListen(address) => listen
+                .iter()
+                .rfind(|one| one.value == *address)
+                .map(|one| one.span),
+            ConfigError::ZeroTimeout(key) | ConfigError::LongTimeout(key) => table.span_of(key),
+            ConfigError::OutOfRange { name, .. } => table.span_of(name),
+            ConfigError::Host { .. } => table.span_of("fixed_host"),
+            _ => None,
+        };
+        let diagnostic = Diagnostic::error(error.to_string()).at(span.unwrap_or(table.at()));
+        table.tell(diagnostic);
+        if !settings.leave_out(&error) {
+            return;
+        }
+    }
 }
