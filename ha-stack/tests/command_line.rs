@@ -1,13 +1,16 @@
 //! The command line, as an operator meets it.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::Read as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 
 #[test]
 fn check_exits_with_0_for_warnings_and_1_for_errors() {
@@ -110,6 +113,30 @@ fn a_daemon_outlives_whoever_reads_its_log() {
     kill(daemon.pid(), Signal::SIGHUP).unwrap();
     let (code, _) = daemon.stop(Signal::SIGTERM);
     assert_eq!(code, Some(0));
+}
+
+#[test]
+fn a_script_under_way_ends_with_the_daemon() {
+    let folder = folder("under-way");
+    let fifo = folder.join("alive");
+    mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    let mut alive = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(&fifo)
+        .unwrap();
+    let script = format!(
+        "trap '' TERM; exec 3>{}; echo >&3; sleep 300; true",
+        fifo.display()
+    );
+    let check =
+        format!("[[check]]\nname = \"hangs\"\nshell = true\nscript = \"{script}\"\ninterval = \"1m\"\n");
+    let daemon = Daemon::start("hangs", &format!("{PROXY}{check}"));
+    poll(|| alive.read(&mut [0]).ok().filter(|len| *len == 1)).expect("the script runs");
+    let (code, _) = daemon.stop(Signal::SIGTERM);
+    assert_eq!(code, Some(0));
+    // The end of the file shows that nobody has it open any more.
+    poll(|| alive.read(&mut [0]).ok().filter(|len| *len == 0)).expect("the script has ended");
 }
 
 #[test]

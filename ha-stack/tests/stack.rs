@@ -2,8 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use ha_health::probe::{Probe, ProbeFuture, Tcp};
@@ -74,6 +74,38 @@ fn events_come_from_the_start_and_end_with_the_stack() {
     handle.shutdown(Duration::ZERO).wait().unwrap();
     assert!(events.wait().is_none());
     assert_eq!(controller.status().wait().map(|_| ()), Err(Stopped));
+}
+
+/// Whoever ends the process when the stack has stopped would leave a script behind.
+#[test]
+fn a_probe_under_way_has_ended_when_the_stack_has_stopped() {
+    struct Hangs(mpsc::Sender<&'static str>);
+    struct Slow(mpsc::Sender<&'static str>);
+    impl Probe for Hangs {
+        fn probe(&self, _timeout: Duration) -> ProbeFuture<'_> {
+            let slow = Slow(self.0.clone());
+            Box::pin(async move {
+                slow.0.send("begins").unwrap();
+                std::future::pending::<()>().await;
+                drop(slow);
+                Outcome::success()
+            })
+        }
+    }
+    impl Drop for Slow {
+        #[expect(clippy::disallowed_methods, reason = "takes its time to end")]
+        fn drop(&mut self) {
+            std::thread::sleep(Duration::from_millis(100));
+            self.0.send("ends").unwrap();
+        }
+    }
+    let (sender, told) = mpsc::channel();
+    let check = CheckConfig::builder("c").build().unwrap();
+    let stack = Stack::builder("n").check(check, Hangs(sender)).build().unwrap();
+    let handle = stack.spawn().unwrap();
+    assert_eq!(told.recv_timeout(Duration::from_secs(5)), Ok("begins"));
+    assert_eq!(handle.shutdown(Duration::ZERO).wait(), Ok(0));
+    assert_eq!(told.try_recv(), Ok("ends"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use ha_health::{Failure, Outcome};
 use lb_proxy::balance::{BackendId, BackendState, Upstream};
 use lb_proxy::proxy::{ProxyConfig, Server, ServerHandle};
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinSet;
 use vrrp_net::{Commands, DriverHandle};
 
 use super::bus::Bus;
@@ -95,11 +96,36 @@ impl NodeCommands {
     }
 }
 
+/// A probe under way. However it ends, the check is told, which waits for it: a probe that panics has failed.
+struct ProbeRun {
+    check: usize,
+    commands: NodeCommands,
+    outcome: Option<Outcome>,
+}
+
+impl ProbeRun {
+    fn end(mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+    }
+}
+
+impl Drop for ProbeRun {
+    fn drop(&mut self) {
+        let outcome = self.outcome.take();
+        self.commands.send(Command::Probed {
+            check: self.check,
+            outcome: outcome.unwrap_or_else(|| Outcome::failed(Failure::Aborted)),
+        });
+    }
+}
+
 pub(super) struct Control {
     name: Arc<str>,
     events: broadcast::Sender<Event>,
     drive: Option<Drive>,
     probes: Vec<NamedProbe>,
+    /// Probes under way, one a check at most.
+    running: JoinSet<()>,
     upstreams: Vec<Watched>,
     backend_checks: Vec<BackendCheck>,
     proxies: Vec<ProxySlot>,
@@ -129,6 +155,7 @@ impl Control {
             events,
             drive: Some(drive),
             probes,
+            running: JoinSet::new(),
             upstreams: upstreams.into_iter().map(watch).collect(),
             backend_checks,
             proxies,
@@ -204,13 +231,18 @@ impl Control {
         }
     }
 
-    fn start_probe(&self, check: usize, timeout: Duration, commands: NodeCommands) {
+    fn start_probe(&mut self, check: usize, timeout: Duration, commands: NodeCommands) {
+        // Forget those that have ended.
+        while self.running.try_join_next().is_some() {}
         let probe = Arc::clone(&self.probes[check].probe);
-        let run = tokio::spawn(async move { probe.probe(timeout).await });
-        tokio::spawn(async move {
-            // A probe that panics has failed; the check must be told, it waits for an end.
-            let outcome = run.await.unwrap_or_else(|_| Outcome::failed(Failure::Aborted));
-            commands.send(Command::Probed { check, outcome });
+        let run = ProbeRun {
+            check,
+            commands,
+            outcome: None,
+        };
+        self.running.spawn(async move {
+            let outcome = probe.probe(timeout).await;
+            run.end(outcome);
         });
     }
 
@@ -332,7 +364,9 @@ impl Control {
                 self.tell(Event::Failed { reason });
             }
         }
-        let mut drains = tokio::task::JoinSet::new();
+        // What a probe has started ends with it, and before whoever asked for the end may end the process.
+        self.running.shutdown().await;
+        let mut drains = JoinSet::new();
         for proxy in &mut self.proxies {
             if let Some(server) = proxy.server.take() {
                 drains.spawn(async move {
