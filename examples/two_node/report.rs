@@ -112,15 +112,20 @@ impl Timeline {
                 "mode": mode,
                 "ok": ok,
                 "seconds": seconds(self.elapsed()),
+                "slack_ms": millis(SLACK),
                 "scenarios": outcomes.iter().map(scenario).collect::<Vec<_>>(),
                 "timeline": *lines,
             });
             print(format_args!("{object:#}"));
         } else {
             table(outcomes);
+            print(format_args!(
+                "\nThe bounds are the protocol's; {} ms more are put down to the machine.",
+                ms(SLACK)
+            ));
             let verdict = if ok { "as expected" } else { "NOT as expected" };
             print(format_args!(
-                "\n{verdict}, after {:.0} s",
+                "{verdict}, after {:.0} s",
                 self.elapsed().as_secs_f64()
             ));
         }
