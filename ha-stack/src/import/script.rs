@@ -1,8 +1,9 @@
 //! `vrrp_script`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use ha_health::probe::Script;
+use ha_health::probe::{Script, ScriptError};
 use ha_health::{CheckConfig, CheckConfigBuilder, ConfigError};
 use nix::unistd::{Gid, Group, Uid, User};
 
@@ -13,6 +14,7 @@ use super::tree::{Block, Statement};
 use crate::config::draft::{CheckDraft, Draft, Format, ScriptDraft};
 use crate::config::{Diagnostic, Diagnostics, Span, Spanned};
 
+const SECOND: Duration = Duration::from_secs(1);
 const KNOWN: [&str; 8] = [
     "script",
     "interval",
@@ -69,43 +71,12 @@ fn read_block(
     for statement in &block.statements {
         parts = read_setting(parts, statement, diagnostics);
     }
-    let Some(line) = parts.line else {
-        diagnostics.push(
-            Diagnostic::error("`script` is missing")
-                .at(name.span)
-                .help("add `script \"/path/to/program\"`"),
-        );
-        return None;
-    };
-    let config = match parts.builder.build() {
-        Ok(config) => config,
-        Err(error) => {
-            let span = match error {
-                ConfigError::IntervalOutOfRange { .. } => parts.interval_at,
-                ConfigError::TimeoutOutOfRange { .. } => parts.timeout_at,
-                _ => None,
-            };
-            diagnostics.push(
-                Diagnostic::error(error.to_string())
-                    .at(span.unwrap_or(name.span))
-                    .help("write seconds, such as 1 or 0.5"),
-            );
-            return None;
-        }
-    };
-    let mut script = match Script::from_words(&line.value) {
-        Ok(script) => script,
-        Err(error) => {
-            diagnostics.push(
-                Diagnostic::error(error.to_string())
-                    .at(line.span)
-                    .help("close it; a line with pipes or variables belongs in a script of its own"),
-            );
-            return None;
-        }
-    };
-    if let Some(user) = parts.user {
-        let (uid, gid) = find_user(&user, diagnostics)?;
+    let config = build(&mut parts, name, diagnostics);
+    let script = read_line(parts.line.as_ref(), name, diagnostics);
+    let user = parts.user.map(|user| find_user(&user, diagnostics));
+    let (config, mut script, line) = (config?, script?, parts.line?);
+    if let Some(user) = user {
+        let (uid, gid) = user?;
         if (uid, gid) != (Uid::effective(), Gid::effective()) {
             script = script.user(uid.as_raw(), gid.as_raw());
         }
@@ -122,6 +93,57 @@ fn read_block(
         reverse: parts.reverse,
         format: Format::Keepalived,
     })
+}
+
+/// The builder tells of one thing at a time: each is made good then, to find the next.
+fn build(parts: &mut Parts, name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<CheckConfig> {
+    let mut sound = true;
+    loop {
+        let builder = parts.builder.clone();
+        let error = match builder.clone().build() {
+            Ok(config) => return sound.then_some(config),
+            Err(error) => error,
+        };
+        let (span, good) = match error {
+            ConfigError::IntervalOutOfRange { .. } => (parts.interval_at, Some(builder.interval(SECOND))),
+            ConfigError::TimeoutOutOfRange { .. } => (parts.timeout_at, Some(builder.timeout(SECOND))),
+            _ => (None, None),
+        };
+        diagnostics.push(
+            Diagnostic::error(error.to_string())
+                .at(span.unwrap_or(name.span))
+                .help("write seconds, such as 1 or 0.5"),
+        );
+        parts.builder = good?;
+        sound = false;
+    }
+}
+
+fn read_line(
+    line: Option<&Spanned<String>>,
+    name: &Spanned<String>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Script> {
+    const EXAMPLE: &str = "`script \"/path/to/program\"`";
+    let Some(line) = line else {
+        diagnostics.push(
+            Diagnostic::error("`script` is missing")
+                .at(name.span)
+                .help(format!("add {EXAMPLE}")),
+        );
+        return None;
+    };
+    match Script::from_words(&line.value) {
+        Ok(script) => Some(script),
+        Err(error) => {
+            let help = match error {
+                ScriptError::Empty => format!("write {EXAMPLE}"),
+                _ => "close it; a line with pipes or variables belongs in a script of its own".to_owned(),
+            };
+            diagnostics.push(Diagnostic::error(error.to_string()).at(line.span).help(help));
+            None
+        }
+    }
 }
 
 fn read_setting(mut parts: Parts, statement: &Statement, diagnostics: &mut Diagnostics) -> Parts {

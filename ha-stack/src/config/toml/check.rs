@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::toml::de::{DeTable, DeValue};
-use ha_health::probe::{Http, HttpBuilder, HttpError, Method, Probe, Script, Tcp};
+use ha_health::probe::{Http, HttpBuilder, HttpError, Method, Probe, Script, ScriptError, Tcp};
 use ha_health::{CheckConfig, ConfigError};
 
 use super::reader::{Table, Wrong};
@@ -177,11 +177,11 @@ fn read_script(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
         match Script::from_words(&line.value) {
             Ok(script) => script,
             Err(error) => {
-                table.tell(
-                    Diagnostic::error(error.to_string())
-                        .at(line.span)
-                        .help("close it, or write `shell = true` if a shell shall read the line"),
-                );
+                let help = match error {
+                    ScriptError::Empty => "write `script = \"/path/to/program\"`",
+                    _ => "close it, or write `shell = true` if a shell shall read the line",
+                };
+                table.tell(Diagnostic::error(error.to_string()).at(line.span).help(help));
                 return None;
             }
         }
