@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::secret::masked;
 use super::source::{FileId, Sources, Span};
 
 /// How bad it is.
@@ -146,7 +147,7 @@ impl<'a> Excerpt<'a> {
     fn snippet(&self) -> Snippet<'a, Annotation<'a>> {
         let text = self.sources.text(self.file);
         let line = text[..self.start].bytes().filter(|byte| *byte == b'\n').count() + 1;
-        Snippet::source(&text[self.start..self.end])
+        Snippet::source(masked(&text[self.start..self.end]))
             .line_start(line)
             .path(self.sources.name(self.file))
     }

@@ -96,6 +96,7 @@ mod lint;
 pub(crate) mod proxy;
 mod resolve;
 mod script;
+mod secret;
 mod source;
 pub(crate) mod suggest;
 pub(crate) mod toml;
