@@ -1,5 +1,7 @@
 //! The command line, as an operator meets it.
 
+mod support;
+
 use std::io::Read as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
@@ -11,6 +13,8 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
+
+use support::Folder;
 
 #[test]
 fn check_exits_with_0_for_warnings_and_1_for_errors() {
@@ -67,7 +71,7 @@ fn a_command_line_that_cannot_be_understood_exits_with_2() {
 
 #[test]
 fn run_refuses_a_configuration_with_errors_and_starts_nothing() {
-    let folder = folder("errors");
+    let folder = Folder::new("errors");
     let socket = folder.join("s");
     let output = ha_stack(&[
         "run",
@@ -117,7 +121,7 @@ fn a_daemon_outlives_whoever_reads_its_log() {
 
 #[test]
 fn a_script_under_way_ends_with_the_daemon() {
-    let folder = folder("under-way");
+    let folder = Folder::new("under-way");
     let fifo = folder.join("alive");
     mkfifo(&fifo, Mode::S_IRWXU).unwrap();
     let mut alive = std::fs::OpenOptions::new()
@@ -183,7 +187,7 @@ fn a_socket_that_is_in_use_is_not_taken() {
 
 #[test]
 fn a_socket_that_a_dead_process_left_is_replaced() {
-    let folder = folder("stale");
+    let folder = Folder::new("stale");
     drop(UnixListener::bind(folder.join("s")).unwrap());
     assert!(folder.join("s").exists());
     let daemon = Daemon::start("stale", PROXY);
@@ -193,7 +197,7 @@ fn a_socket_that_a_dead_process_left_is_replaced() {
 
 #[test]
 fn a_file_that_is_no_socket_stays() {
-    let folder = folder("file");
+    let folder = Folder::new("file");
     let file = folder.join("s");
     std::fs::write(&file, "precious").unwrap();
     let config = folder.join("c.toml");
@@ -243,8 +247,8 @@ fn other_paths_and_methods_of_the_socket_are_refused() {
 
 #[test]
 fn an_ordinary_user_is_told_which_privilege_is_missing() {
-    let folder = folder("privilege");
-    std::fs::set_permissions(&folder.0, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let folder = Folder::new("privilege");
+    std::fs::set_permissions(folder.join("."), std::fs::Permissions::from_mode(0o777)).unwrap();
     let config = folder.join("c.toml");
     // Loopback is there on every host; an ordinary user may not send VRRP on it.
     let text_of = "[[vrrp]]\nname = \"VI_1\"\ninterface = \"lo\"\nvrid = 33\naddresses = [\"192.0.2.100\"]\n";
@@ -302,28 +306,6 @@ fn data(name: &str) -> String {
         .to_owned()
 }
 
-/// A folder of this test, gone with it.
-struct Folder(PathBuf);
-
-fn folder(name: &str) -> Folder {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    Folder(folder)
-}
-
-impl Folder {
-    fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left there says nothing about the test.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// A daemon that runs. Dropping it kills it.
 struct Daemon {
     child: Child,
@@ -334,14 +316,14 @@ struct Daemon {
 
 impl Daemon {
     fn start(name: &str, config: &str) -> Self {
-        let folder = folder(name);
+        let folder = Folder::new(name);
         let log = std::fs::File::create(folder.join("log")).unwrap();
         Self::start_in(folder, config, log.into())
     }
 
     /// Same, with its log elsewhere.
     fn start_telling(name: &str, config: &str, log: Stdio) -> Self {
-        Self::start_in(folder(name), config, log)
+        Self::start_in(Folder::new(name), config, log)
     }
 
     fn start_in(folder: Folder, config: &str, stderr: Stdio) -> Self {

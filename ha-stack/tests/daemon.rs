@@ -1,5 +1,7 @@
 //! The daemon on real sockets: two of them, from the tutorial's own files.
 
+mod support;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +11,8 @@ use ha_stack::admin::{Report, RouterReport, fetch};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vrrp_net::lab::{self, Lab, LabTest};
+
+use support::Folder;
 
 const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 192, 130);
 /// A master-down interval of priority 90 with an advert a second, and some for a slow machine.
@@ -119,7 +123,7 @@ fn a_daemon_and_a_real_keepalived_run_the_tutorial_together() {
 fn a_keepalived_conf_and_a_toml_file_run_together() {
     LabTest::new().timeout(Duration::from_secs(60)).run(|| {
         let lab = tutorial_lab();
-        let folder = folder("together");
+        let folder = Folder::new("together");
         let proxy = folder.join("proxy.toml");
         std::fs::write(
             &proxy,
@@ -173,7 +177,7 @@ fn without_options_daemon_and_status_meet_below_run() {
 fn a_missing_interface_is_one_line_and_nothing_stays() {
     LabTest::new().run(|| {
         let lab = Lab::builder().host("lb1", ["192.168.192.10/24"]).build().unwrap();
-        let folder = folder("missing");
+        let folder = Folder::new("missing");
         let socket = folder.join("s");
         let mut command = ha_stack();
         command
@@ -197,7 +201,7 @@ fn a_missing_interface_is_one_line_and_nothing_stays() {
 fn a_port_that_is_taken_is_one_line_and_nothing_stays() {
     LabTest::new().run(|| {
         let lab = tutorial_lab();
-        let folder = folder("taken");
+        let folder = Folder::new("taken");
         let proxy = folder.join("proxy.toml");
         std::fs::write(
             &proxy,
@@ -247,28 +251,6 @@ fn ha_stack() -> Command {
     command
 }
 
-/// A folder of this test, gone with it.
-struct Folder(PathBuf);
-
-fn folder(name: &str) -> Folder {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("daemon-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    Folder(folder)
-}
-
-impl Folder {
-    fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left there says nothing about the test.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Tries again for up to ten seconds.
 fn wait_until(done: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -306,7 +288,7 @@ struct Daemon {
 
 impl Daemon {
     fn start(lab: &Lab, host: &str, files: &[PathBuf]) -> Self {
-        let folder = folder(host);
+        let folder = Folder::new(host);
         let socket = folder.join("s");
         let mut command = ha_stack();
         command
