@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::network::MacAddr;
+use crate::vmac::Vmac;
+
 /// Longest name of an interface or label: IFNAMSIZ without its final zero.
 const NAME_MAX: usize = 15;
 /// Longest lease. A longer one would outlive every purpose; 0xffff_ffff means forever to the kernel.
@@ -21,6 +24,7 @@ pub struct Attachment {
     addresses: Vec<VirtualAddress>,
     lease: Option<Duration>,
     announce_repeat: u8,
+    vmac: Option<Vmac>,
 }
 
 impl Attachment {
@@ -39,6 +43,7 @@ impl Attachment {
                 addresses: Vec::new(),
                 lease: Some(Self::DEFAULT_LEASE),
                 announce_repeat: Self::DEFAULT_ANNOUNCE_REPEAT,
+                vmac: None,
             },
         }
     }
@@ -67,6 +72,11 @@ impl Attachment {
     /// How often each announcement is sent, back to back.
     pub fn announce_repeat(&self) -> u8 {
         self.announce_repeat
+    }
+
+    /// The virtual MAC address that holds the addresses; `None` for the interface's own.
+    pub fn vmac(&self) -> Option<&Vmac> {
+        self.vmac.as_ref()
     }
 }
 
@@ -108,6 +118,13 @@ impl AttachmentBuilder {
         self
     }
 
+    /// Puts the addresses on a virtual MAC address (`use_vmac`), but for those that name an interface of their own.
+    /// Default: on the interface, with its MAC.
+    pub fn vmac(mut self, vmac: Vmac) -> Self {
+        self.attachment.vmac = Some(vmac);
+        self
+    }
+
     /// Checks the settings together.
     ///
     /// # Errors
@@ -118,6 +135,13 @@ impl AttachmentBuilder {
         if let Some(got) = attachment.lease {
             if got.as_secs() == 0 || got.subsec_nanos() != 0 || got > LEASE_MAX {
                 return Err(AttachmentError::Lease { got });
+            }
+        }
+        if let Some(vmac) = &attachment.vmac {
+            vmac.given_name().map_or(Ok(()), check_interface)?;
+            match vmac.given_mac() {
+                Some(mac) if !mac.is_unicast() => return Err(AttachmentError::VmacAddress { mac }),
+                _ => {}
             }
         }
         for (index, address) in attachment.addresses.iter().enumerate() {
@@ -271,6 +295,14 @@ pub enum AttachmentError {
         /// The address given.
         address: IpAddr,
     },
+    /// A virtual MAC is the address of one station.
+    #[error(
+        "virtual MAC {mac}: use the address of one station, or leave it out for the RFC's 00:00:5e:00:01:VRID"
+    )]
+    VmacAddress {
+        /// The address given.
+        mac: MacAddr,
+    },
     /// Labels are for IPv4, and short.
     #[error("label {label:?} of {address}: use 1 to 15 characters, on an IPv4 address")]
     Label {
@@ -331,6 +363,22 @@ mod tests {
             assert!(Attachment::builder(name).build().is_err(), "{name:?}");
         }
         assert!(Attachment::builder("fifteen-letters").build().is_ok());
+    }
+
+    #[test]
+    fn a_virtual_mac_is_that_of_one_station() {
+        let build = |vmac| Attachment::builder("eth0").vmac(vmac).build();
+        for (mac, valid) in [
+            ([0; 6], false),
+            ([0xff; 6], false),
+            ([1, 0, 0x5e, 0, 0, 0x12], false),
+            ([2, 0, 0, 0, 0, 1], true),
+        ] {
+            let built = build(Vmac::new().mac(MacAddr(mac)));
+            assert_eq!(built.is_ok(), valid, "{mac:?}");
+        }
+        assert!(build(Vmac::new().name("sixteen-letters0")).is_err());
+        assert_eq!(build(Vmac::new()).unwrap().vmac(), Some(&Vmac::new()));
     }
 
     #[test]

@@ -61,6 +61,7 @@ mod network;
 mod plan;
 mod routers;
 mod sys;
+mod vmac;
 
 pub use config::{Attachment, AttachmentBuilder, AttachmentError, VirtualAddress};
 pub use counters::{DriverCounters, Malformed};
@@ -68,5 +69,6 @@ pub use driver::{Driver, DriverError, DriverEvent};
 pub use handle::{Commands, DriverHandle, StartError, Stopped, spawn};
 pub use linux::{LinuxNetwork, OpenError};
 pub use network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement};
-pub use plan::{LinkPlan, Plan, PlanError};
+pub use plan::{LinkPlan, Plan, PlanError, VmacPlan};
 pub use routers::{Effect, RouterCommand, RouterSet, Routers};
+pub use vmac::Vmac;
