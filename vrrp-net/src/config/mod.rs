@@ -23,6 +23,8 @@ pub struct Attachment {
     addresses: Vec<VirtualAddress>,
     lease: Option<Duration>,
     announce_repeat: u8,
+    track_primary: bool,
+    track_source: bool,
 }
 
 impl Attachment {
@@ -41,6 +43,8 @@ impl Attachment {
                 addresses: Vec::new(),
                 lease: Some(Self::DEFAULT_LEASE),
                 announce_repeat: Self::DEFAULT_ANNOUNCE_REPEAT,
+                track_primary: true,
+                track_source: false,
             },
         }
     }
@@ -69,6 +73,16 @@ impl Attachment {
     /// How often each announcement is sent, back to back.
     pub fn announce_repeat(&self) -> u8 {
         self.announce_repeat
+    }
+
+    /// Whether the router is in Fault while its interface is down.
+    pub fn track_primary(&self) -> bool {
+        self.track_primary
+    }
+
+    /// Whether the router is in Fault while its configured source is not on its interface.
+    pub fn track_source(&self) -> bool {
+        self.track_source
     }
 }
 
@@ -107,6 +121,25 @@ impl AttachmentBuilder {
     /// How often each announcement is sent, back to back (`garp_master_repeat`); 0 for never. Default: five.
     pub fn announce_repeat(mut self, repeat: u8) -> Self {
         self.attachment.announce_repeat = repeat;
+        self
+    }
+
+    /// Whether the router is in Fault while its interface is down; `false` is keepalived's `dont_track_primary`.
+    /// Default: true.
+    ///
+    /// Without, it goes on as master over a link that carries nothing, and takes over when it hears nobody: for hosts
+    /// that hold the addresses elsewhere and are joined by a cable of their own. An interface that does not exist is a
+    /// fault in any case.
+    pub fn track_primary(mut self, track: bool) -> Self {
+        self.attachment.track_primary = track;
+        self
+    }
+
+    /// Whether the router is in Fault while the configured [`source`](Self::source) is not an address of its interface
+    /// (`track_src_ip`). Default: false: adverts go out with it all the same. Without a configured source it means
+    /// nothing.
+    pub fn track_source(mut self, track: bool) -> Self {
+        self.attachment.track_source = track;
         self
     }
 
@@ -207,6 +240,7 @@ mod tests {
         assert_eq!(attachment.announce_repeat(), 5);
         assert_eq!(attachment.source(), None);
         assert!(attachment.addresses().is_empty());
+        assert!(attachment.track_primary() && !attachment.track_source());
     }
 
     #[test]
