@@ -62,11 +62,17 @@ mod plan;
 mod routers;
 mod sys;
 
-pub use config::{Attachment, AttachmentBuilder, AttachmentError, VirtualAddress};
+pub use config::{
+    AddressOptions, Attachment, AttachmentBuilder, AttachmentError, Broadcast, NextHop, PreferredLft,
+    RouteError, RouteKind, RouteSetting, RuleAction, RuleError, Scope, VirtualAddress, VirtualRoute,
+    VirtualRouteBuilder, VirtualRule, VirtualRuleBuilder,
+};
 pub use counters::{DriverCounters, Malformed};
 pub use driver::{Driver, DriverError, DriverEvent};
 pub use handle::{Commands, DriverHandle, StartError, Stopped, spawn};
 pub use linux::{LinuxNetwork, OpenError};
-pub use network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement};
+pub use network::{
+    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Routing, RoutingError,
+};
 pub use plan::{LinkPlan, Plan, PlanError};
 pub use routers::{Effect, RouterCommand, RouterSet, Routers};

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use vrrp_core::{Family, Vrid};
 
-use crate::config::Attachment;
-use crate::network::{LinkId, Placement};
+use crate::config::{Attachment, VirtualAddress};
+use crate::network::{LinkId, Placement, Routing};
 use crate::routers::Routers;
 
 /// The interfaces that the virtual routers need, and who is where. A plan that exists is consistent.
@@ -40,6 +39,7 @@ pub(crate) struct Seat {
     pub(crate) placements: Vec<Placement>,
     pub(crate) lease: Option<Duration>,
     pub(crate) announce_repeat: u8,
+    pub(crate) routing: Routing,
 }
 
 impl Plan {
@@ -102,24 +102,27 @@ impl Plan {
                 interface: attachment.interface().into(),
             });
         }
-        let place = |link, net, label: Option<&str>| Placement {
+        let place = |link, address: &VirtualAddress| Placement {
             link,
-            net,
-            label: label.map(Into::into),
+            net: address.net(),
+            label: address.label().map(Into::into),
             lease: attachment.lease(),
             owner: config.is_owner(),
+            accept: attachment.accept() || config.is_owner(),
+            promote_secondaries: attachment.promote_secondaries(),
+            options: address.options().clone(),
         };
         let placements: Vec<Placement> = if attachment.addresses().is_empty() {
             let advertised = config.addresses().as_addresses();
             advertised
                 .iter()
-                .map(|address| place(link, IpNet::from(address), None))
+                .map(|address| place(link, &VirtualAddress::from(address)))
                 .collect()
         } else {
             let held = attachment.addresses().iter();
             held.map(|address| {
                 let link = address.dev().map_or(link, |dev| self.link(dev));
-                place(link, address.net(), address.label())
+                place(link, address)
             })
             .collect()
         };
@@ -133,6 +136,7 @@ impl Plan {
                 });
             }
         }
+        let routing = self.routing(attachment)?;
         self.seats.push(Seat {
             link,
             family,
@@ -140,8 +144,40 @@ impl Plan {
             placements,
             lease: attachment.lease(),
             announce_repeat: attachment.announce_repeat(),
+            routing,
         });
         Ok(())
+    }
+
+    fn routing(&mut self, attachment: &Attachment) -> Result<Routing, PlanError> {
+        let (routes, rules) = (attachment.routes(), attachment.rules());
+        for dev in routes.iter().flat_map(|route| route.devs()) {
+            self.link(dev);
+        }
+        let before = || self.seats.iter().map(|seat| &seat.routing);
+        for (index, route) in routes.iter().enumerate() {
+            let mut others = before()
+                .flat_map(|routing| &routing.routes)
+                .chain(&routes[..index]);
+            if others.any(|other| other.is_same(route)) {
+                return Err(PlanError::DuplicateRoute {
+                    route: route.to_string(),
+                });
+            }
+        }
+        for (index, rule) in rules.iter().enumerate() {
+            let mut others = before().flat_map(|routing| &routing.rules).chain(&rules[..index]);
+            if let Some(other) = others.find(|other| other.is_like(rule)) {
+                return Err(PlanError::LikeRules {
+                    rule: rule.to_string(),
+                    other: other.to_string(),
+                });
+            }
+        }
+        Ok(Routing {
+            routes: routes.to_vec(),
+            rules: rules.to_vec(),
+        })
     }
 
     fn link(&mut self, name: &str) -> LinkId {
@@ -187,6 +223,20 @@ pub enum PlanError {
         family: Family,
         /// Interface of both.
         interface: String,
+    },
+    /// To the kernel, two routes are one if they agree in destination, table, TOS and metric.
+    #[error("route {route} stands twice: give one of them another metric, or leave it out")]
+    DuplicateRoute {
+        /// The route.
+        route: String,
+    },
+    /// The kernel removes the first rule of a priority that has what it is told, whatever else that rule has.
+    #[error("the kernel can't tell rule {rule} from {other} to remove it: give one of them another priority")]
+    LikeRules {
+        /// The rule.
+        rule: String,
+        /// The one before.
+        other: String,
     },
     /// An address moves with one router.
     #[error("{address} belongs to two virtual routers on {interface}: give it to one")]

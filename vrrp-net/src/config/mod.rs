@@ -4,11 +4,19 @@
 //! machine knows (does the interface exist, is an address already there) shows when the driver starts.
 
 mod address;
+mod route;
+mod rule;
+mod scope;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use address::VirtualAddress;
+use ipnet::IpNet;
+
+pub use address::{AddressOptions, Broadcast, PreferredLft, VirtualAddress};
+pub use route::{NextHop, RouteError, RouteKind, RouteSetting, VirtualRoute, VirtualRouteBuilder};
+pub use rule::{RuleAction, RuleError, VirtualRule, VirtualRuleBuilder};
+pub use scope::Scope;
 
 /// Longest name of an interface or label: IFNAMSIZ without its final zero.
 const NAME_MAX: usize = 15;
@@ -23,6 +31,10 @@ pub struct Attachment {
     addresses: Vec<VirtualAddress>,
     lease: Option<Duration>,
     announce_repeat: u8,
+    routes: Vec<VirtualRoute>,
+    rules: Vec<VirtualRule>,
+    accept: bool,
+    promote_secondaries: bool,
 }
 
 impl Attachment {
@@ -41,6 +53,10 @@ impl Attachment {
                 addresses: Vec::new(),
                 lease: Some(Self::DEFAULT_LEASE),
                 announce_repeat: Self::DEFAULT_ANNOUNCE_REPEAT,
+                routes: Vec::new(),
+                rules: Vec::new(),
+                accept: true,
+                promote_secondaries: false,
             },
         }
     }
@@ -69,6 +85,26 @@ impl Attachment {
     /// How often each announcement is sent, back to back.
     pub fn announce_repeat(&self) -> u8 {
         self.announce_repeat
+    }
+
+    /// Routes to add while master.
+    pub fn routes(&self) -> &[VirtualRoute] {
+        &self.routes
+    }
+
+    /// Routing rules to add while master.
+    pub fn rules(&self) -> &[VirtualRule] {
+        &self.rules
+    }
+
+    /// Whether this host accepts packets to the addresses while it is master.
+    pub fn accept(&self) -> bool {
+        self.accept
+    }
+
+    /// Whether the interfaces that hold the addresses get the setting `promote_secondaries` in any case.
+    pub fn promote_secondaries(&self) -> bool {
+        self.promote_secondaries
     }
 }
 
@@ -107,6 +143,43 @@ impl AttachmentBuilder {
     /// How often each announcement is sent, back to back (`garp_master_repeat`); 0 for never. Default: five.
     pub fn announce_repeat(mut self, repeat: u8) -> Self {
         self.attachment.announce_repeat = repeat;
+        self
+    }
+
+    /// Adds a route to have while master (`virtual_routes`). Default: none.
+    ///
+    /// Routes are added after the addresses, in this order, and removed before them. Whoever removes one meanwhile sees it
+    /// put back.
+    pub fn route(mut self, route: VirtualRoute) -> Self {
+        self.attachment.routes.push(route);
+        self
+    }
+
+    /// Adds a routing rule to have while master (`virtual_rules`). Default: none.
+    ///
+    /// Rules are added after the routes, in this order, and removed before them.
+    pub fn rule(mut self, rule: VirtualRule) -> Self {
+        self.attachment.rules.push(rule);
+        self
+    }
+
+    /// Whether this host accepts packets to the addresses while it is master (Accept_Mode of RFC 9568 §6.1, keepalived's
+    /// `accept`). Default: yes, as keepalived.
+    ///
+    /// With `false` (`no_accept`) the kernel drops them, but for neighbour discovery and what the host sends to itself;
+    /// ARP and what it forwards are not concerned. The owner of the addresses (priority 255) accepts in any case. It needs
+    /// nf_tables in the kernel.
+    pub fn accept(mut self, accept: bool) -> Self {
+        self.attachment.accept = accept;
+        self
+    }
+
+    /// Whether the interfaces that hold the addresses get the setting `promote_secondaries` in any case. Default: only
+    /// where an address would otherwise take others with it when it goes.
+    ///
+    /// The setting stays when the driver stops.
+    pub fn promote_secondaries(mut self, promote: bool) -> Self {
+        self.attachment.promote_secondaries = promote;
         self
     }
 
@@ -179,6 +252,45 @@ pub enum AttachmentError {
         /// The address given.
         address: IpAddr,
     },
+    /// Only a multicast group can be joined.
+    #[error("virtual address {address} can't be joined: autojoin is for multicast groups")]
+    NotMulticast {
+        /// The address given.
+        address: IpAddr,
+    },
+    /// The other family knows this option.
+    #[error(
+        "{option} of {address}: {} has no such option; leave it out",
+        vrrp_core::Family::of(address)
+    )]
+    OptionFamily {
+        /// The address that has it.
+        address: IpAddr,
+        /// The option, as keepalived calls it.
+        option: &'static str,
+    },
+    /// RFC 8981 makes interface identifiers of 64 bits.
+    #[error("mngtmpaddr of {address}: temporary addresses are made from a prefix of 64")]
+    TempAddrPrefix {
+        /// The address that has it.
+        address: IpNet,
+    },
+    /// The prefix is the peer's.
+    #[error("peer {peer} of {address}: use a peer of the same family, and the address without a prefix")]
+    Peer {
+        /// The address that has it.
+        address: IpNet,
+        /// The peer given.
+        peer: IpNet,
+    },
+    /// The kernel counts lifetimes in whole seconds.
+    #[error("preferred_lft {got:?} of {address}: use whole seconds, or forever")]
+    PreferredLft {
+        /// The address that has it.
+        address: IpAddr,
+        /// The lifetime given.
+        got: Duration,
+    },
     /// One address stands twice.
     #[error("virtual address {address} stands twice")]
     Duplicate {
@@ -207,6 +319,8 @@ mod tests {
         assert_eq!(attachment.announce_repeat(), 5);
         assert_eq!(attachment.source(), None);
         assert!(attachment.addresses().is_empty());
+        assert!(attachment.routes().is_empty() && attachment.rules().is_empty());
+        assert!(attachment.accept() && !attachment.promote_secondaries());
     }
 
     #[test]

@@ -41,7 +41,13 @@ impl<R: Routers, N: Network> Driver<R, N> {
                         }
                     }
                 },
-                Input::Link(link) => self.refresh_link(now, link),
+                Input::Link(link) => {
+                    self.refresh_link(now, link);
+                    // A master whose own interface went releases all first.
+                    self.drain(now, events);
+                    self.follow_link(now, link, events);
+                }
+                Input::RoutingRemoved => self.keep_all_routing(now, events),
                 Input::AddressRemoved { link, address } => self.restore(now, link, address, events),
                 Input::Claim { link, address, mac } => {
                     for slot in self.slots.iter_mut().filter(|slot| slot.seat.link == link) {
@@ -145,6 +151,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     router: index,
                     address,
                 });
+                // Routes whose source it is went with it.
+                self.keep_routing(now, index, events);
             }
             // It went with its interface, which is reported next.
             Err(AddressError::NoInterface { .. }) => {}
