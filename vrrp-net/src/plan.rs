@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use vrrp_core::{Family, Vrid};
 
-use crate::config::{Attachment, VirtualAddress};
+use crate::config::{Attachment, VirtualAddress, VirtualRoute};
 use crate::network::{LinkId, Placement, Routing};
 use crate::routers::Routers;
 
@@ -151,7 +151,7 @@ impl Plan {
 
     fn routing(&mut self, attachment: &Attachment) -> Result<Routing, PlanError> {
         let (routes, rules) = (attachment.routes(), attachment.rules());
-        for dev in routes.iter().flat_map(|route| route.devs()) {
+        for dev in routes.iter().flat_map(VirtualRoute::devs) {
             self.link(dev);
         }
         let before = || self.seats.iter().map(|seat| &seat.routing);

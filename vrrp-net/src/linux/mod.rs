@@ -1,5 +1,6 @@
 //! The Linux kernel as a [`Network`].
 
+mod address_message;
 mod addresses;
 mod clock;
 mod error;
@@ -295,6 +296,10 @@ impl LinuxNetwork {
 
     fn announce_one(&self, placement: &Placement) -> io::Result<()> {
         let link = placement.link;
+        if placement.options.autojoin {
+            // A multicast group belongs to nobody.
+            return Ok(());
+        }
         // An interface without hardware addresses has nobody to tell.
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
@@ -392,11 +397,13 @@ impl Network for LinuxNetwork {
     }
 
     fn acquire(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
-        addresses::acquire(&mut self.requests, &mut self.table, placements)
+        let now = self.now();
+        addresses::acquire(&mut self.requests, &mut self.table, placements, now)
     }
 
     fn renew(&mut self, placements: &[&Placement]) -> Vec<(usize, AddressError)> {
-        addresses::renew(&mut self.requests, &mut self.table, placements)
+        let now = self.now();
+        addresses::renew(&mut self.requests, &mut self.table, placements, now)
     }
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
@@ -432,6 +439,10 @@ impl Network for LinuxNetwork {
     }
 
     fn probe(&mut self, link: LinkId, address: IpAddr) -> io::Result<()> {
+        if address.is_multicast() {
+            // A group has no owner.
+            return Ok(());
+        }
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
         };

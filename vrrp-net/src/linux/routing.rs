@@ -64,7 +64,7 @@ impl Routes {
         match open_monitor(&protocols(routing)) {
             Ok(monitor) => self.monitor = Some(monitor),
             Err(error) => {
-                tracing::warn!(%error, "routes and rules can't be watched; looked after at renewals")
+                tracing::warn!(%error, "routes and rules can't be watched; looked after at renewals");
             }
         }
     }
@@ -89,7 +89,7 @@ impl Routes {
         for (key, result) in leftovers.iter().zip(results) {
             match result {
                 Ok(()) => {
-                    tracing::info!(to = %key.to, table = key.table, "removed a route of an earlier run")
+                    tracing::info!(to = %key.to, table = key.table, "removed a route of an earlier run");
                 }
                 // A route of several next hops stands once for each in IPv6.
                 Err(error) if routes::is_gone(&error) => {}
@@ -186,14 +186,14 @@ impl Routes {
         let held = |rule: &&VirtualRule| self.rules.contains(rule);
         let wanted: Vec<_> = routing.rules.iter().rev().filter(held).collect();
         // Forgotten first: what is reported about them is our own doing.
-        self.rules.retain(|held| !wanted.iter().any(|rule| held == *rule));
+        self.rules.retain(|held| !wanted.contains(&held));
         for (rule, result) in wanted
             .iter()
             .zip(requests.make(wanted.iter().map(|rule| rules::removal(rule))))
         {
             match result {
                 Err(error) if !rules::is_gone(&error) && first.is_ok() => {
-                    first = Err(rules::refused(rule, error))
+                    first = Err(rules::refused(rule, error));
                 }
                 _ => {}
             }
