@@ -58,6 +58,7 @@ pub mod lab;
 mod linux;
 mod ndp;
 mod network;
+mod options;
 mod plan;
 mod routers;
 mod sys;
@@ -69,10 +70,11 @@ pub use config::{
 };
 pub use counters::{DriverCounters, Malformed};
 pub use driver::{Driver, DriverError, DriverEvent};
-pub use handle::{Commands, DriverHandle, StartError, Stopped, spawn};
+pub use handle::{Commands, DriverHandle, StartError, Stopped, spawn, spawn_with};
 pub use linux::{LinuxNetwork, OpenError};
 pub use network::{
     AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Routing, RoutingError,
 };
+pub use options::{DriverOptions, OptionsError};
 pub use plan::{LinkPlan, Plan, PlanError};
 pub use routers::{Effect, RouterCommand, RouterSet, Routers};

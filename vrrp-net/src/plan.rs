@@ -40,6 +40,8 @@ pub(crate) struct Seat {
     pub(crate) lease: Option<Duration>,
     pub(crate) announce_repeat: u8,
     pub(crate) routing: Routing,
+    pub(crate) track_primary: bool,
+    pub(crate) track_source: bool,
 }
 
 impl Plan {
@@ -145,6 +147,8 @@ impl Plan {
             lease: attachment.lease(),
             announce_repeat: attachment.announce_repeat(),
             routing,
+            track_primary: attachment.track_primary(),
+            track_source: attachment.track_source(),
         });
         Ok(())
     }

@@ -35,6 +35,8 @@ pub struct Attachment {
     rules: Vec<VirtualRule>,
     accept: bool,
     promote_secondaries: bool,
+    track_primary: bool,
+    track_source: bool,
 }
 
 impl Attachment {
@@ -57,6 +59,8 @@ impl Attachment {
                 rules: Vec::new(),
                 accept: true,
                 promote_secondaries: false,
+                track_primary: true,
+                track_source: false,
             },
         }
     }
@@ -105,6 +109,16 @@ impl Attachment {
     /// Whether the interfaces that hold the addresses get the setting `promote_secondaries` in any case.
     pub fn promote_secondaries(&self) -> bool {
         self.promote_secondaries
+    }
+
+    /// Whether the router is in Fault while its interface is down.
+    pub fn track_primary(&self) -> bool {
+        self.track_primary
+    }
+
+    /// Whether the router is in Fault while its configured source is not on its interface.
+    pub fn track_source(&self) -> bool {
+        self.track_source
     }
 }
 
@@ -180,6 +194,25 @@ impl AttachmentBuilder {
     /// The setting stays when the driver stops.
     pub fn promote_secondaries(mut self, promote: bool) -> Self {
         self.attachment.promote_secondaries = promote;
+        self
+    }
+
+    /// Whether the router is in Fault while its interface is down; `false` is keepalived's `dont_track_primary`.
+    /// Default: true.
+    ///
+    /// Without, it goes on as master over a link that carries nothing, and takes over when it hears nobody: for hosts
+    /// that hold the addresses elsewhere and are joined by a cable of their own. An interface that does not exist is a
+    /// fault in any case.
+    pub fn track_primary(mut self, track: bool) -> Self {
+        self.attachment.track_primary = track;
+        self
+    }
+
+    /// Whether the router is in Fault while the configured [`source`](Self::source) is not an address of its interface
+    /// (`track_src_ip`). Default: false: adverts go out with it all the same. Without a configured source it means
+    /// nothing.
+    pub fn track_source(mut self, track: bool) -> Self {
+        self.attachment.track_source = track;
         self
     }
 
@@ -321,6 +354,7 @@ mod tests {
         assert!(attachment.addresses().is_empty());
         assert!(attachment.routes().is_empty() && attachment.rules().is_empty());
         assert!(attachment.accept() && !attachment.promote_secondaries());
+        assert!(attachment.track_primary() && !attachment.track_source());
     }
 
     #[test]
