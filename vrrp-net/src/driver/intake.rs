@@ -42,7 +42,13 @@ impl<R: Routers, N: Network> Driver<R, N> {
                         }
                     }
                 },
-                Input::Link(link) => self.refresh_link(now, link),
+                Input::Link(link) => {
+                    self.refresh_link(now, link);
+                    // A master whose own interface went releases all first.
+                    self.drain(now, events);
+                    self.follow_link(now, link, events);
+                }
+                Input::RoutingRemoved => self.keep_all_routing(now, events),
                 Input::AddressRemoved { link, address } => self.restore(now, link, address, events),
                 Input::Claim { link, address, mac } => {
                     let here = |slot: &&mut Slot| slot.seat.link == link || slot.seat.home() == link;
@@ -152,6 +158,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     router: index,
                     address,
                 });
+                // Routes whose source it is went with it.
+                self.keep_routing(now, index, events);
             }
             // It went with its interface, which is reported next.
             Err(AddressError::NoInterface { .. }) => {}
