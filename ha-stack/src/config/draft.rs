@@ -53,6 +53,16 @@ pub(crate) enum Format {
     Keepalived,
 }
 
+impl Format {
+    /// How this format writes it.
+    pub(crate) fn choose<T>(self, toml: T, keepalived: T) -> T {
+        match self {
+            Self::Toml => toml,
+            Self::Keepalived => keepalived,
+        }
+    }
+}
+
 /// A script's command line.
 #[derive(Clone, Debug)]
 pub(crate) struct ScriptDraft {
