@@ -24,7 +24,9 @@ impl LinkId {
 /// What an interface is good for at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkState {
-    /// It exists, is up and has carrier, and its sockets are open.
+    /// It exists, and its sockets are open.
+    pub present: bool,
+    /// It is present, up, and has carrier.
     pub up: bool,
     /// Its primary IPv4 address, no virtual one.
     pub ipv4: Option<Ipv4Addr>,
@@ -116,6 +118,9 @@ pub trait Network {
 
     /// State of an interface.
     fn link(&self, link: LinkId) -> LinkState;
+
+    /// Whether the interface has this address, and not as a virtual one. A change is an [`Input::Link`].
+    fn has_address(&self, link: LinkId, address: IpAddr) -> bool;
 
     /// Checks before the start that the addresses can be held, and removes leftovers of an earlier run.
     ///

@@ -40,6 +40,8 @@ pub(crate) struct Seat {
     pub(crate) placements: Vec<Placement>,
     pub(crate) lease: Option<Duration>,
     pub(crate) announce_repeat: u8,
+    pub(crate) track_primary: bool,
+    pub(crate) track_source: bool,
 }
 
 impl Plan {
@@ -140,6 +142,8 @@ impl Plan {
             placements,
             lease: attachment.lease(),
             announce_repeat: attachment.announce_repeat(),
+            track_primary: attachment.track_primary(),
+            track_source: attachment.track_source(),
         });
         Ok(())
     }

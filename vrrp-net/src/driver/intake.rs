@@ -100,11 +100,16 @@ impl<R: Routers, N: Network> Driver<R, N> {
         let seat = &self.slots[index].seat;
         let link = self.network.link(seat.link);
         let source = seat.source.or_else(|| link.source(seat.family));
+        let link_fine = if seat.track_primary { link.up } else { link.present };
+        let source_fine = match seat.source {
+            Some(source) if seat.track_source => self.network.has_address(seat.link, source),
+            _ => source.is_some(),
+        };
         let router = self.routers.router_mut(index);
         if let Some(source) = source.filter(|source| *source != router.source()) {
             router.set_source(source);
         }
-        let facts = [(Fault::Link, link.up), (Fault::SourceAddress, source.is_some())];
+        let facts = [(Fault::Link, link_fine), (Fault::SourceAddress, source_fine)];
         for (fault, _) in facts.into_iter().filter(|(_, fine)| !fine) {
             if !router.faults().contains(fault) {
                 router.handle_fault(now, fault);
