@@ -99,7 +99,7 @@ pub(crate) mod proxy;
 mod reference;
 mod resolve;
 mod script;
-mod secret;
+pub(crate) mod secret;
 mod source;
 pub(crate) mod suggest;
 pub(crate) mod toml;

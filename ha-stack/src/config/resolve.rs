@@ -107,7 +107,9 @@ fn assemble(
         .or_else(|| draft.node.into_iter().next().map(|name| name.value))
         .or(draft.router_id)
         .unwrap_or_else(host_name);
-    let mut builder = add_interfaces(Stack::builder(name), &draft.instances)?;
+    let thread = draft.thread.first().map(|thread| thread.value);
+    let builder = Stack::builder(name).driver_options(thread.unwrap_or_default());
+    let mut builder = add_interfaces(builder, &draft.instances)?;
     let addresses = draft.instances.iter().flat_map(|one| &one.addresses);
     let virtual_addresses: Vec<IpAddr> = addresses.map(|address| address.value).collect();
     let reversed = draft.checks.iter().filter(|one| one.reverse);

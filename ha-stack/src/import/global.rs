@@ -1,13 +1,14 @@
 //! `global_defs`.
 
 use vrrp_core::Version;
+use vrrp_net::DriverOptions;
 
 use super::instance::{self, Reader};
 use super::keywords::{Grammar, Keyword, not_read};
 use super::tree::Block;
 use super::unsupported;
 use super::user::UserName;
-use crate::config::{Diagnostics, FileId, Spanned};
+use crate::config::{Diagnostics, FileId, Span, Spanned};
 
 /// What may stand in the block, besides the defaults of instances.
 pub(super) const BLOCK: Grammar<Globals> = Grammar {
@@ -20,6 +21,14 @@ pub(super) const BLOCK: Grammar<Globals> = Grammar {
         Keyword::new("script_user", |statement, to, diagnostics| {
             to.script_user = UserName::of(statement, diagnostics);
         }),
+        Keyword::new("vrrp_rt_priority", |statement, to, diagnostics| {
+            if let Some(priority) = statement.number(1, 99, "50", diagnostics) {
+                to.thread(priority.span).realtime = Some(priority.value);
+            }
+        }),
+        Keyword::new("vrrp_no_swap", |statement, to, _| {
+            to.thread(statement.keyword.span).lock_memory = true;
+        }),
     ]],
     unsupported: unsupported::GLOBAL,
 };
@@ -30,6 +39,8 @@ pub(super) struct Globals {
     pub(super) router_id: Option<String>,
     /// User and group of scripts.
     pub(super) script_user: Option<Spanned<UserName>>,
+    /// How the VRRP thread runs, and what says so first.
+    pub(super) thread: Option<Spanned<DriverOptions>>,
     /// What instances say unless they say otherwise.
     defaults: Reader,
 }
@@ -40,8 +51,18 @@ impl Globals {
         Self {
             router_id: None,
             script_user: None,
+            thread: None,
             defaults: Reader::new(Spanned::new(String::new(), file.span(0..0))),
         }
+    }
+
+    /// keepalived goes on with a message where a right is missing.
+    fn thread(&mut self, at: Span) -> &mut DriverOptions {
+        let options = DriverOptions {
+            best_effort: true,
+            ..DriverOptions::default()
+        };
+        &mut self.thread.get_or_insert(Spanned::new(options, at)).value
     }
 
     /// Begins an instance with the defaults.

@@ -44,6 +44,7 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
             global::read(block, &mut globals, diagnostics);
         }
     }
+    draft.thread.extend(globals.thread);
     draft.router_id = draft.router_id.take().or_else(|| globals.router_id.clone());
     for statement in &statements {
         match statement.keyword.text.as_str() {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use vrrp_core::{AddressList, AddressListError};
+use vrrp_core::{AddressList, AddressListError, Family};
 use vrrp_net::{AttachmentBuilder, AttachmentError, VirtualAddress};
 
 use crate::config::draft::Format;
@@ -22,6 +22,13 @@ pub(crate) struct Addresses {
 impl Addresses {
     fn all(&self) -> impl DoubleEndedIterator<Item = &Spanned<VirtualAddress>> {
         self.advertised.iter().chain(&self.excluded)
+    }
+
+    /// Leaves out the other family.
+    pub(super) fn keep(&mut self, family: Family) {
+        for list in [&mut self.advertised, &mut self.excluded] {
+            list.retain(|one| Family::of(&one.value.address()) == family);
+        }
     }
 
     pub(super) fn are_missing(&self) -> bool {

@@ -17,6 +17,11 @@ impl Authentication {
         builder
     }
 
+    /// Takes out what IPv6 adverts can't carry.
+    pub(super) fn leave_to_ipv4(&mut self) {
+        self.authentication = None;
+    }
+
     pub(super) fn leave_out(&mut self, error: &ConfigError) -> Option<Span> {
         match error {
             ConfigError::AuthenticationInV3 | ConfigError::PasswordLength { .. } => {

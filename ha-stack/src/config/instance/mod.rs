@@ -6,6 +6,7 @@
 mod addresses;
 mod announcements;
 mod authentication;
+mod families;
 mod network;
 mod protocol;
 mod tracking;
@@ -52,6 +53,9 @@ pub(crate) struct InstanceParts {
 #[derive(Clone, Debug)]
 pub(crate) struct InstanceDraft {
     pub(crate) name: Spanned<String>,
+    /// The name in the file, which those of both families share.
+    #[expect(dead_code, reason = "what joins the two comes with sync groups")]
+    pub(crate) definition: String,
     pub(crate) vrid_at: Span,
     /// Where preemption is turned off.
     pub(crate) nopreempt_at: Option<Span>,
@@ -76,21 +80,47 @@ impl InstanceParts {
         }
     }
 
-    /// Makes the virtual router; tells everything that is wrong with it otherwise. `complete` says that nothing was
-    /// left out because of an error told before: then what is missing is told too.
+    /// Makes the virtual router, or one for each family; tells everything that is wrong otherwise. `complete` says that
+    /// nothing was left out because of an error told before: then what is missing is told too.
     pub(crate) fn build(
         self,
         format: Format,
         complete: bool,
         diagnostics: &mut Diagnostics,
-    ) -> Option<InstanceDraft> {
+    ) -> Option<Vec<InstanceDraft>> {
         if complete {
             self.tell_missing(format, diagnostics);
         }
+        let definition = self.name.value.clone();
+        let parts = match format {
+            Format::Toml => self.divide(),
+            // Who adds IPv6 to an instance of keepalived writes two, or excluded addresses.
+            Format::Keepalived => vec![self],
+        };
+        let drafts: Vec<Option<InstanceDraft>> = parts
+            .into_iter()
+            .map(|part| {
+                let mut found = Diagnostics::default();
+                let draft = part.build_one(&definition, format, complete, &mut found);
+                diagnostics.absorb(found);
+                draft
+            })
+            .collect();
+        drafts.into_iter().collect()
+    }
+
+    fn build_one(
+        self,
+        definition: &str,
+        format: Format,
+        complete: bool,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<InstanceDraft> {
         let list = self.addresses.list(format, complete, diagnostics);
         let attachment = self.attachment(diagnostics);
         let config = self.config(&list?, diagnostics);
         Some(InstanceDraft {
+            definition: definition.to_owned(),
             vrid_at: self.vrid?.span,
             nopreempt_at: self.protocol.nopreempt_at(),
             config: config?,
@@ -156,7 +186,7 @@ impl InstanceParts {
     fn config(&self, list: &AddressList, diagnostics: &mut Diagnostics) -> Option<Config> {
         let vrid = self.vrid?.value;
         let mut parts = self.clone();
-        let mut sound = self.network.check_source(list.family(), diagnostics);
+        let mut sound = self.network.check_sources(list.family(), diagnostics);
         for _ in 0..Diagnostics::MAX_TOGETHER {
             let error = match parts.config_builder(vrid, list.clone()).build() {
                 Ok(config) => return sound.then_some(config),

@@ -13,13 +13,22 @@ use crate::config::{Diagnostic, Diagnostics, Span, Spanned};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network {
     pub(crate) interface: Option<Spanned<String>>,
-    pub(crate) source: Option<Spanned<IpAddr>>,
+    /// Sources of the adverts, one for each family.
+    pub(crate) sources: Vec<Spanned<IpAddr>>,
     pub(crate) peers: Vec<Spanned<IpAddr>>,
     /// A lease of `None` is for addresses without a lifetime.
     pub(crate) lease: Option<Spanned<Option<Duration>>>,
+    pub(crate) track_primary: Option<Spanned<bool>>,
+    pub(crate) track_source: Option<Spanned<bool>>,
 }
 
 impl Network {
+    /// Leaves out the other family.
+    pub(super) fn keep(&mut self, family: Family) {
+        self.sources.retain(|one| Family::of(&one.value) == family);
+        self.peers.retain(|one| Family::of(&one.value) == family);
+    }
+
     pub(super) fn configure(&self, builder: ConfigBuilder) -> ConfigBuilder {
         let peers: Vec<IpAddr> = self.peers.iter().map(|peer| peer.value).collect();
         builder.peers(&peers)
@@ -36,28 +45,46 @@ impl Network {
     }
 
     pub(super) fn attach(&self, mut builder: AttachmentBuilder) -> AttachmentBuilder {
-        hand_over!(self to builder: source lease);
+        hand_over!(self to builder: lease track_primary track_source);
+        if let Some(source) = self.sources.first() {
+            builder = builder.source(source.value);
+        }
         builder
     }
 
     pub(super) fn leave_out(&mut self, error: &AttachmentError) -> Option<Span> {
         match error {
             AttachmentError::Lease { .. } => self.lease.take().map(|one| one.span),
-            AttachmentError::Source { .. } => self.source.take().map(|one| one.span),
+            AttachmentError::Source { source_address } => {
+                let index = self.sources.iter().position(|one| one.value == *source_address)?;
+                Some(self.sources.remove(index).span)
+            }
             _ => None,
         }
     }
 
-    /// Tells of a source that is not of the virtual router's family.
-    pub(super) fn check_source(&self, family: Family, diagnostics: &mut Diagnostics) -> bool {
-        let wrong = self.source.filter(|source| Family::of(&source.value) != family);
-        if let Some(source) = wrong {
+    /// Tells of sources that are not of the virtual router's family, or too many.
+    pub(super) fn check_sources(&self, family: Family, diagnostics: &mut Diagnostics) -> bool {
+        let before = diagnostics.errors();
+        let (fitting, others): (Vec<&Spanned<IpAddr>>, Vec<&Spanned<IpAddr>>) = self
+            .sources
+            .iter()
+            .partition(|source| Family::of(&source.value) == family);
+        for source in others {
             diagnostics.push(
                 Diagnostic::error(format!("source {} of a virtual router of {family}", source.value))
                     .at(source.span)
                     .help("use an address of that family, or leave it out"),
             );
         }
-        wrong.is_none()
+        for more in fitting.iter().skip(1) {
+            diagnostics.push(
+                Diagnostic::error(format!("a second source of {family}"))
+                    .at(more.span)
+                    .also(fitting[0].span, "first here")
+                    .help("leave one of them out"),
+            );
+        }
+        diagnostics.errors() == before
     }
 }

@@ -4,13 +4,15 @@ mod check;
 mod keys;
 mod proxy;
 mod reader;
+mod thread;
 mod values;
 mod vrrp;
 
 use ::toml::de::{DeTable, DeValue};
+use vrrp_net::DriverOptions;
 
 use super::draft::Draft;
-use super::{Diagnostic, Diagnostics, FileId, Sources, Span};
+use super::{Diagnostic, Diagnostics, FileId, Sources, Span, Spanned};
 pub(super) use keys::Entry;
 use reader::Table;
 #[cfg(feature = "import")]
@@ -18,6 +20,11 @@ pub(crate) use values::{interval_of, parse_duration, parse_net};
 
 const SECTIONS: &[Entry] = &[
     Entry::new("node", "table", "This host."),
+    Entry::new(
+        "vrrp_thread",
+        "table",
+        "The thread that sends and receives adverts.",
+    ),
     Entry::new("vrrp", "array of tables", "Virtual routers."),
     Entry::new(
         "check",
@@ -51,6 +58,11 @@ pub(super) fn sections() -> Vec<Section> {
     };
     let mut sections = vec![
         one("[node]", "This host.", NODE_KEYS),
+        Section {
+            header: "[vrrp_thread]",
+            about: "The thread that sends and receives adverts.",
+            groups: vec![("", keys::entries(thread::KEYS).collect())],
+        },
         Section {
             header: "[[vrrp]]",
             about: "A virtual router.",
@@ -95,7 +107,16 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
                 let mut table = Table::new(table, file, at, "[node]", NODE_KEYS, diagnostics);
                 draft.node.extend(table.optional("name", values::name));
             }
-            ("node", _) => diagnostics.push(section_error(at, "node", "[node]")),
+            ("vrrp_thread", DeValue::Table(table)) => {
+                let known: Vec<Entry> = keys::entries(thread::KEYS).collect();
+                let mut table = Table::new(table, file, at, "[vrrp_thread]", &known, diagnostics);
+                let mut options = DriverOptions::default();
+                table.read(thread::KEYS, &mut options);
+                draft.thread.push(Spanned::new(options, at));
+            }
+            ("node" | "vrrp_thread", _) => {
+                diagnostics.push(section_error(at, name, &format!("[{name}]")));
+            }
             ("check" | "vrrp" | "upstream" | "proxy", DeValue::Array(array)) => {
                 for element in array {
                     let at = file.span(element.span());
@@ -128,7 +149,7 @@ fn section(
         }
         "vrrp" => {
             let instance = vrrp::read(table, file, at, &mut draft.mentioned, diagnostics);
-            instance.map(|instance| draft.instances.push(instance))
+            instance.map(|instances| draft.instances.extend(instances))
         }
         "upstream" => {
             let upstream = proxy::read_upstream(table, file, at, &mut draft.mentioned, diagnostics);

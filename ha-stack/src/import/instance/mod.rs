@@ -74,7 +74,7 @@ pub(super) fn read(
     let complete = diagnostics.errors() == before;
     let tracked: Vec<String> = reader.parts.tracking.names().collect();
     match reader.parts.build(Format::Keepalived, complete, diagnostics) {
-        Some(instance) if diagnostics.errors() == before => draft.instances.push(instance),
+        Some(instances) if diagnostics.errors() == before => draft.instances.extend(instances),
         _ => {
             draft.broken.push(name.value);
             draft.mentioned.extend(tracked);

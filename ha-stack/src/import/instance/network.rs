@@ -14,10 +14,16 @@ pub(super) const KEYWORDS: &[Keyword<Reader>] = &[
     Keyword::new("mcast_src_ip", read_source),
     Keyword::new("unicast_src_ip", read_source),
     Keyword::new("unicast_peer", read_peers),
+    Keyword::new("dont_track_primary", |statement, to, _| {
+        to.parts.network.track_primary = Some(Spanned::new(false, statement.keyword.span));
+    }),
+    Keyword::new("track_src_ip", |statement, to, _| {
+        to.parts.network.track_source = Some(Spanned::new(true, statement.keyword.span));
+    }),
 ];
 
 fn read_source(statement: &Statement, to: &mut Reader, diagnostics: &mut Diagnostics) {
-    to.parts.network.source = statement.address(diagnostics);
+    to.parts.network.sources = statement.address(diagnostics).into_iter().collect();
 }
 
 fn read_peers(statement: &Statement, to: &mut Reader, diagnostics: &mut Diagnostics) {

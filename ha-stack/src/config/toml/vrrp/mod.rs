@@ -50,7 +50,7 @@ pub(super) fn groups() -> [(&'static str, Vec<Entry>); 7] {
 }
 
 /// Tables that stand for values in the section.
-pub(super) fn tables() -> [Section; 3] {
+pub(super) fn tables() -> [Section; 4] {
     let table = |header, about, entries| Section {
         header,
         about,
@@ -61,6 +61,11 @@ pub(super) fn tables() -> [Section; 3] {
             "addresses = [{ … }]",
             "A virtual address with more to say; in `excluded_addresses` too.",
             entries(addresses::ADDRESS_KEYS).collect(),
+        ),
+        table(
+            "password = { … }",
+            "A secret that stands elsewhere.",
+            entries(authentication::SECRET_KEYS).collect(),
         ),
         table(
             "track = [{ … }]",
@@ -81,7 +86,7 @@ pub(super) fn read(
     at: Span,
     mentioned: &mut Vec<String>,
     diagnostics: &mut Diagnostics,
-) -> Option<InstanceDraft> {
+) -> Option<Vec<InstanceDraft>> {
     let groups = groups();
     let known: Vec<Entry> = groups.into_iter().flat_map(|(_, entries)| entries).collect();
     let mut table = Table::new(table, file, at, "[[vrrp]]", &known, diagnostics);

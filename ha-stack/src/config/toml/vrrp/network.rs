@@ -14,15 +14,27 @@ pub(super) const KEYS: &[Key<Network>] = &[
     ),
     Key::new(
         "source",
-        "IP address",
+        "IP address, or one of each family",
         "Source of the adverts. Default: the interface's primary address, for IPv6 its link-local one.",
-        |table, key, to| to.source = table.optional(key, values::ip),
+        |table, key, to| to.sources = table.list(key, values::ip),
     ),
     Key::new(
         "peers",
         "array of IP addresses",
         "Peers to send adverts to by unicast. Default: none, which means multicast.",
         |table, key, to| to.peers = table.list(key, values::ip),
+    ),
+    Key::new(
+        "track_primary",
+        "true or false",
+        "Whether the loss of `interface`'s link is a fault. Default: true.",
+        |table, key, to| to.track_primary = table.optional(key, values::boolean),
+    ),
+    Key::new(
+        "track_source",
+        "true or false",
+        "Whether it is a fault when the interface does not have the address `source`. Default: false.",
+        |table, key, to| to.track_source = table.optional(key, values::boolean),
     ),
     Key::new(
         "lease",
