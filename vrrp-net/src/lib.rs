@@ -62,6 +62,7 @@ mod options;
 mod plan;
 mod routers;
 mod sys;
+mod vmac;
 
 pub use config::{Attachment, AttachmentBuilder, AttachmentError, VirtualAddress};
 pub use counters::{DriverCounters, Malformed};
@@ -70,5 +71,6 @@ pub use handle::{Commands, DriverHandle, StartError, Stopped, spawn, spawn_with}
 pub use linux::{LinuxNetwork, OpenError};
 pub use network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement};
 pub use options::{DriverOptions, OptionsError};
-pub use plan::{LinkPlan, Plan, PlanError};
+pub use plan::{LinkPlan, Plan, PlanError, VmacPlan};
 pub use routers::{Effect, RouterCommand, RouterSet, Routers};
+pub use vmac::Vmac;

@@ -128,7 +128,8 @@ pub trait Network {
     /// When one of them can't be held; see [`AddressError`].
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError>;
 
-    /// Sends one advert, from an address of the interface, to the group or to a peer.
+    /// Sends one advert out of an interface, to the group or to a peer. The source is an address of that interface or,
+    /// out of a virtual MAC, of the interface that carries it.
     ///
     /// # Errors
     /// What the operating system says; nothing is sent then.
@@ -162,7 +163,8 @@ pub trait Network {
     /// The last error of a frame that wasn't sent; others may have been.
     fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()>;
 
-    /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`].
+    /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`], of the
+    /// interface or, for a virtual MAC, of the one that carries it.
     ///
     /// # Errors
     /// What the operating system says; nothing is sent then.
@@ -227,6 +229,12 @@ pub struct MacAddr(pub [u8; 6]);
 impl MacAddr {
     /// All hosts.
     pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// Whether it is the address of one station: not all zeros, and not of a group.
+    #[must_use]
+    pub fn is_unicast(self) -> bool {
+        self.0 != [0; 6] && self.0[0] & 1 == 0
+    }
 }
 
 impl fmt::Display for MacAddr {

@@ -10,6 +10,9 @@ use std::time::Duration;
 
 pub use address::VirtualAddress;
 
+use crate::network::MacAddr;
+use crate::vmac::Vmac;
+
 /// Longest name of an interface or label: IFNAMSIZ without its final zero.
 const NAME_MAX: usize = 15;
 /// Longest lease. A longer one would outlive every purpose; 0xffff_ffff means forever to the kernel.
@@ -23,6 +26,7 @@ pub struct Attachment {
     addresses: Vec<VirtualAddress>,
     lease: Option<Duration>,
     announce_repeat: u8,
+    vmac: Option<Vmac>,
     track_primary: bool,
     track_source: bool,
 }
@@ -43,6 +47,7 @@ impl Attachment {
                 addresses: Vec::new(),
                 lease: Some(Self::DEFAULT_LEASE),
                 announce_repeat: Self::DEFAULT_ANNOUNCE_REPEAT,
+                vmac: None,
                 track_primary: true,
                 track_source: false,
             },
@@ -73,6 +78,11 @@ impl Attachment {
     /// How often each announcement is sent, back to back.
     pub fn announce_repeat(&self) -> u8 {
         self.announce_repeat
+    }
+
+    /// The virtual MAC address that holds the addresses; `None` for the interface's own.
+    pub fn vmac(&self) -> Option<&Vmac> {
+        self.vmac.as_ref()
     }
 
     /// Whether the router is in Fault while its interface is down.
@@ -124,6 +134,13 @@ impl AttachmentBuilder {
         self
     }
 
+    /// Puts the addresses on a virtual MAC address (`use_vmac`), but for those that name an interface of their own.
+    /// Default: on the interface, with its MAC.
+    pub fn vmac(mut self, vmac: Vmac) -> Self {
+        self.attachment.vmac = Some(vmac);
+        self
+    }
+
     /// Whether the router is in Fault while its interface is down; `false` is keepalived's `dont_track_primary`.
     /// Default: true.
     ///
@@ -153,6 +170,13 @@ impl AttachmentBuilder {
         if let Some(got) = attachment.lease {
             if got.as_secs() == 0 || got.subsec_nanos() != 0 || got > LEASE_MAX {
                 return Err(AttachmentError::Lease { got });
+            }
+        }
+        if let Some(vmac) = &attachment.vmac {
+            vmac.given_name().map_or(Ok(()), check_interface)?;
+            match vmac.given_mac() {
+                Some(mac) if !mac.is_unicast() => return Err(AttachmentError::VmacAddress { mac }),
+                _ => {}
             }
         }
         for (index, address) in attachment.addresses.iter().enumerate() {
@@ -218,6 +242,14 @@ pub enum AttachmentError {
         /// The address given.
         address: IpAddr,
     },
+    /// A virtual MAC is the address of one station.
+    #[error(
+        "virtual MAC {mac}: use the address of one station, or leave it out for the RFC's 00:00:5e:00:01:VRID"
+    )]
+    VmacAddress {
+        /// The address given.
+        mac: MacAddr,
+    },
     /// Labels are for IPv4, and short.
     #[error("label {label:?} of {address}: use 1 to 15 characters, on an IPv4 address")]
     Label {
@@ -267,5 +299,21 @@ mod tests {
             assert!(Attachment::builder(name).build().is_err(), "{name:?}");
         }
         assert!(Attachment::builder("fifteen-letters").build().is_ok());
+    }
+
+    #[test]
+    fn a_virtual_mac_is_that_of_one_station() {
+        let build = |vmac| Attachment::builder("eth0").vmac(vmac).build();
+        for (mac, valid) in [
+            ([0; 6], false),
+            ([0xff; 6], false),
+            ([1, 0, 0x5e, 0, 0, 0x12], false),
+            ([2, 0, 0, 0, 0, 1], true),
+        ] {
+            let built = build(Vmac::new().mac(MacAddr(mac)));
+            assert_eq!(built.is_ok(), valid, "{mac:?}");
+        }
+        assert!(build(Vmac::new().name("sixteen-letters0")).is_err());
+        assert_eq!(build(Vmac::new()).unwrap().vmac(), Some(&Vmac::new()));
     }
 }

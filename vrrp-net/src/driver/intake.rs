@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use vrrp_core::{Discard, Envelope, Fault, Packet, Priority, State};
 
+use super::slot::Slot;
 use super::{Driver, DriverEvent, Events, MAX_INPUTS};
 use crate::counters::Counter;
 use crate::network::{AddressError, Input, LinkId, Network, Placement};
@@ -44,7 +45,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 Input::Link(link) => self.refresh_link(now, link),
                 Input::AddressRemoved { link, address } => self.restore(now, link, address, events),
                 Input::Claim { link, address, mac } => {
-                    for slot in self.slots.iter_mut().filter(|slot| slot.seat.link == link) {
+                    let here = |slot: &&mut Slot| slot.seat.link == link || slot.seat.home() == link;
+                    for slot in self.slots.iter_mut().filter(here) {
                         let ours = slot.seat.placements.iter().any(|p| p.address() == address);
                         if ours || slot.last_master == Some(address) {
                             slot.probe.handle_claim(address, mac);
