@@ -67,5 +67,5 @@ mod import;
 
 pub use compose::{
     BuildError, CheckStatus, Controller, Event, Events, Handle, Instance, InstanceStatus, Interface, Node,
-    ProxyError, ProxyStatus, Reply, Stack, StackBuilder, StartError, Status, Stopped, Track,
+    ProxyError, ProxyStatus, Reply, Stack, StackBuilder, StartError, Status, Stopped, SwitchoverError, Track,
 };

@@ -11,6 +11,7 @@ pub mod node;
 mod reply;
 mod stack;
 mod status;
+mod switchover;
 
 pub use event::{Event, Events};
 pub use handle::{Controller, Handle, ProxyError, StartError};
@@ -20,3 +21,4 @@ pub use node::Node;
 pub use reply::{Reply, Stopped};
 pub use stack::{BuildError, Stack, StackBuilder};
 pub use status::{CheckStatus, InstanceStatus, NodeStatus, ProxyStatus, Status};
+pub use switchover::SwitchoverError;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use vrrp_core::{Announcement, Family, Fault, GROUP_V4, GROUP_V6, Output, Priority, Rival};
+use vrrp_core::{Announcement, Family, Fault, GROUP_V4, GROUP_V6, Output, Priority, Reason, Rival};
 
 use super::slot::{Holding, patience};
 use super::{Driver, DriverEvent, Events};
@@ -54,6 +54,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
         self.slots[index].stalled = true;
         self.pause(later, index);
         self.routers.settle(later);
+        // Members of its sync group have stepped down with it.
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            slot.stalled |= self.routers.router(index).reason() == Some(Reason::Paused);
+        }
         true
     }
 
