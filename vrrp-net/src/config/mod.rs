@@ -41,6 +41,8 @@ pub struct Attachment {
     promote_secondaries: bool,
     track_primary: bool,
     track_source: bool,
+    announce_refresh_repeat: u8,
+    lower_prio_announce_repeat: Option<u8>,
 }
 
 impl Attachment {
@@ -66,6 +68,8 @@ impl Attachment {
                 promote_secondaries: false,
                 track_primary: true,
                 track_source: false,
+                announce_refresh_repeat: 1,
+                lower_prio_announce_repeat: None,
             },
         }
     }
@@ -129,6 +133,16 @@ impl Attachment {
     /// Whether the router is in Fault while its configured source is not on its interface.
     pub fn track_source(&self) -> bool {
         self.track_source
+    }
+
+    /// How often each announcement is sent that refreshes one, back to back.
+    pub fn announce_refresh_repeat(&self) -> u8 {
+        self.announce_refresh_repeat
+    }
+
+    /// How often each announcement is sent that a lower master calls for, back to back.
+    pub fn lower_prio_announce_repeat(&self) -> u8 {
+        self.lower_prio_announce_repeat.unwrap_or(self.announce_repeat)
     }
 }
 
@@ -230,6 +244,20 @@ impl AttachmentBuilder {
     /// nothing.
     pub fn track_source(mut self, track: bool) -> Self {
         self.attachment.track_source = track;
+        self
+    }
+
+    /// How often each announcement is sent that refreshes one (`garp_master_refresh_repeat`); see
+    /// [`announce_refresh`](vrrp_core::ConfigBuilder::announce_refresh). Default: once.
+    pub fn announce_refresh_repeat(mut self, repeat: u8) -> Self {
+        self.attachment.announce_refresh_repeat = repeat;
+        self
+    }
+
+    /// How often each announcement is sent that a lower master calls for (`garp_lower_prio_repeat`); see
+    /// [`reassert`](vrrp_core::ConfigBuilder::reassert). Default: as [`announce_repeat`](Self::announce_repeat).
+    pub fn lower_prio_announce_repeat(mut self, repeat: Option<u8>) -> Self {
+        self.attachment.lower_prio_announce_repeat = repeat;
         self
     }
 
