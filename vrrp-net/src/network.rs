@@ -24,7 +24,9 @@ impl LinkId {
 /// What an interface is good for at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkState {
-    /// It exists, is up and has carrier, and its sockets are open.
+    /// It exists, and its sockets are open.
+    pub present: bool,
+    /// It is present, up, and has carrier.
     pub up: bool,
     /// Its primary IPv4 address, no virtual one.
     pub ipv4: Option<Ipv4Addr>,
@@ -117,13 +119,17 @@ pub trait Network {
     /// State of an interface.
     fn link(&self, link: LinkId) -> LinkState;
 
+    /// Whether the interface has this address, and not as a virtual one. A change is an [`Input::Link`].
+    fn has_address(&self, link: LinkId, address: IpAddr) -> bool;
+
     /// Checks before the start that the addresses can be held, and removes leftovers of an earlier run.
     ///
     /// # Errors
     /// When one of them can't be held; see [`AddressError`].
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError>;
 
-    /// Sends one advert, from an address of the interface, to the group or to a peer.
+    /// Sends one advert out of an interface, to the group or to a peer. The source is an address of that interface or,
+    /// out of a virtual MAC, of the interface that carries it.
     ///
     /// # Errors
     /// What the operating system says; nothing is sent then.
@@ -157,7 +163,8 @@ pub trait Network {
     /// The last error of a frame that wasn't sent; others may have been.
     fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()>;
 
-    /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`].
+    /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`], of the
+    /// interface or, for a virtual MAC, of the one that carries it.
     ///
     /// # Errors
     /// What the operating system says; nothing is sent then.
@@ -222,6 +229,12 @@ pub struct MacAddr(pub [u8; 6]);
 impl MacAddr {
     /// All hosts.
     pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// Whether it is the address of one station: not all zeros, and not of a group.
+    #[must_use]
+    pub fn is_unicast(self) -> bool {
+        self.0 != [0; 6] && self.0[0] & 1 == 0
+    }
 }
 
 impl fmt::Display for MacAddr {

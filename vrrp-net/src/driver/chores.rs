@@ -7,7 +7,7 @@ use vrrp_core::Fault;
 use super::slot::{Holding, Slot};
 use super::{Driver, DriverEvent, Events};
 use crate::counters::Counter;
-use crate::network::{AddressError, Network, Placement};
+use crate::network::{AddressError, Network};
 use crate::routers::Routers;
 
 impl<R: Routers, N: Network> Driver<R, N> {
@@ -75,22 +75,24 @@ impl<R: Routers, N: Network> Driver<R, N> {
 
     fn probe(&mut self, now: Duration, index: usize, events: Events<'_, R>) {
         let slot = &mut self.slots[index];
-        let link = slot.seat.link;
+        let home = slot.seat.home();
         if slot.probe.ask(now) {
             // On another interface than the adverts' the last master can't be told from a stranger.
             let here = slot
                 .seat
                 .placements
                 .iter()
-                .filter(|placement| placement.link == link);
-            for address in here.map(Placement::address).chain(slot.last_master) {
+                .filter(|placement| placement.link == home)
+                .map(|placement| (home, placement.address()));
+            let last_master = slot.last_master.map(|address| (slot.seat.link, address));
+            for (link, address) in here.chain(last_master) {
                 if let Err(error) = self.network.probe(link, address) {
                     self.cells.count(Counter::AnnounceErrors);
                     tracing::debug!(router = index, %address, %error, "probe not sent");
                 }
             }
         }
-        let strangers = slot.probe.conclude(now, self.network.mac(link), slot.last_master);
+        let strangers = slot.probe.conclude(now, self.network.mac(home), slot.last_master);
         for (address, mac) in strangers {
             self.cells.count(Counter::Conflicts);
             tracing::warn!(router = index, %address, %mac, "another host answers for a virtual address");

@@ -102,7 +102,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 .map_err(io::Error::other)
                 .and_then(|()| {
                     self.network
-                        .send_advert(slot.seat.link, source, *destination, &self.message)
+                        .send_advert(slot.seat.out, source, *destination, &self.message)
                 });
             if let Err(error) = sent {
                 self.cells.count(Counter::SendErrors);

@@ -345,10 +345,16 @@ impl Network for LinuxNetwork {
 
     fn link(&self, link: LinkId) -> LinkState {
         let state = self.table.state(link);
+        let present = state.present && self.links[link.0].bound.is_some();
         LinkState {
-            up: state.up && self.links[link.0].bound.is_some(),
+            present,
+            up: state.up && present,
             ..state
         }
+    }
+
+    fn has_address(&self, link: LinkId, address: IpAddr) -> bool {
+        self.table.has_own(link, address)
     }
 
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError> {

@@ -143,6 +143,7 @@ impl Table {
             .iter()
             .filter(|entry| !self.is_ours(link, entry));
         LinkState {
+            present: interface.index.is_some(),
             up: interface.index.is_some() && interface.running,
             ipv4: sources.clone().find_map(|entry| match entry.address {
                 IpAddr::V4(address) if !entry.secondary => Some(address),
@@ -160,6 +161,12 @@ impl Table {
         let equal = |entry: &&Entry| entry.address == address;
         let entries = self.interfaces[link.0].addresses.iter().filter(equal);
         entries.min_by_key(|entry| self.is_ours(link, entry))
+    }
+
+    /// Whether an address is there, usable, and none of those that we added.
+    pub(super) fn has_own(&self, link: LinkId, address: IpAddr) -> bool {
+        let entry = self.find(link, address);
+        entry.is_some_and(|entry| !entry.tentative && !self.is_ours(link, entry))
     }
 
     pub(super) fn entries(&self, link: LinkId) -> &[Entry] {
@@ -254,9 +261,10 @@ impl Table {
             return;
         };
         if let Some(link) = self.link(report.index) {
-            let before = self.state(link);
+            let address = report.entry.address;
+            let before = (self.state(link), self.has_own(link, address));
             self.interfaces[link.0].put(report.entry);
-            if self.state(link) != before {
+            if (self.state(link), self.has_own(link, address)) != before {
                 self.link_changed(link);
             }
         }
@@ -281,12 +289,12 @@ impl Table {
             }
             return;
         }
-        let before = self.state(link);
+        let before = (self.state(link), self.has_own(link, entry.address));
         self.interfaces[link.0].take(entry.address, entry.prefix);
         if self.acquired.contains(&key) && self.find(link, entry.address).is_none() {
             self.removed.push_back((link, entry.address));
         }
-        if self.state(link) != before {
+        if (self.state(link), self.has_own(link, entry.address)) != before {
             self.link_changed(link);
         }
     }
