@@ -19,6 +19,11 @@ pub(super) fn half_is(offset: usize, value: u16) -> [SockFilter; 4] {
     equals(LOAD_HALF, offset, u32::from(value))
 }
 
+/// No packet at all.
+pub(super) fn nothing() -> [SockFilter; 1] {
+    [SockFilter::new(RETURN, 0, 0, 0)]
+}
+
 fn equals(load: u16, offset: usize, value: u32) -> [SockFilter; 4] {
     [
         // An offset lies within a header.

@@ -112,7 +112,7 @@ impl AddressReport {
     }
 }
 
-fn attributes(octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn attributes(octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     NlasIterator::new(octets).map_while(Result::ok).map(|attribute| {
         let len = attribute.value_length();
         let kind = attribute.kind();
@@ -122,7 +122,7 @@ fn attributes(octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-fn u32_at(octets: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(octets: &[u8], at: usize) -> Option<u32> {
     let four = octets.get(at..)?.first_chunk()?;
     Some(u32::from_ne_bytes(*four))
 }
