@@ -255,6 +255,19 @@ pub enum AddressError {
         #[source]
         error: io::Error,
     },
+    /// The address is on the interface that carries the virtual MAC, and both would answer for it.
+    #[error(
+        "{address} is on {interface} itself, which would answer for it beside the virtual MAC {vmac}: remove it (ip \
+         address del {address} dev {interface}), or do without vmac"
+    )]
+    OnBase {
+        /// The address.
+        address: IpNet,
+        /// Interface that has it.
+        interface: String,
+        /// Interface of the virtual MAC.
+        vmac: String,
+    },
     /// The interface is not there.
     #[error("{address}: interface {interface} does not exist")]
     NoInterface {
