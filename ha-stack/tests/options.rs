@@ -33,6 +33,12 @@ const ROWS: &[Row] = &[
     row("checksum = \"message-only\"", "v3_checksum_as_v2"),
     row("announce_delay = \"2s\"", "garp_master_delay 2"),
     row("announce_repeat = 2", "garp_master_repeat 2"),
+    row("vmac = true", "use_vmac"),
+    row("vmac = \"vip51\"", "use_vmac vip51"),
+    row(
+        "vmac = { name = \"vip51\", mac = \"02:00:00:00:00:33\" }\nvmac_xmit_base = true",
+        "use_vmac name vip51 02:00:00:00:00\nvmac_xmit_base",
+    ),
     row("track_primary = false", "dont_track_primary"),
     row(
         "source = \"192.0.2.10\"\ntrack_source = true",

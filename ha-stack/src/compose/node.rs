@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ha_health::{Check, CheckConfig, Outcome, Tracked, Weight, effect};
+use ha_health::{Check, Outcome, Tracked, Weight, effect};
 use vrrp_core::{Config, Fault, Output, Priority, SwitchoverEnd, SyncGroup, SyncGroupError, VirtualRouter};
 use vrrp_net::{Effect, RouterSet, Routers};
 
@@ -83,7 +83,7 @@ pub struct TrackedCheck {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Command {
-    /// The probe that [`NodeEvent::StartProbe`] asked for has ended.
+    /// The probe that [`NodeEvent::StartProbe`] asked for has ended, or a watch tells how it is.
     Probed {
         /// Index of the check.
         check: usize,
@@ -180,11 +180,12 @@ pub enum NodeEvent {
 }
 
 impl Node {
-    /// Puts virtual routers and checks together. Every check begins as unknown, or as down with `init_fail`.
+    /// Puts virtual routers and checks together. Every check begins as unknown, or as down with `init_fail`; it runs a
+    /// probe or is watched ([`CheckConfig`](ha_health::CheckConfig), [`WatchConfig`](ha_health::WatchConfig)).
     ///
     /// # Panics
     /// When an instance tracks a check that is not there; [`StackBuilder`](super::StackBuilder) sees to it.
-    pub fn new(instances: Vec<NodeInstance>, checks: Vec<CheckConfig>) -> Self {
+    pub fn new<C: Into<Check>>(instances: Vec<NodeInstance>, checks: Vec<C>) -> Self {
         let (members, routers) = instances.into_iter().map(Member::new).unzip();
         Self::with_set(members, RouterSet::new(routers), Vec::new(), checks)
     }
@@ -196,10 +197,10 @@ impl Node {
     ///
     /// # Panics
     /// When an instance tracks a check that is not there; [`StackBuilder`](super::StackBuilder) sees to it.
-    pub fn with_groups(
+    pub fn with_groups<C: Into<Check>>(
         instances: Vec<NodeInstance>,
         groups: Vec<NodeGroup>,
-        checks: Vec<CheckConfig>,
+        checks: Vec<C>,
     ) -> Result<Self, SyncGroupError> {
         let (members, routers): (Vec<_>, Vec<_>) = instances.into_iter().map(Member::new).unzip();
         let (names, groups) = groups.into_iter().map(|one| (one.name, one.group)).unzip();
@@ -207,16 +208,13 @@ impl Node {
         Ok(Self::with_set(members, routers, names, checks))
     }
 
-    fn with_set(
+    fn with_set<C: Into<Check>>(
         members: Vec<Member>,
         routers: RouterSet,
         groups: Vec<Arc<str>>,
-        checks: Vec<CheckConfig>,
+        checks: Vec<C>,
     ) -> Self {
-        let checks: Vec<Check> = checks
-            .into_iter()
-            .map(|config| Check::new(Duration::ZERO, config))
-            .collect();
+        let checks: Vec<Check> = checks.into_iter().map(Into::into).collect();
         for member in &members {
             assert!(
                 member.tracks.iter().all(|track| track.check < checks.len()),
@@ -330,7 +328,7 @@ impl Node {
             .map(|(_, track)| Tracked {
                 weight: track.weight,
                 reverse: track.reverse,
-                up: self.checks[track.check].up(),
+                ..self.checks[track.check].tracked()
             });
         let effect = effect::effect(configured, tracked);
         match effect {

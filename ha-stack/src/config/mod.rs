@@ -95,6 +95,7 @@ mod diagnostic;
 pub(crate) mod draft;
 pub(crate) mod instance;
 mod lint;
+pub(crate) mod mac;
 pub(crate) mod proxy;
 mod reference;
 mod resolve;

@@ -274,8 +274,8 @@ pub(super) const INSTANCE: &[Unsupported] = &[
         consequence: "no mail is sent; events are in the log",
     },
     Unsupported {
-        keywords: &["use_vmac", "use_vmac_addr", "vmac_xmit_base", "use_ipvlan"],
-        consequence: "the addresses have the interface's own MAC; hosts learn of a move by gratuitous ARP",
+        keywords: &["use_vmac_addr", "use_ipvlan"],
+        consequence: "addresses on other interfaces have those interfaces' own MAC; hosts learn of a move by gratuitous ARP",
     },
     Unsupported {
         keywords: &["virtual_routes", "virtual_rules"],

@@ -91,6 +91,7 @@ impl InstanceParts {
         if complete {
             self.tell_missing(format, diagnostics);
         }
+        self.network.check_dependents(format, diagnostics);
         let definition = self.name.value.clone();
         let parts = match format {
             Format::Toml => self.divide(),
