@@ -7,8 +7,8 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv6Net};
 use vrrp_core::{Family, Vrid};
 
-use crate::config::Attachment;
-use crate::network::{LinkId, MacAddr, Placement};
+use crate::config::{Attachment, VirtualAddress, VirtualRoute};
+use crate::network::{LinkId, MacAddr, Placement, Routing};
 use crate::routers::Routers;
 use crate::vmac::Vmac;
 
@@ -61,6 +61,9 @@ pub(crate) struct Seat {
     pub(crate) placements: Vec<Placement>,
     pub(crate) lease: Option<Duration>,
     pub(crate) announce_repeat: u8,
+    pub(crate) announce_refresh_repeat: u8,
+    pub(crate) lower_prio_announce_repeat: u8,
+    pub(crate) routing: Routing,
     pub(crate) track_primary: bool,
     pub(crate) track_source: bool,
 }
@@ -147,24 +150,31 @@ impl Plan {
             .filter(|(vmac, _)| !vmac.transmits_on_base() && config.peers().is_empty())
             .map_or(link, |(_, vmac)| vmac);
         let home = vmac.unwrap_or(link);
-        let place = |link, net, label: Option<&str>| Placement {
+        let place = |link, address: &VirtualAddress| Placement {
             link,
-            net: if Some(link) == vmac { on_vmac(net) } else { net },
-            label: label.map(Into::into),
+            net: if Some(link) == vmac {
+                on_vmac(address.net())
+            } else {
+                address.net()
+            },
+            label: address.label().map(Into::into),
             lease: attachment.lease(),
             owner: config.is_owner(),
+            accept: attachment.accept() || config.is_owner(),
+            promote_secondaries: attachment.promote_secondaries(),
+            options: address.options().clone(),
         };
         let placements: Vec<Placement> = if attachment.addresses().is_empty() {
             let advertised = config.addresses().as_addresses();
             advertised
                 .iter()
-                .map(|address| place(home, IpNet::from(address), None))
+                .map(|address| place(home, &VirtualAddress::from(address)))
                 .collect()
         } else {
             let held = attachment.addresses().iter();
             held.map(|address| {
                 let link = address.dev().map_or(home, |dev| self.link(dev));
-                place(link, address.net(), address.label())
+                place(link, address)
             })
             .collect()
         };
@@ -179,6 +189,7 @@ impl Plan {
                 });
             }
         }
+        let routing = self.routing(attachment)?;
         self.seats.push(Seat {
             link,
             vmac,
@@ -188,10 +199,44 @@ impl Plan {
             placements,
             lease: attachment.lease(),
             announce_repeat: attachment.announce_repeat(),
+            announce_refresh_repeat: attachment.announce_refresh_repeat(),
+            lower_prio_announce_repeat: attachment.lower_prio_announce_repeat(),
+            routing,
             track_primary: attachment.track_primary(),
             track_source: attachment.track_source(),
         });
         Ok(())
+    }
+
+    fn routing(&mut self, attachment: &Attachment) -> Result<Routing, PlanError> {
+        let (routes, rules) = (attachment.routes(), attachment.rules());
+        for dev in routes.iter().flat_map(VirtualRoute::devs) {
+            self.link(dev);
+        }
+        let before = || self.seats.iter().map(|seat| &seat.routing);
+        for (index, route) in routes.iter().enumerate() {
+            let mut others = before()
+                .flat_map(|routing| &routing.routes)
+                .chain(&routes[..index]);
+            if others.any(|other| other.is_same(route)) {
+                return Err(PlanError::DuplicateRoute {
+                    route: route.to_string(),
+                });
+            }
+        }
+        for (index, rule) in rules.iter().enumerate() {
+            let mut others = before().flat_map(|routing| &routing.rules).chain(&rules[..index]);
+            if let Some(other) = others.find(|other| other.is_like(rule)) {
+                return Err(PlanError::LikeRules {
+                    rule: rule.to_string(),
+                    other: other.to_string(),
+                });
+            }
+        }
+        Ok(Routing {
+            routes: routes.to_vec(),
+            rules: rules.to_vec(),
+        })
     }
 
     fn link(&mut self, name: &str) -> LinkId {
@@ -294,6 +339,20 @@ pub enum PlanError {
     VmacName {
         /// The name.
         name: String,
+    },
+    /// To the kernel, two routes are one if they agree in destination, table, TOS and metric.
+    #[error("route {route} stands twice: give one of them another metric, or leave it out")]
+    DuplicateRoute {
+        /// The route.
+        route: String,
+    },
+    /// The kernel removes the first rule of a priority that has what it is told, whatever else that rule has.
+    #[error("the kernel can't tell rule {rule} from {other} to remove it: give one of them another priority")]
+    LikeRules {
+        /// The rule.
+        rule: String,
+        /// The one before.
+        other: String,
     },
     /// An address moves with one router.
     #[error("{address} belongs to two virtual routers on {interface}: give it to one")]

@@ -1,5 +1,6 @@
 //! The Linux kernel as a [`Network`].
 
+mod address_message;
 mod addresses;
 mod clock;
 mod error;
@@ -11,6 +12,10 @@ mod mark;
 mod monitor;
 mod report;
 mod requests;
+mod routes;
+mod routing;
+mod rules;
+mod siblings;
 mod sysctl;
 mod table;
 mod vmac;
@@ -28,7 +33,9 @@ use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::unix::AsyncFd;
 use vrrp_core::Envelope;
 
-use crate::network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement};
+use crate::network::{
+    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Routing, RoutingError,
+};
 use crate::plan::LinkPlan;
 use crate::{garp, ndp};
 pub use error::OpenError;
@@ -40,6 +47,7 @@ use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
 use monitor::Monitor;
 use requests::Requests;
+use routing::Routes;
 use table::{Change, Table};
 use vmac::Vmacs;
 
@@ -60,6 +68,7 @@ pub struct LinuxNetwork {
     requests: Requests,
     monitor: Monitor,
     table: Table,
+    routes: Routes,
     links: Vec<Link>,
     vmacs: Option<Vmacs>,
     frames: FrameSocket,
@@ -142,6 +151,7 @@ impl LinuxNetwork {
             requests,
             monitor,
             table,
+            routes: Routes::default(),
             links: links.iter().cloned().map(Link::new).collect(),
             vmacs,
             frames,
@@ -232,7 +242,8 @@ impl LinuxNetwork {
         self.reads = 0;
     }
 
-    /// Reads once from the place of the cursor: the monitor, two sockets a link, and the two that hear claims.
+    /// Reads once from the place of the cursor: the monitor, two sockets a link, the two that hear claims, and
+    /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
         let last_link = 2 * self.links.len();
@@ -242,6 +253,8 @@ impl LinuxNetwork {
             place if place <= last_link => self.read_packet((place - 1) / 2, place % 2 == 1),
             place if place == last_link + 1 => self.read_arp_claim(),
             place if place == last_link + 2 => self.read_ndp_claim(),
+            place if place == last_link + 3 && self.routes.read() => Ok(Read::Other),
+            place if place == last_link + 3 => Ok(Read::Dry),
             _ => return None,
         };
         Some(read.unwrap_or_else(|error| match error.kind() {
@@ -298,6 +311,7 @@ impl LinuxNetwork {
     fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut any = self.clock.poll_expired(context)?.is_ready();
         any |= self.monitor.poll_readable(context)?.is_ready();
+        any |= self.routes.poll_readable(context)?.is_ready();
         if let Some(socket) = &self.arp_claims {
             any |= socket.poll_readable(context)?.is_ready();
         }
@@ -314,6 +328,10 @@ impl LinuxNetwork {
 
     fn announce_one(&self, placement: &Placement) -> io::Result<()> {
         let link = placement.link;
+        if placement.options.autojoin {
+            // A multicast group belongs to nobody.
+            return Ok(());
+        }
         // An interface without hardware addresses has nobody to tell.
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
@@ -361,6 +379,8 @@ impl Network for LinuxNetwork {
                 Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
                 Some(Read::Other) => {}
                 Some(Read::Dry) => self.next_turn(),
+                // Once for all that were reported together.
+                None if self.routes.take_lost() => return Some(Input::RoutingRemoved),
                 None => {
                     (self.cursor, self.reads) = (0, 0);
                     self.dry = std::mem::replace(&mut self.round_dry, true);
@@ -424,11 +444,13 @@ impl Network for LinuxNetwork {
         if let Some(vmacs) = &self.vmacs {
             vmacs.open_for(placements)?;
         }
-        addresses::acquire(&mut self.requests, &mut self.table, placements)
+        let now = self.now();
+        addresses::acquire(&mut self.requests, &mut self.table, placements, now)
     }
 
     fn renew(&mut self, placements: &[&Placement]) -> Vec<(usize, AddressError)> {
-        addresses::renew(&mut self.requests, &mut self.table, placements)
+        let now = self.now();
+        addresses::renew(&mut self.requests, &mut self.table, placements, now)
     }
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
@@ -436,6 +458,20 @@ impl Network for LinuxNetwork {
             vmacs.close_for(placements);
         }
         addresses::release(&mut self.requests, &mut self.table, placements)
+    }
+
+    fn prepare_routing(&mut self, routing: &[&Routing]) {
+        self.routes.prepare(routing);
+    }
+
+    fn acquire_routing(&mut self, routing: &Routing) -> Result<usize, RoutingError> {
+        let link = |name: &str| self.links.iter().position(|link| link.plan.name == name);
+        let index = |name: &str| link(name).and_then(|link| self.table.index(LinkId(link)));
+        self.routes.acquire(&mut self.requests, index, routing)
+    }
+
+    fn release_routing(&mut self, routing: &Routing) -> Result<(), RoutingError> {
+        self.routes.release(&mut self.requests, routing)
     }
 
     fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()> {
@@ -453,6 +489,10 @@ impl Network for LinuxNetwork {
     }
 
     fn probe(&mut self, mut link: LinkId, address: IpAddr) -> io::Result<()> {
+        if address.is_multicast() {
+            // A group has no owner.
+            return Ok(());
+        }
         if address.is_ipv6() {
             // The question needs an address to come from, and whoever hears it remembers its MAC: not the virtual one.
             link = self

@@ -45,6 +45,8 @@ pub(super) struct AddressReport {
 pub(super) struct Entry {
     pub(super) address: IpAddr,
     pub(super) prefix: u8,
+    /// The other end, or, without one, the address itself.
+    pub(super) peer: IpAddr,
     /// IFA_PROTO.
     pub(super) mark: Option<u8>,
     /// Without lifetime.
@@ -102,6 +104,7 @@ impl AddressReport {
             entry: Entry {
                 // On a point-to-point link IFA_ADDRESS is the peer's.
                 address: local.or(address)?,
+                peer: address.or(local)?,
                 prefix: header[1],
                 mark,
                 permanent,
@@ -127,7 +130,7 @@ pub(super) fn u32_at(octets: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*four))
 }
 
-fn ip_of(octets: &[u8]) -> Option<IpAddr> {
+pub(super) fn ip_of(octets: &[u8]) -> Option<IpAddr> {
     match octets.len() {
         4 => octets.first_chunk::<4>().map(|octets| IpAddr::from(*octets)),
         16 => octets.first_chunk::<16>().map(|octets| IpAddr::from(*octets)),

@@ -3,6 +3,7 @@
 
 pub mod netlink;
 pub mod probe;
+pub mod routing;
 
 use std::net::IpAddr;
 use std::sync::mpsc;
