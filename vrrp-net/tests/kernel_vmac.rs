@@ -20,28 +20,28 @@ const TAKEOVER: Duration = Duration::from_millis(800);
 fn the_clients_entry_never_changes_over_a_takeover() {
     LabTest::new()
         .timeout(MINUTE)
-        .run(|| moves(World::ipv4(), Vmac::new()));
+        .run(|| moves(&World::ipv4(), &Vmac::new()));
 }
 
 #[test]
 fn the_clients_entry_never_changes_over_a_takeover_with_adverts_from_the_base() {
     LabTest::new()
         .timeout(MINUTE)
-        .run(|| moves(World::ipv4(), Vmac::new().xmit_base(true)));
+        .run(|| moves(&World::ipv4(), &Vmac::new().xmit_base(true)));
 }
 
 #[test]
 fn the_clients_ipv6_entry_never_changes_over_a_takeover() {
     LabTest::new()
         .timeout(MINUTE)
-        .run(|| moves(World::ipv6(), Vmac::new()));
+        .run(|| moves(&World::ipv6(), &Vmac::new()));
 }
 
 #[test]
 fn the_clients_ipv6_entry_never_changes_over_a_takeover_with_adverts_from_the_base() {
     LabTest::new()
         .timeout(MINUTE)
-        .run(|| moves(World::ipv6(), Vmac::new().xmit_base(true)));
+        .run(|| moves(&World::ipv6(), &Vmac::new().xmit_base(true)));
 }
 
 /// Where reports of MLDv2 go (RFC 3810 §5.2.14).
@@ -49,8 +49,8 @@ const MLD: MacAddr = MacAddr(0x33, 0x33, 0, 0, 0, 0x16);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A planned stop, preempting back, and a cut link; and each frame from the virtual MAC is the master's.
-fn moves(world: World, vmac: Vmac) {
-    let World { lab, vips, mac } = &world;
+fn moves(world: &World, vmac: &Vmac) {
+    let World { lab, vips, mac } = world;
     let (a, b, client) = (lab.host("a"), lab.host("b"), lab.host("client"));
     let vip = ip(vips.last().unwrap());
     let start = |host: &Host, priority| {

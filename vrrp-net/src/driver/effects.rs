@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use vrrp_core::{Announcement, Family, Fault, GROUP_V4, GROUP_V6, Output, Priority, Rival};
+use vrrp_core::{Announcement, Family, Fault, GROUP_V4, GROUP_V6, Output, Priority, Rival, State};
 
 use super::slot::{Holding, patience};
 use super::{Driver, DriverEvent, Events};
@@ -110,15 +110,15 @@ impl<R: Routers, N: Network> Driver<R, N> {
         };
         let (advert, source) = (router.advert(priority), router.source());
         let slot = &mut self.slots[index];
+        // The last word of one that was superseded must not draw the switch's traffic away from the new master.
+        let serves = router.state() == State::Master || priority == Priority::STOP;
+        let out = if serves { slot.seat.out } else { slot.seat.link };
         for destination in destinations {
             self.message.clear();
             let sent = advert
                 .emit(source, *destination, config.checksum(), &mut self.message)
                 .map_err(io::Error::other)
-                .and_then(|()| {
-                    self.network
-                        .send_advert(slot.seat.out, source, *destination, &self.message)
-                });
+                .and_then(|()| self.network.send_advert(out, source, *destination, &self.message));
             if let Err(error) = sent {
                 self.cells.count(Counter::SendErrors);
                 if let Some(more) = slot.send_log.allow(now) {
