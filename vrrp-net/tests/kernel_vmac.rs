@@ -244,8 +244,8 @@ fn a_master_that_speaks_for_the_address_does_not_give_another_mac_for_it() {
             })
             .unwrap();
             assert_eq!(heard.recv_from(&mut [0; 8]).unwrap().1.ip(), vip);
-            let asked = |frame: &&Frame| frame.source() == a.mac() && frame.vrrp().is_none();
-            assert!(capture.frames().iter().filter(asked).count() > 0);
+            let asked = |frame: &Frame| frame.source() == a.mac() && frame.vrrp().is_none();
+            assert!(capture.wait_for(PATIENCE, asked).is_some());
             let told = neighbour_messages(capture.frames(), vip);
             assert!(
                 !told.is_empty() && told.iter().all(|teller| teller == mac),
@@ -332,7 +332,7 @@ fn a_virtual_mac_forwards_if_the_interface_below_does() {
             let World { lab, vips, .. } = &world;
             let a = lab.host("a");
             a.run(|| fs::write(format!("/proc/sys/net/{setting}"), "1").unwrap());
-            let mut capture = lab.capture().unwrap();
+            let capture = lab.capture().unwrap();
             let node = Setup::new(a, 255, vips)
                 .attachment(|attachment| attachment.vmac(Vmac::new()))
                 .start(a);
@@ -340,11 +340,8 @@ fn a_virtual_mac_forwards_if_the_interface_below_does() {
             let of_vmac = setting.replace("eth0", name);
             let value = a.run(|| fs::read_to_string(format!("/proc/sys/net/{of_vmac}")).unwrap());
             assert_eq!(value.trim_end(), "1");
-            let adverts: Vec<_> = capture
-                .frames()
-                .iter()
-                .filter_map(Frame::neighbor_advert)
-                .collect();
+            let frames = capture.stop();
+            let adverts: Vec<_> = frames.iter().filter_map(Frame::neighbor_advert).collect();
             assert_eq!(adverts.is_empty(), vips.len() == 1);
             assert!(
                 adverts.iter().all(|advert| advert.router),
