@@ -19,8 +19,8 @@ fn weight_is_held_to_its_range() {
         );
     }
     for (of, limit) in [
-        (Weight::of_process as fn(i32) -> _, 254),
-        (Weight::of_file as fn(i32) -> _, i32::MAX),
+        (Weight::of_process as fn(i32) -> Result<Weight, ConfigError>, 254),
+        (Weight::of_file, i32::MAX),
     ] {
         assert_eq!(of(limit).map(Weight::get), Ok(limit));
         assert_eq!(of(-limit).map(Weight::get), Ok(-limit));

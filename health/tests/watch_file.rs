@@ -8,8 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
-use ha_health::Failure;
 use ha_health::probe::File;
+use ha_health::{Failure, Outcome};
 use support::{TempDir, Told};
 use tokio::time::Instant;
 
@@ -116,7 +116,7 @@ async fn words_are_a_failure_and_the_last_number_stands() {
         assert_eq!(outcome.failure(), Some(Failure::NotANumber), "{words}");
         assert_eq!(outcome.value(), Some(-20), "{words}");
         fs::write(&path, "-20").unwrap();
-        told.until(|outcome| outcome.is_success()).await;
+        told.until(Outcome::is_success).await;
     }
 }
 

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use ha_health::Failure;
 use ha_health::probe::{ParamMatch, Process, ProcessBuilder};
+use ha_health::{Failure, Outcome};
 use support::{TempDir, Told};
 
 /// So long that no look of this kind explains what is seen.
@@ -44,7 +44,7 @@ async fn a_restart_is_seen_soon_whatever_the_interval() {
     assert!(!told.next().await.is_success());
     first.wait().unwrap();
     let _second = dir.start();
-    told.until(|outcome| outcome.is_success()).await;
+    told.until(Outcome::is_success).await;
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_new_process_is_found_at_the_next_look() {
         Some(Failure::TooFew { found: 0, quorum: 1 })
     );
     let _child = dir.start();
-    let up = told.until(|outcome| outcome.is_success()).await;
+    let up = told.until(Outcome::is_success).await;
     assert_eq!(up.message(), Some("1 process"));
 }
 
@@ -69,7 +69,7 @@ async fn a_process_that_becomes_another_program_is_none_any_more() {
     let mut becoming = Guard(Command::new(&shell).args(["-c", &wait]).spawn().unwrap());
     let name = shell.file_name().unwrap().to_str().unwrap();
     let mut told = Told::by(Process::builder(name).interval(SOON).build().unwrap());
-    told.until(|outcome| outcome.is_success()).await;
+    told.until(Outcome::is_success).await;
     told.until(|outcome| !outcome.is_success()).await;
     assert!(becoming.0.try_wait().unwrap().is_none(), "it runs, as another");
 }
@@ -101,13 +101,13 @@ async fn as_many_as_the_quorum_and_no_more_than_the_maximum_are_well() {
     told.until(|outcome| outcome.failure() == Some(Failure::TooFew { found: 1, quorum: 2 }))
         .await;
     let _second = dir.start();
-    told.until(|outcome| outcome.is_success()).await;
+    told.until(Outcome::is_success).await;
     let mut third = dir.start();
     told.until(|outcome| outcome.failure() == Some(Failure::TooMany { found: 3, most: 2 }))
         .await;
     third.kill().unwrap();
     third.wait().unwrap();
-    told.until(|outcome| outcome.is_success()).await;
+    told.until(Outcome::is_success).await;
 }
 
 #[tokio::test]
