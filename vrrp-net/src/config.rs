@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use vrrp_core::HOP_LIMIT;
 
 /// Longest name of an interface or label: IFNAMSIZ without its final zero.
 const NAME_MAX: usize = 15;
@@ -21,6 +22,7 @@ pub struct Attachment {
     addresses: Vec<VirtualAddress>,
     lease: Option<Duration>,
     announce_repeat: u8,
+    unicast_ttl: u8,
 }
 
 impl Attachment {
@@ -39,6 +41,7 @@ impl Attachment {
                 addresses: Vec::new(),
                 lease: Some(Self::DEFAULT_LEASE),
                 announce_repeat: Self::DEFAULT_ANNOUNCE_REPEAT,
+                unicast_ttl: HOP_LIMIT,
             },
         }
     }
@@ -48,7 +51,7 @@ impl Attachment {
         &self.interface
     }
 
-    /// Source of its adverts (`mcast_src_ip`); `None` for the interface's primary address (IPv4) or its link-local
+    /// Source of its adverts (`mcast_src_ip`, `unicast_src_ip`); `None` for the interface's primary address (IPv4) or its link-local
     /// one (IPv6).
     pub fn source(&self) -> Option<IpAddr> {
         self.source
@@ -68,6 +71,11 @@ impl Attachment {
     pub fn announce_repeat(&self) -> u8 {
         self.announce_repeat
     }
+
+    /// TTL or hop limit of adverts to unicast peers.
+    pub fn unicast_ttl(&self) -> u8 {
+        self.unicast_ttl
+    }
 }
 
 /// Collects settings; [`build`](Self::build) checks them together.
@@ -78,7 +86,7 @@ pub struct AttachmentBuilder {
 }
 
 impl AttachmentBuilder {
-    /// Source of the adverts (`mcast_src_ip`). Default: the interface's primary address, for IPv6 its link-local one.
+    /// Source of the adverts (`mcast_src_ip`, `unicast_src_ip`). Default: the interface's primary address, for IPv6 its link-local one.
     pub fn source(mut self, source: IpAddr) -> Self {
         self.attachment.source = Some(source);
         self
@@ -108,6 +116,13 @@ impl AttachmentBuilder {
         self
     }
 
+    /// TTL or hop limit of adverts to unicast peers (`unicast_ttl`), 1 to 255; to the group it is always 255. Default:
+    /// 255.
+    pub fn unicast_ttl(mut self, ttl: u8) -> Self {
+        self.attachment.unicast_ttl = ttl;
+        self
+    }
+
     /// Checks the settings together.
     ///
     /// # Errors
@@ -119,6 +134,9 @@ impl AttachmentBuilder {
             if got.as_secs() == 0 || got.subsec_nanos() != 0 || got > LEASE_MAX {
                 return Err(AttachmentError::Lease { got });
             }
+        }
+        if attachment.unicast_ttl == 0 {
+            return Err(AttachmentError::UnicastTtl);
         }
         for (index, address) in attachment.addresses.iter().enumerate() {
             address.check()?;
@@ -253,6 +271,9 @@ pub enum AttachmentError {
         /// The lease given.
         got: Duration,
     },
+    /// A packet with TTL 0 goes nowhere.
+    #[error("unicast_ttl 0: use 1 to 255")]
+    UnicastTtl,
     /// Adverts come from a unicast address.
     #[error("source {source_address}: use an address of the interface")]
     Source {
@@ -323,6 +344,14 @@ mod tests {
         let beyond = Duration::from_secs(86_401);
         assert!(Attachment::builder("eth0").lease(Some(beyond)).build().is_err());
         assert!(Attachment::builder("eth0").lease(None).build().is_ok());
+    }
+
+    #[test]
+    fn a_packet_needs_a_ttl() {
+        let build = |ttl| Attachment::builder("eth0").unicast_ttl(ttl).build();
+        assert_eq!(build(0), Err(AttachmentError::UnicastTtl));
+        assert_eq!(build(1).unwrap().unicast_ttl(), 1);
+        assert_eq!(Attachment::builder("eth0").build().unwrap().unicast_ttl(), 255);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use vrrp_core::{Family, Vrid};
+use vrrp_core::{AuthenticationConfig, Family, GROUP_V4, GROUP_V6, HOP_LIMIT, UnicastPeer, Vrid};
 
 use crate::config::Attachment;
 use crate::network::{LinkId, Placement};
@@ -29,6 +29,12 @@ pub struct LinkPlan {
     pub ipv4: bool,
     /// Whether a virtual router of IPv6 sends adverts on it.
     pub ipv6: bool,
+    /// Whether a virtual router on it sends adverts behind an IP authentication header.
+    pub ah: bool,
+    /// Whether a virtual router of IPv4 on it listens to the group.
+    pub group_v4: bool,
+    /// Whether a virtual router of IPv6 on it listens to the group.
+    pub group_v6: bool,
 }
 
 /// Where one router sits.
@@ -37,9 +43,13 @@ pub(crate) struct Seat {
     pub(crate) link: LinkId,
     pub(crate) family: Family,
     pub(crate) source: Option<IpAddr>,
+    /// Where its adverts go: to its peers, or to the group.
+    pub(crate) destinations: Vec<IpAddr>,
     pub(crate) placements: Vec<Placement>,
     pub(crate) lease: Option<Duration>,
     pub(crate) announce_repeat: u8,
+    /// TTL or hop limit of its adverts.
+    pub(crate) hop_limit: u8,
 }
 
 impl Plan {
@@ -91,10 +101,13 @@ impl Plan {
             });
         }
         let link = self.link(attachment.interface());
+        let unicast = !config.peers().is_empty();
+        let needs = &mut self.links[link.0];
         match family {
-            Family::Ipv4 => self.links[link.0].ipv4 = true,
-            Family::Ipv6 => self.links[link.0].ipv6 = true,
+            Family::Ipv4 => (needs.ipv4, needs.group_v4) = (true, needs.group_v4 || !unicast),
+            Family::Ipv6 => (needs.ipv6, needs.group_v6) = (true, needs.group_v6 || !unicast),
         }
+        needs.ah |= matches!(config.authentication(), AuthenticationConfig::Ah(_));
         if self.by_vrid.insert((link, family, vrid), index).is_some() {
             return Err(PlanError::DuplicateVrid {
                 vrid,
@@ -137,9 +150,19 @@ impl Plan {
             link,
             family,
             source: attachment.source(),
+            destinations: match (config.peers(), family) {
+                ([], Family::Ipv4) => vec![GROUP_V4.into()],
+                ([], Family::Ipv6) => vec![GROUP_V6.into()],
+                (peers, _) => peers.iter().map(UnicastPeer::address).collect(),
+            },
             placements,
             lease: attachment.lease(),
             announce_repeat: attachment.announce_repeat(),
+            hop_limit: if unicast {
+                attachment.unicast_ttl()
+            } else {
+                HOP_LIMIT
+            },
         });
         Ok(())
     }
@@ -150,6 +173,9 @@ impl Plan {
                 name: name.into(),
                 ipv4: false,
                 ipv6: false,
+                ah: false,
+                group_v4: false,
+                group_v6: false,
             });
             LinkId(self.links.len() - 1)
         })

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use vrrp_core::{Fault, Output, Priority, VirtualRouter};
+use vrrp_core::{Fault, HmacConfig, Output, Priority, VirtualRouter};
 
 /// An effect of [`Routers`], in the order in which it must happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl From<VirtualRouter> for RouterSet {
 }
 
 /// What control code may ask of a [`RouterSet`]. An index that no router has is ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RouterCommand {
     /// Set the effective priority; see [`VirtualRouter::set_priority`].
@@ -110,6 +110,14 @@ pub enum RouterCommand {
         /// What is back.
         fault: Fault,
     },
+    /// Set other keys or another mode of HMAC; see [`VirtualRouter::set_hmac`]. Ignored by a router that was not
+    /// configured with HMAC.
+    Hmac {
+        /// Index of the virtual router.
+        router: usize,
+        /// The new settings.
+        config: HmacConfig,
+    },
     /// Give up mastership and stop; see [`VirtualRouter::handle_shutdown`].
     Shutdown {
         /// Index of the virtual router.
@@ -118,9 +126,10 @@ pub enum RouterCommand {
 }
 
 impl RouterCommand {
-    fn router(self) -> usize {
-        match self {
+    fn router(&self) -> usize {
+        match *self {
             Self::Priority { router, .. }
+            | Self::Hmac { router, .. }
             | Self::Fault { router, .. }
             | Self::Recovery { router, .. }
             | Self::Shutdown { router } => router,
@@ -161,6 +170,9 @@ impl Routers for RouterSet {
             RouterCommand::Priority { priority, .. } => router.set_priority(now, priority),
             RouterCommand::Fault { fault, .. } => router.handle_fault(now, fault),
             RouterCommand::Recovery { fault, .. } => router.handle_recovery(now, fault),
+            RouterCommand::Hmac { config, .. } => {
+                let _ = router.set_hmac(config);
+            }
             RouterCommand::Shutdown { .. } => router.handle_shutdown(now),
         }
     }

@@ -301,8 +301,8 @@ impl InstanceParts {
         if let Some(delay) = self.preempt_delay {
             builder = builder.preempt_delay(delay.value);
         }
-        if let Some(authentication) = self.authentication {
-            builder = builder.authentication(authentication.value);
+        if let Some(authentication) = &self.authentication {
+            builder = builder.authentication(authentication.value.clone());
         }
         if let Some(form) = self.checksum {
             builder = builder.checksum(form);

@@ -6,6 +6,7 @@ mod discard;
 mod election;
 mod fault;
 mod output;
+mod proofs;
 mod state;
 pub(crate) mod timers;
 
@@ -17,11 +18,14 @@ pub use counters::{Counters, Discards};
 pub use discard::Discard;
 pub use fault::{Fault, Faults};
 pub use output::{Output, Reason, Transition};
+pub use proofs::NoHmac;
 pub use state::{Peer, State};
 
-use crate::config::{AuthenticationConfig, Config};
-use crate::packet::{Advert, Authentication};
+use crate::authentication::{AuthenticationConfig, WallClock};
+use crate::config::Config;
+use crate::packet::{Advert, Authentication, Proof};
 use crate::{AdverInterval, Packet, Priority};
+use proofs::Proofs;
 use state::{Backup, Master, Preemption, Role};
 
 /// One virtual router: feed it facts with the time, do what [`poll_output`](Self::poll_output) says after each, and
@@ -39,6 +43,8 @@ pub struct VirtualRouter {
     priority: Priority,
     faults: Faults,
     role: Role,
+    proofs: Proofs,
+    wall_clock: WallClock,
     counters: Counters,
     outputs: VecDeque<Output>,
 }
@@ -53,6 +59,8 @@ impl VirtualRouter {
     pub fn new(config: Config, source: IpAddr) -> Self {
         Self {
             priority: config.priority(),
+            proofs: Proofs::new(config.authentication()),
+            wall_clock: WallClock::default(),
             config,
             source,
             faults: Faults::default(),
@@ -95,10 +103,11 @@ impl VirtualRouter {
     pub fn handle_advert(&mut self, now: Duration, packet: &Packet<'_>) -> Result<(), Discard> {
         let checked = match self.role {
             Role::Initialize | Role::Fault => Err(Discard::NotRunning),
-            Role::Backup(_) | Role::Master(_) => self.check(packet),
+            Role::Backup(_) | Role::Master(_) => self.check(now, packet),
         };
         self.count(packet, checked);
         checked?;
+        self.proofs.accept(packet);
         let peer = Peer {
             address: packet.source(),
             priority: packet.priority(),
@@ -210,7 +219,8 @@ impl VirtualRouter {
         }
     }
 
-    /// The advert of this router with the given priority, as [`Output::Advertise`] asks.
+    /// What an advert of this router with the given priority says: the one that [`next_advert`](Self::next_advert)
+    /// gives, without the proof of AH or HMAC.
     pub fn advert(&self, priority: Priority) -> Advert<'_> {
         Advert {
             version: self.config.version(),
@@ -219,9 +229,11 @@ impl VirtualRouter {
             adver_interval: self.config.adver_interval(),
             addresses: self.config.addresses().as_addresses(),
             authentication: match &self.config.authentication {
-                AuthenticationConfig::None => Authentication::None,
+                AuthenticationConfig::None | AuthenticationConfig::Hmac(_) => Authentication::None,
                 AuthenticationConfig::Simple(password) => Authentication::Simple(password),
+                AuthenticationConfig::Ah(_) => Authentication::Ah,
             },
+            proof: Proof::None,
         }
     }
 
