@@ -358,7 +358,7 @@ fn tutorial(priority: u8, source: &str) -> Instance {
         .unwrap();
     let attachment = Attachment::builder("ens33")
         .source(source.parse().unwrap())
-        .address("192.168.192.130".parse::<std::net::IpAddr>().unwrap())
+        .address("192.168.192.130".parse::<IpAddr>().unwrap())
         .build()
         .unwrap();
     Instance::new("VI_1", config, attachment)
