@@ -220,8 +220,8 @@ impl ConfigBuilder {
 
     /// Unicast peers (`unicast_peer`), of the family of the addresses; plain addresses have no limits of TTL. Default:
     /// none, which means multicast.
-    pub fn peers<P: Into<UnicastPeer>>(mut self, peers: impl IntoIterator<Item = P>) -> Self {
-        self.config.peers = peers.into_iter().map(Into::into).collect();
+    pub fn peers<P: Into<UnicastPeer> + Copy>(mut self, peers: &[P]) -> Self {
+        self.config.peers = peers.iter().map(|peer| (*peer).into()).collect();
         self
     }
 

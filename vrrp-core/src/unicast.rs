@@ -72,15 +72,3 @@ impl From<IpAddr> for UnicastPeer {
         Self::new(address)
     }
 }
-
-impl From<&IpAddr> for UnicastPeer {
-    fn from(address: &IpAddr) -> Self {
-        Self::new(*address)
-    }
-}
-
-impl From<&UnicastPeer> for UnicastPeer {
-    fn from(peer: &UnicastPeer) -> Self {
-        *peer
-    }
-}

@@ -12,6 +12,7 @@ use crate::counters::{Cells, DriverCounters};
 use crate::driver::{Driver, DriverError, DriverEvent};
 use crate::linux::{LinuxNetwork, OpenError};
 use crate::network::AddressError;
+use crate::options::{DriverOptions, OptionsError};
 use crate::plan::{Plan, PlanError};
 use crate::routers::Routers;
 
@@ -23,6 +24,23 @@ use crate::routers::Routers;
 /// # Errors
 /// Whatever keeps it from starting, in one line; nothing runs then. See [`StartError`].
 pub fn spawn<R>(
+    routers: R,
+    attachments: Vec<Attachment>,
+    events: impl FnMut(DriverEvent<R::Event>) + Send + 'static,
+) -> Result<DriverHandle<R::Command>, StartError>
+where
+    R: Routers + Send + 'static,
+    R::Command: Send + 'static,
+{
+    spawn_with(DriverOptions::default(), routers, attachments, events)
+}
+
+/// [`spawn`], with a say in how the thread is scheduled and whether memory is locked.
+///
+/// # Errors
+/// As [`spawn`]; and where a right for the options is missing, unless they ask for best effort.
+pub fn spawn_with<R>(
+    options: DriverOptions,
     routers: R,
     attachments: Vec<Attachment>,
     events: impl FnMut(DriverEvent<R::Event>) + Send + 'static,
@@ -49,6 +67,7 @@ where
         };
         runtime.block_on(async move {
             let open = || -> Result<_, StartError> {
+                options.apply()?;
                 let network = LinuxNetwork::open(plan.links())?;
                 Ok(Driver::with_cells(routers, plan, network, cells)?)
             };
@@ -187,6 +206,9 @@ pub enum StartError {
     /// A virtual address can't be held.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// The thread can't run as wanted.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// No thread, or no runtime on it.
     #[error("can't start the VRRP thread: {error}")]
     Runtime {

@@ -9,6 +9,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use vrrp_core::{Envelope, Family};
 
+use crate::config::{AddressOptions, VirtualRoute, VirtualRule};
+
 /// An interface, by its place in [`Plan::links`](crate::Plan::links). It stays the same when the interface is deleted
 /// and made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,7 +26,9 @@ impl LinkId {
 /// What an interface is good for at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkState {
-    /// It exists, is up and has carrier, and its sockets are open.
+    /// It exists, and its sockets are open.
+    pub present: bool,
+    /// It is present, up, and has carrier.
     pub up: bool,
     /// Its primary IPv4 address, no virtual one.
     pub ipv4: Option<Ipv4Addr>,
@@ -55,12 +59,34 @@ pub struct Placement {
     pub lease: Option<Duration>,
     /// Whether its router owns it (priority 255): then it may already be there, and stays.
     pub owner: bool,
+    /// Whether packets to it are for this host.
+    pub accept: bool,
+    /// Whether its interface gets the setting `promote_secondaries` in any case.
+    pub promote_secondaries: bool,
+    /// What else the kernel is told about it.
+    pub options: AddressOptions,
 }
 
 impl Placement {
     /// The address without its prefix.
     pub fn address(&self) -> IpAddr {
         self.net.addr()
+    }
+}
+
+/// What a virtual router changes in the routing of its host while it is master.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routing {
+    /// Its routes, in the order in which they are added.
+    pub routes: Vec<VirtualRoute>,
+    /// Its rules, in the order in which they are added.
+    pub rules: Vec<VirtualRule>,
+}
+
+impl Routing {
+    /// Whether there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty() && self.rules.is_empty()
     }
 }
 
@@ -92,6 +118,8 @@ pub enum Input<'a> {
         /// The address.
         address: IpAddr,
     },
+    /// A route or rule is gone that the driver had added and not removed.
+    RoutingRemoved,
     /// A host said that an address is its own, in answer to a probe.
     Claim {
         /// Where.
@@ -127,14 +155,17 @@ pub trait Network {
     /// State of an interface.
     fn link(&self, link: LinkId) -> LinkState;
 
+    /// Whether the interface has this address, and not as a virtual one. A change is an [`Input::Link`].
+    fn has_address(&self, link: LinkId, address: IpAddr) -> bool;
+
     /// Checks before the start that the addresses can be held, and removes leftovers of an earlier run.
     ///
     /// # Errors
     /// When one of them can't be held; see [`AddressError`].
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError>;
 
-    /// Sends one advert, from an address of the interface, to the group or to a peer. The envelope is what its IP
-    /// header is to say.
+    /// Sends one advert out of an interface, to the group or to a peer. The envelope is what its IP header is to say;
+    /// its source is an address of that interface or, out of a virtual MAC, of the interface that carries it.
     ///
     /// # Errors
     /// What the operating system says; nothing is sent then.
@@ -162,6 +193,22 @@ pub trait Network {
     /// The first one that can't be removed; the others are.
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError>;
 
+    /// Removes routes and rules that an earlier run left behind. Called once, before the start.
+    fn prepare_routing(&mut self, routing: &[&Routing]);
+
+    /// Adds routes, then rules, as far as they are not there, and gives how many were not. Addresses come first: routes
+    /// may have them as their source. What is not tracked may be missing afterwards.
+    ///
+    /// # Errors
+    /// The first one that can't be added, of those that are tracked; others may have been.
+    fn acquire_routing(&mut self, routing: &Routing) -> Result<usize, RoutingError>;
+
+    /// Removes rules, then routes that were added. One that is not there any more counts as removed.
+    ///
+    /// # Errors
+    /// The first one that can't be removed; the others are.
+    fn release_routing(&mut self, routing: &Routing) -> Result<(), RoutingError>;
+
     /// Announces addresses by gratuitous ARP or unsolicited neighbour advertisement, all once, then all again, so
     /// many times as `repeat` says; but nothing after `until`, by when another may have them.
     ///
@@ -176,7 +223,8 @@ pub trait Network {
     /// What the operating system says; nothing is sent then.
     fn announce_source(&mut self, link: LinkId, address: IpAddr) -> io::Result<()>;
 
-    /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`].
+    /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`], of the
+    /// interface or, for a virtual MAC, of the one that carries it.
     ///
     /// # Errors
     /// What the operating system says; nothing is sent then.
@@ -213,6 +261,18 @@ pub enum AddressError {
         /// Interface meant to hold it.
         interface: String,
     },
+    /// The kernel can't keep packets from an address that they are not to reach.
+    #[error(
+        "{address} is not to be accepted, which needs nf_tables in the kernel ({error}): load it (modprobe nf_tables), \
+         or set accept to true"
+    )]
+    NoFilter {
+        /// The address.
+        address: IpNet,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
     /// The interface is not there.
     #[error("{address}: interface {interface} does not exist")]
     NoInterface {
@@ -234,6 +294,53 @@ pub enum AddressError {
     },
 }
 
+/// Why a route or rule can't be had. Each says which one, as `ip` writes it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoutingError {
+    /// Somebody else put a route there that the kernel can't tell from ours.
+    #[error(
+        "route {route} is already there, and vrrp did not add it: remove it (ip route del), or give ours another metric"
+    )]
+    ForeignRoute {
+        /// The route.
+        route: String,
+    },
+    /// The gateway is nowhere to be found.
+    #[error(
+        "route {route}: its gateway is on no network of this host, or its source not an address of it; add onlink or \
+         correct them"
+    )]
+    Unreachable {
+        /// The route.
+        route: String,
+    },
+    /// The interface is not there, or down.
+    #[error("route {route}: its interface is missing or down")]
+    LinkDown {
+        /// The route.
+        route: String,
+    },
+    /// The kernel refused a route.
+    #[error("route {route}: {error}")]
+    Route {
+        /// The route.
+        route: String,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
+    /// The kernel refused a rule.
+    #[error("rule {rule}: {error}")]
+    Rule {
+        /// The rule.
+        rule: String,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
+}
+
 /// An Ethernet hardware address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddr(pub [u8; 6]);
@@ -241,6 +348,12 @@ pub struct MacAddr(pub [u8; 6]);
 impl MacAddr {
     /// All hosts.
     pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// Whether it is the address of one station: not all zeros, and not of a group.
+    #[must_use]
+    pub fn is_unicast(self) -> bool {
+        self.0 != [0; 6] && self.0[0] & 1 == 0
+    }
 }
 
 impl fmt::Display for MacAddr {

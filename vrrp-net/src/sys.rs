@@ -1,7 +1,8 @@
 //! The only file of this crate with `unsafe` code: what the crates below us leave to their callers.
 #![expect(
     unsafe_code,
-    reason = "sockaddr_ll has no safe constructor, AsyncFd no safe registration; std marks `pre_exec` unsafe"
+    reason = "sockaddr_ll has no safe constructor, AsyncFd no safe registration, nix no call for \
+              scheduling and locking memory; std marks `pre_exec` unsafe"
 )]
 
 use std::io;
@@ -65,6 +66,61 @@ pub(crate) fn link_address(interface: u32, ethertype: u16, mac: MacAddr) -> Sock
     let len = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
     // SAFETY: the storage holds a sockaddr_ll of AF_PACKET, which is `len` octets long.
     unsafe { SockAddr::new(storage, len) }
+}
+
+/// Gives the calling thread a place before all ordinary ones; its children begin as ordinary ones.
+pub(crate) fn set_realtime(priority: u8) -> io::Result<()> {
+    let parameters = libc::sched_param {
+        sched_priority: priority.into(),
+    };
+    // SAFETY: the parameters live for the length of the call; 0 is the calling thread.
+    let result = unsafe {
+        libc::sched_setscheduler(
+            0,
+            libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
+            &raw const parameters,
+        )
+    };
+    succeeded(result)
+}
+
+/// Keeps all pages of the process in memory once they have been touched.
+pub(crate) fn lock_memory() -> io::Result<()> {
+    let all = libc::MCL_CURRENT | libc::MCL_FUTURE;
+    // SAFETY: it takes no pointers, and changes nothing but where pages may be.
+    let result = succeeded(unsafe { libc::mlockall(all | libc::MCL_ONFAULT) });
+    match result {
+        // A kernel before 4.4 has no MCL_ONFAULT.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            // SAFETY: as above.
+            succeeded(unsafe { libc::mlockall(all) })
+        }
+        other => other,
+    }
+}
+
+/// Lifts the limit of locked memory as far as the hard limit goes; whether there is none then.
+pub(crate) fn unlimit_locked_memory() -> bool {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel writes an rlimit there, which lives for the length of the call.
+    if succeeded(unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) }).is_err() {
+        return false;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: the kernel reads an rlimit there, which lives for the length of the call.
+    let raised = succeeded(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) });
+    raised.is_ok() && limit.rlim_max == libc::RLIM_INFINITY
+}
+
+fn succeeded(result: libc::c_int) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// What a child process does between `fork` and `exec`.

@@ -167,7 +167,9 @@ fn start_parts(
     let drive = if stack.attachments.is_empty() {
         Drive::here(stack.node, bus)
     } else {
-        let driver = vrrp_net::spawn(stack.node, stack.attachments, move |event| bus.publish(event))?;
+        let driver = vrrp_net::spawn_with(stack.driver, stack.node, stack.attachments, move |event| {
+            bus.publish(event);
+        })?;
         Drive::Thread(driver)
     };
     let control = Control::new(

@@ -7,7 +7,7 @@ use ha_health::CheckConfig;
 use ha_health::probe::Probe;
 use lb_proxy::balance::{BackendId, Upstream};
 use lb_proxy::proxy::ProxyConfig;
-use vrrp_net::Attachment;
+use vrrp_net::{Attachment, DriverOptions};
 
 use super::handle::{Handle, StartError};
 use super::instance::{Instance, Track};
@@ -24,6 +24,7 @@ pub struct Stack {
     pub(super) upstreams: Vec<Upstream>,
     pub(super) backend_checks: Vec<BackendCheck>,
     pub(super) proxies: Vec<(Arc<str>, ProxyConfig)>,
+    pub(super) driver: DriverOptions,
 }
 
 /// How a check is made.
@@ -56,6 +57,7 @@ impl Stack {
             upstreams: Vec::new(),
             backend_checks: Vec::new(),
             proxies: Vec::new(),
+            driver: DriverOptions::default(),
         }
     }
 
@@ -78,6 +80,7 @@ pub struct StackBuilder {
     upstreams: Vec<Upstream>,
     backend_checks: Vec<(String, BackendId, String)>,
     proxies: Vec<(Arc<str>, ProxyConfig)>,
+    driver: DriverOptions,
 }
 
 impl StackBuilder {
@@ -116,6 +119,12 @@ impl StackBuilder {
     /// Adds a proxy, with the upstream that it forwards to.
     pub fn proxy(mut self, name: impl Into<Arc<str>>, config: ProxyConfig) -> Self {
         self.proxies.push((name.into(), config));
+        self
+    }
+
+    /// How the VRRP thread runs: real-time priority, and memory that stays in RAM. Default: as any other.
+    pub fn driver_options(mut self, options: DriverOptions) -> Self {
+        self.driver = options;
         self
     }
 
@@ -202,6 +211,7 @@ impl StackBuilder {
             upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect(),
             backend_checks,
             proxies: self.proxies,
+            driver: self.driver,
         })
     }
 }

@@ -7,7 +7,7 @@ use vrrp_core::Fault;
 use super::slot::{Holding, Slot};
 use super::{Driver, DriverEvent, Events};
 use crate::counters::Counter;
-use crate::network::{AddressError, Network, Placement};
+use crate::network::{AddressError, Network};
 use crate::routers::Routers;
 
 impl<R: Routers, N: Network> Driver<R, N> {
@@ -47,6 +47,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 }
             }
         }
+        self.keep_renewed_routing(now, &owners, events);
         for (place, error) in failures {
             let index = owners[place];
             match error {
@@ -63,6 +64,17 @@ impl<R: Routers, N: Network> Driver<R, N> {
         }
     }
 
+    /// A second look at what the kernel removes without a word.
+    fn keep_renewed_routing(&mut self, now: Duration, owners: &[usize], events: Events<'_, R>) {
+        // The owners stand in order, one for each address.
+        let mut last = None;
+        for index in owners {
+            if last.replace(index) != Some(index) {
+                self.keep_routing(now, *index, events);
+            }
+        }
+    }
+
     fn retry(&mut self, now: Duration, index: usize) {
         let slot = &mut self.slots[index];
         if matches!(slot.holding, Holding::Refused { retry_at } if retry_at <= now) {
@@ -75,22 +87,24 @@ impl<R: Routers, N: Network> Driver<R, N> {
 
     fn probe(&mut self, now: Duration, index: usize, events: Events<'_, R>) {
         let slot = &mut self.slots[index];
-        let link = slot.seat.link;
+        let home = slot.seat.home();
         if slot.probe.ask(now) {
             // On another interface than the adverts' the last master can't be told from a stranger.
             let here = slot
                 .seat
                 .placements
                 .iter()
-                .filter(|placement| placement.link == link);
-            for address in here.map(Placement::address).chain(slot.last_master) {
+                .filter(|placement| placement.link == home)
+                .map(|placement| (home, placement.address()));
+            let last_master = slot.last_master.map(|address| (slot.seat.link, address));
+            for (link, address) in here.chain(last_master) {
                 if let Err(error) = self.network.probe(link, address) {
                     self.cells.count(Counter::AnnounceErrors);
                     tracing::debug!(router = index, %address, %error, "probe not sent");
                 }
             }
         }
-        let strangers = slot.probe.conclude(now, self.network.mac(link), slot.last_master);
+        let strangers = slot.probe.conclude(now, self.network.mac(home), slot.last_master);
         for (address, mac) in strangers {
             self.cells.count(Counter::Conflicts);
             tracing::warn!(router = index, %address, %mac, "another host answers for a virtual address");

@@ -1,5 +1,6 @@
 //! Effects of the virtual routers, done in the order in which they come.
 
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use vrrp_core::{Envelope, Fault, Output, Priority, State};
 use super::slot::{Holding, patience};
 use super::{Driver, DriverEvent, Events};
 use crate::counters::Counter;
-use crate::network::{AddressError, Network};
+use crate::network::Network;
 use crate::routers::{Effect, Routers};
 
 impl<R: Routers, N: Network> Driver<R, N> {
@@ -105,7 +106,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 destination: *destination,
                 hop_limit: slot.seat.hop_limit,
             };
-            let link = slot.seat.link;
+            let link = slot.seat.out;
             let sent = match (advert.ah(), source, *destination) {
                 (Some(ah), IpAddr::V4(source), IpAddr::V4(destination)) => {
                     // Never 0, which the kernel would replace: it is part of what is signed.
@@ -151,18 +152,21 @@ impl<R: Routers, N: Network> Driver<R, N> {
     fn acquire(&mut self, now: Duration, index: usize, events: Events<'_, R>) {
         let slot = &mut self.slots[index];
         self.chores_changed = true;
-        match self.network.acquire(&slot.seat.placements) {
-            Ok(()) => slot.hold(now),
+        if let Err(error) = self.network.acquire(&slot.seat.placements) {
+            return self.refuse(now, index, &error, events);
+        }
+        match self.network.acquire_routing(&slot.seat.routing) {
+            Ok(_) => slot.hold(now),
             Err(error) => self.refuse(now, index, &error, events),
         }
     }
 
-    /// The addresses can't be had: the router goes to Fault, and others may serve.
+    /// The addresses, or what belongs to them, can't be had: the router goes to Fault, and others may serve.
     pub(super) fn refuse(
         &mut self,
         now: Duration,
         index: usize,
-        error: &AddressError,
+        error: &dyn fmt::Display,
         events: Events<'_, R>,
     ) {
         let slot = &mut self.slots[index];
@@ -171,6 +175,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
             tracing::error!(router = index, %error, more, "virtual addresses refused");
         }
         // Those that were added before the one that failed.
+        if let Err(error) = self.network.release_routing(&slot.seat.routing) {
+            tracing::debug!(router = index, %error, "release after a refusal");
+        }
         if let Err(error) = self.network.release(&slot.seat.placements) {
             tracing::debug!(router = index, %error, "release after a refusal");
         }
@@ -213,6 +220,11 @@ impl<R: Routers, N: Network> Driver<R, N> {
         slot.holding = Holding::Released;
         slot.probe.cancel();
         self.chores_changed = true;
+        // In the reverse order: nothing leads to an address that is gone.
+        if let Err(error) = self.network.release_routing(&slot.seat.routing) {
+            self.cells.count(Counter::AddressErrors);
+            tracing::error!(router = index, %error, "routes or rules could not be removed");
+        }
         if let Err(error) = self.network.release(&slot.seat.placements) {
             // With a lease they go by themselves.
             self.cells.count(Counter::AddressErrors);

@@ -36,7 +36,14 @@ pub enum DriverEvent<E> {
         /// The address.
         address: IpAddr,
     },
-    /// The addresses of a router could not be added or kept: it is in Fault, and tries again by itself.
+    /// Routes or rules that we hold were gone, removed by somebody or with an interface; they were put back.
+    RoutingRestored {
+        /// Index of the router.
+        router: usize,
+        /// How many.
+        count: usize,
+    },
+    /// The addresses of a router, or its routes and rules, could not be added or kept: it is in Fault, and tries again by itself.
     AddressesRefused {
         /// Index of the router.
         router: usize,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use vrrp_core::{Discard, Envelope, Fault, Packet, Priority, State};
 
+use super::slot::Slot;
 use super::{Driver, DriverEvent, Events, MAX_INPUTS};
 use crate::counters::Counter;
 use crate::network::{AddressError, Input, LinkId, MacAddr, Network, Placement};
@@ -28,6 +29,13 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 Input::AhPacket { link, packet } => Some((link, None, Packet::parse_ah(packet))),
                 Input::Link(link) => {
                     self.refresh_link(now, link);
+                    // A master whose own interface went releases all first.
+                    self.drain(now, events);
+                    self.follow_link(now, link, events);
+                    None
+                }
+                Input::RoutingRemoved => {
+                    self.keep_all_routing(now, events);
                     None
                 }
                 Input::AddressRemoved { link, address } => {
@@ -66,7 +74,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
     }
 
     fn note_claim(&mut self, link: LinkId, address: IpAddr, mac: MacAddr) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.seat.link == link) {
+        let here = |slot: &&mut Slot| slot.seat.link == link || slot.seat.home() == link;
+        for slot in self.slots.iter_mut().filter(here) {
             let ours = slot.seat.placements.iter().any(|p| p.address() == address);
             if ours || slot.last_master == Some(address) {
                 slot.probe.handle_claim(address, mac);
@@ -118,11 +127,16 @@ impl<R: Routers, N: Network> Driver<R, N> {
         let seat = &self.slots[index].seat;
         let link = self.network.link(seat.link);
         let source = seat.source.or_else(|| link.source(seat.family));
+        let link_fine = if seat.track_primary { link.up } else { link.present };
+        let source_fine = match seat.source {
+            Some(source) if seat.track_source => self.network.has_address(seat.link, source),
+            _ => source.is_some(),
+        };
         let router = self.routers.router_mut(index);
         if let Some(source) = source.filter(|source| *source != router.source()) {
             router.set_source(source);
         }
-        let facts = [(Fault::Link, link.up), (Fault::SourceAddress, source.is_some())];
+        let facts = [(Fault::Link, link_fine), (Fault::SourceAddress, source_fine)];
         for (fault, _) in facts.into_iter().filter(|(_, fine)| !fine) {
             if !router.faults().contains(fault) {
                 router.handle_fault(now, fault);
@@ -163,6 +177,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     router: index,
                     address,
                 });
+                // Routes whose source it is went with it.
+                self.keep_routing(now, index, events);
             }
             // It went with its interface, which is reported next.
             Err(AddressError::NoInterface { .. }) => {}

@@ -1,5 +1,6 @@
 //! The Linux kernel as a [`Network`].
 
+mod address_message;
 mod addresses;
 mod clock;
 mod error;
@@ -11,6 +12,10 @@ mod mark;
 mod monitor;
 mod report;
 mod requests;
+mod routes;
+mod routing;
+mod rules;
+mod siblings;
 mod table;
 
 use std::fs;
@@ -26,7 +31,9 @@ use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::unix::AsyncFd;
 use vrrp_core::{Envelope, PROTOCOL, PROTOCOL_AH};
 
-use crate::network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement};
+use crate::network::{
+    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Routing, RoutingError,
+};
 use crate::plan::LinkPlan;
 use crate::{garp, ndp};
 pub use error::OpenError;
@@ -38,6 +45,7 @@ use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
 use monitor::Monitor;
 use requests::Requests;
+use routing::Routes;
 use table::{Change, Table};
 
 /// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second, 2,730 in all (the kernel
@@ -59,6 +67,7 @@ pub struct LinuxNetwork {
     requests: Requests,
     monitor: Monitor,
     table: Table,
+    routes: Routes,
     links: Vec<Link>,
     frames: FrameSocket,
     arp_claims: Option<ClaimSocket>,
@@ -140,6 +149,7 @@ impl LinuxNetwork {
             requests,
             monitor,
             table,
+            routes: Routes::default(),
             links: links.iter().cloned().map(Link::new).collect(),
             frames,
             arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
@@ -200,7 +210,8 @@ impl LinuxNetwork {
         self.reads = 0;
     }
 
-    /// Reads once from the place of the cursor: the monitor, three sockets a link, and the two that hear claims.
+    /// Reads once from the place of the cursor: the monitor, three sockets a link, the two that hear claims, and
+    /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
         let last_link = SOCKETS * self.links.len();
@@ -210,6 +221,8 @@ impl LinuxNetwork {
             place if place <= last_link => self.read_packet((place - 1) / SOCKETS, (place - 1) % SOCKETS),
             place if place == last_link + 1 => self.read_arp_claim(),
             place if place == last_link + 2 => self.read_ndp_claim(),
+            place if place == last_link + 3 && self.routes.read() => Ok(Read::Other),
+            place if place == last_link + 3 => Ok(Read::Dry),
             _ => return None,
         };
         Some(read.unwrap_or_else(|error| match error.kind() {
@@ -270,6 +283,7 @@ impl LinuxNetwork {
     fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut any = self.clock.poll_expired(context)?.is_ready();
         any |= self.monitor.poll_readable(context)?.is_ready();
+        any |= self.routes.poll_readable(context)?.is_ready();
         if let Some(socket) = &self.arp_claims {
             any |= socket.poll_readable(context)?.is_ready();
         }
@@ -337,6 +351,8 @@ impl Network for LinuxNetwork {
                 Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
                 Some(Read::Other) => {}
                 Some(Read::Dry) => self.next_turn(),
+                // Once for all that were reported together.
+                None if self.routes.take_lost() => return Some(Input::RoutingRemoved),
                 None => {
                     (self.cursor, self.reads) = (0, 0);
                     self.dry = std::mem::replace(&mut self.round_dry, true);
@@ -359,10 +375,16 @@ impl Network for LinuxNetwork {
 
     fn link(&self, link: LinkId) -> LinkState {
         let state = self.table.state(link);
+        let present = state.present && self.links[link.0].bound.is_some();
         LinkState {
-            up: state.up && self.links[link.0].bound.is_some(),
+            present,
+            up: state.up && present,
             ..state
         }
+    }
+
+    fn has_address(&self, link: LinkId, address: IpAddr) -> bool {
+        self.table.has_own(link, address)
     }
 
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError> {
@@ -398,15 +420,31 @@ impl Network for LinuxNetwork {
     }
 
     fn acquire(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
-        addresses::acquire(&mut self.requests, &mut self.table, placements)
+        let now = self.now();
+        addresses::acquire(&mut self.requests, &mut self.table, placements, now)
     }
 
     fn renew(&mut self, placements: &[&Placement]) -> Vec<(usize, AddressError)> {
-        addresses::renew(&mut self.requests, &mut self.table, placements)
+        let now = self.now();
+        addresses::renew(&mut self.requests, &mut self.table, placements, now)
     }
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
         addresses::release(&mut self.requests, &mut self.table, placements)
+    }
+
+    fn prepare_routing(&mut self, routing: &[&Routing]) {
+        self.routes.prepare(routing);
+    }
+
+    fn acquire_routing(&mut self, routing: &Routing) -> Result<usize, RoutingError> {
+        let link = |name: &str| self.links.iter().position(|link| link.plan.name == name);
+        let index = |name: &str| link(name).and_then(|link| self.table.index(LinkId(link)));
+        self.routes.acquire(&mut self.requests, index, routing)
+    }
+
+    fn release_routing(&mut self, routing: &Routing) -> Result<(), RoutingError> {
+        self.routes.release(&mut self.requests, routing)
     }
 
     fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()> {
@@ -415,6 +453,10 @@ impl Network for LinuxNetwork {
             // Stopped and resumed between two frames.
             if self.now() > until {
                 break;
+            }
+            // A multicast group belongs to nobody.
+            if placement.options.autojoin {
+                continue;
             }
             if let Err(error) = self.announce_one(placement.link, placement.address()) {
                 last = Err(error);
@@ -428,6 +470,10 @@ impl Network for LinuxNetwork {
     }
 
     fn probe(&mut self, link: LinkId, address: IpAddr) -> io::Result<()> {
+        if address.is_multicast() {
+            // A group has no owner.
+            return Ok(());
+        }
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
         };

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::mark::{MARK, PROTO_SUPPORTED_SINCE};
 use super::report::{AddressReport, Entry, LinkReport};
@@ -29,6 +30,8 @@ pub(super) struct Table {
     marks: bool,
     /// What we have added and not removed.
     acquired: HashSet<(LinkId, IpAddr)>,
+    /// When we added an address of ours.
+    added_at: HashMap<(LinkId, IpAddr), Duration>,
     /// Removals of our own whose reports are still to come.
     removing: HashMap<(LinkId, IpAddr), u32>,
     /// Links that have changed; each stands once.
@@ -143,6 +146,7 @@ impl Table {
             .iter()
             .filter(|entry| !self.is_ours(link, entry));
         LinkState {
+            present: interface.index.is_some(),
             up: interface.index.is_some() && interface.running,
             ipv4: sources.clone().find_map(|entry| match entry.address {
                 IpAddr::V4(address) if !entry.secondary => Some(address),
@@ -160,6 +164,12 @@ impl Table {
         let equal = |entry: &&Entry| entry.address == address;
         let entries = self.interfaces[link.0].addresses.iter().filter(equal);
         entries.min_by_key(|entry| self.is_ours(link, entry))
+    }
+
+    /// Whether an address is there, usable, and none of those that we added.
+    pub(super) fn has_own(&self, link: LinkId, address: IpAddr) -> bool {
+        let entry = self.find(link, address);
+        entry.is_some_and(|entry| !entry.tentative && !self.is_ours(link, entry))
     }
 
     pub(super) fn entries(&self, link: LinkId) -> &[Entry] {
@@ -188,19 +198,32 @@ impl Table {
         self.acquired.insert((link, address));
         let entry = Entry {
             address,
+            // Its own report says more.
+            peer: address,
             prefix,
             mark: self.marks.then_some(MARK),
             permanent,
-            // Its own report says more.
             secondary: true,
             tentative: false,
         };
         self.interfaces[link.0].put(entry);
     }
 
+    /// Notes when an address is added.
+    pub(super) fn note_addition(&mut self, link: LinkId, address: IpAddr, now: Duration) {
+        self.added_at.insert((link, address), now);
+    }
+
+    /// How long ago we added an address of ours.
+    pub(super) fn age(&self, link: LinkId, address: IpAddr, now: Duration) -> Duration {
+        let added_at = self.added_at.get(&(link, address));
+        added_at.map_or(Duration::ZERO, |added_at| now.saturating_sub(*added_at))
+    }
+
     /// Notes that we want an address no longer; `removed` when the kernel has removed it and will report so.
     pub(super) fn note_released(&mut self, link: LinkId, address: IpAddr, removed: Option<u8>) {
         self.acquired.remove(&(link, address));
+        self.added_at.remove(&(link, address));
         if let Some(prefix) = removed {
             *self.removing.entry((link, address)).or_default() += 1;
             self.interfaces[link.0].take(address, prefix);
@@ -254,9 +277,10 @@ impl Table {
             return;
         };
         if let Some(link) = self.link(report.index) {
-            let before = self.state(link);
+            let address = report.entry.address;
+            let before = (self.state(link), self.has_own(link, address));
             self.interfaces[link.0].put(report.entry);
-            if self.state(link) != before {
+            if (self.state(link), self.has_own(link, address)) != before {
                 self.link_changed(link);
             }
         }
@@ -281,12 +305,12 @@ impl Table {
             }
             return;
         }
-        let before = self.state(link);
+        let before = (self.state(link), self.has_own(link, entry.address));
         self.interfaces[link.0].take(entry.address, entry.prefix);
         if self.acquired.contains(&key) && self.find(link, entry.address).is_none() {
             self.removed.push_back((link, entry.address));
         }
-        if self.state(link) != before {
+        if (self.state(link), self.has_own(link, entry.address)) != before {
             self.link_changed(link);
         }
     }

@@ -18,8 +18,8 @@ use vrrp_core::{
     Version, VirtualRouter, Vrid,
 };
 use vrrp_net::{
-    AddressError, Attachment, Driver, DriverCounters, DriverEvent, Input, LinkId, LinkState, MacAddr,
-    Network, Placement, Plan, RouterCommand, RouterSet,
+    AddressError, Attachment, AttachmentBuilder, Driver, DriverCounters, DriverEvent, Input, LinkId,
+    LinkState, MacAddr, Network, Placement, Plan, RouterCommand, RouterSet, Routing, RoutingError,
 };
 
 pub const INTERFACE: &str = "eth0";
@@ -231,6 +231,10 @@ impl Network for FakeNetwork {
         self.world.borrow().link
     }
 
+    fn has_address(&self, _link: LinkId, address: IpAddr) -> bool {
+        self.world.borrow().link.ipv4.map(IpAddr::V4) == Some(address)
+    }
+
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError> {
         self.world.borrow_mut().note(Act::Prepare(placements.len()));
         Ok(())
@@ -276,6 +280,16 @@ impl Network for FakeNetwork {
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
         self.world.borrow_mut().note(Act::Release(addresses(placements)));
+        Ok(())
+    }
+
+    fn prepare_routing(&mut self, _routing: &[&Routing]) {}
+
+    fn acquire_routing(&mut self, _routing: &Routing) -> Result<usize, RoutingError> {
+        Ok(0)
+    }
+
+    fn release_routing(&mut self, _routing: &Routing) -> Result<(), RoutingError> {
         Ok(())
     }
 
@@ -325,12 +339,23 @@ pub fn run_with(
     end: Duration,
     script: impl IntoIterator<Item = (Duration, Fact)>,
 ) -> Outcome {
+    run_attached(priorities, link, |attachment| attachment, end, script)
+}
+
+/// With settings of the attachments.
+pub fn run_attached(
+    priorities: &[u8],
+    link: LinkState,
+    attach: impl Fn(AttachmentBuilder) -> AttachmentBuilder,
+    end: Duration,
+    script: impl IntoIterator<Item = (Duration, Fact)>,
+) -> Outcome {
     let routers = priorities.iter().zip(1..).map(|(priority, vrid)| {
         let config = config(vrid, *priority);
         VirtualRouter::new(config, IpAddr::from([0, 0, 0, 0]))
     });
     let routers = RouterSet::new(routers.collect());
-    let attachment = || Attachment::builder(INTERFACE).build().unwrap();
+    let attachment = || attach(Attachment::builder(INTERFACE)).build().unwrap();
     let attachments: Vec<_> = priorities.iter().map(|_| attachment()).collect();
     let plan = Plan::new(&routers, &attachments).unwrap();
     let (commands, inbox) = mpsc::unbounded_channel();
@@ -395,6 +420,7 @@ pub fn peer() -> IpAddr {
 
 pub fn up() -> LinkState {
     LinkState {
+        present: true,
         up: true,
         ipv4: Some([192, 0, 2, 10].into()),
         ipv6: None,
