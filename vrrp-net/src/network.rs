@@ -9,6 +9,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use vrrp_core::{Envelope, Family};
 
+use crate::config::{AddressOptions, VirtualRoute, VirtualRule};
+
 /// An interface, by its place in [`Plan::links`](crate::Plan::links). It stays the same when the interface is deleted
 /// and made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,12 +59,34 @@ pub struct Placement {
     pub lease: Option<Duration>,
     /// Whether its router owns it (priority 255): then it may already be there, and stays.
     pub owner: bool,
+    /// Whether packets to it are for this host.
+    pub accept: bool,
+    /// Whether its interface gets the setting `promote_secondaries` in any case.
+    pub promote_secondaries: bool,
+    /// What else the kernel is told about it.
+    pub options: AddressOptions,
 }
 
 impl Placement {
     /// The address without its prefix.
     pub fn address(&self) -> IpAddr {
         self.net.addr()
+    }
+}
+
+/// What a virtual router changes in the routing of its host while it is master.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routing {
+    /// Its routes, in the order in which they are added.
+    pub routes: Vec<VirtualRoute>,
+    /// Its rules, in the order in which they are added.
+    pub rules: Vec<VirtualRule>,
+}
+
+impl Routing {
+    /// Whether there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty() && self.rules.is_empty()
     }
 }
 
@@ -78,6 +102,13 @@ pub enum Input<'a> {
         /// IP payload without padding.
         payload: &'a [u8],
     },
+    /// A packet of IP protocol 51 arrived: an IP authentication header, maybe with an advert behind it.
+    AhPacket {
+        /// Where.
+        link: LinkId,
+        /// The whole IPv4 packet, header included.
+        packet: &'a [u8],
+    },
     /// [`Network::link`] of this interface may answer differently from before.
     Link(LinkId),
     /// An address is gone that the driver had added and not removed: taken by somebody, or expired.
@@ -87,6 +118,8 @@ pub enum Input<'a> {
         /// The address.
         address: IpAddr,
     },
+    /// A route or rule is gone that the driver had added and not removed.
+    RoutingRemoved,
     /// A host said that an address is its own, in answer to a probe.
     Claim {
         /// Where.
@@ -105,6 +138,9 @@ pub enum Input<'a> {
 pub trait Network {
     /// Time since the epoch of this network, on a clock that goes on while the machine is suspended.
     fn now(&self) -> Duration;
+
+    /// Time since the Unix epoch, on a clock that may be set. Authentication that is based on time asks for it.
+    fn unix_time(&self) -> Duration;
 
     /// Waits until [`poll_input`](Self::poll_input) may have something, or until the time has come. May return early.
     /// Must be safe to drop at any await.
@@ -128,18 +164,19 @@ pub trait Network {
     /// When one of them can't be held; see [`AddressError`].
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError>;
 
-    /// Sends one advert out of an interface, to the group or to a peer. The source is an address of that interface or,
-    /// out of a virtual MAC, of the interface that carries it.
+    /// Sends one advert out of an interface, to the group or to a peer. The envelope is what its IP header is to say;
+    /// its source is an address of that interface or, out of a virtual MAC, of the interface that carries it.
     ///
     /// # Errors
     /// What the operating system says; nothing is sent then.
-    fn send_advert(
-        &mut self,
-        link: LinkId,
-        source: IpAddr,
-        destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()>;
+    fn send_advert(&mut self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()>;
+
+    /// Sends one advert behind an IP authentication header: `packet` is the whole IPv4 packet, but for the checksum of
+    /// its IP header.
+    ///
+    /// # Errors
+    /// What the operating system says; nothing is sent then.
+    fn send_ah(&mut self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()>;
 
     /// Adds addresses. One that is there already, and that an earlier call added, counts as added.
     ///
@@ -156,12 +193,35 @@ pub trait Network {
     /// The first one that can't be removed; the others are.
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError>;
 
+    /// Removes routes and rules that an earlier run left behind. Called once, before the start.
+    fn prepare_routing(&mut self, routing: &[&Routing]);
+
+    /// Adds routes, then rules, as far as they are not there, and gives how many were not. Addresses come first: routes
+    /// may have them as their source. What is not tracked may be missing afterwards.
+    ///
+    /// # Errors
+    /// The first one that can't be added, of those that are tracked; others may have been.
+    fn acquire_routing(&mut self, routing: &Routing) -> Result<usize, RoutingError>;
+
+    /// Removes rules, then routes that were added. One that is not there any more counts as removed.
+    ///
+    /// # Errors
+    /// The first one that can't be removed; the others are.
+    fn release_routing(&mut self, routing: &Routing) -> Result<(), RoutingError>;
+
     /// Announces addresses by gratuitous ARP or unsolicited neighbour advertisement, all once, then all again, so
     /// many times as `repeat` says; but nothing after `until`, by when another may have them.
     ///
     /// # Errors
     /// The last error of a frame that wasn't sent; others may have been.
     fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()>;
+
+    /// Announces an address that the interface has anyway, once, so that a unicast peer's adverts find this host at
+    /// once.
+    ///
+    /// # Errors
+    /// What the operating system says; nothing is sent then.
+    fn announce_source(&mut self, link: LinkId, address: IpAddr) -> io::Result<()>;
 
     /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`], of the
     /// interface or, for a virtual MAC, of the one that carries it.
@@ -201,6 +261,31 @@ pub enum AddressError {
         /// Interface meant to hold it.
         interface: String,
     },
+    /// The kernel can't keep packets from an address that they are not to reach.
+    #[error(
+        "{address} is not to be accepted, which needs nf_tables in the kernel ({error}): load it (modprobe nf_tables), \
+         or set accept to true"
+    )]
+    NoFilter {
+        /// The address.
+        address: IpNet,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
+    /// The address is on the interface that carries the virtual MAC, and both would answer for it.
+    #[error(
+        "{address} is on {interface} itself, which would answer for it beside the virtual MAC {vmac}: remove it (ip \
+         address del {address} dev {interface}), or do without vmac"
+    )]
+    OnBase {
+        /// The address.
+        address: IpNet,
+        /// Interface that has it.
+        interface: String,
+        /// Interface of the virtual MAC.
+        vmac: String,
+    },
     /// The interface is not there.
     #[error("{address}: interface {interface} does not exist")]
     NoInterface {
@@ -216,6 +301,59 @@ pub enum AddressError {
         address: IpNet,
         /// Interface meant to hold it.
         interface: String,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// Why a route or rule can't be had. Each says which one, as `ip` writes it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoutingError {
+    /// Somebody else put a route there that the kernel can't tell from ours.
+    #[error(
+        "route {route} is already there, and vrrp did not add it: remove it (ip route del), or give ours another metric"
+    )]
+    ForeignRoute {
+        /// The route.
+        route: String,
+    },
+    /// The gateway is nowhere to be found.
+    #[error("route {route}: its gateway is on no network of this host that is up; correct it, or add onlink")]
+    Unreachable {
+        /// The route.
+        route: String,
+    },
+    /// The source is no address of this host.
+    #[error(
+        "route {route}: the kernel refuses it, likely since its src is no address of this host; make it a virtual \
+             address, or correct it"
+    )]
+    Source {
+        /// The route.
+        route: String,
+    },
+    /// The interface is not there, or down.
+    #[error("route {route}: its interface is missing or down")]
+    LinkDown {
+        /// The route.
+        route: String,
+    },
+    /// The kernel refused a route.
+    #[error("route {route}: {error}")]
+    Route {
+        /// The route.
+        route: String,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
+    /// The kernel refused a rule.
+    #[error("rule {rule}: {error}")]
+    Rule {
+        /// The rule.
+        rule: String,
         /// What the kernel said.
         #[source]
         error: io::Error,

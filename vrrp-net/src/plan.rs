@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
-use vrrp_core::{Family, Vrid};
+use vrrp_core::{AuthenticationConfig, Family, GROUP_V4, GROUP_V6, HOP_LIMIT, UnicastPeer, Vrid};
 
-use crate::config::Attachment;
-use crate::network::{LinkId, MacAddr, Placement};
+use crate::config::{Attachment, VirtualAddress, VirtualRoute};
+use crate::network::{LinkId, MacAddr, Placement, Routing};
 use crate::routers::Routers;
 use crate::vmac::Vmac;
 
@@ -30,6 +30,12 @@ pub struct LinkPlan {
     pub ipv4: bool,
     /// Whether a virtual router of IPv6 sends adverts on it.
     pub ipv6: bool,
+    /// Whether a virtual router on it sends adverts behind an IP authentication header.
+    pub ah: bool,
+    /// Whether a virtual router of IPv4 on it listens to the group.
+    pub group_v4: bool,
+    /// Whether a virtual router of IPv6 on it listens to the group.
+    pub group_v6: bool,
     /// Set where it is the virtual MAC of a virtual router, made by the driver.
     pub vmac: Option<VmacPlan>,
 }
@@ -58,9 +64,16 @@ pub(crate) struct Seat {
     pub(crate) out: LinkId,
     pub(crate) family: Family,
     pub(crate) source: Option<IpAddr>,
+    /// Where its adverts go: to its peers, or to the group.
+    pub(crate) destinations: Vec<IpAddr>,
     pub(crate) placements: Vec<Placement>,
     pub(crate) lease: Option<Duration>,
     pub(crate) announce_repeat: u8,
+    pub(crate) announce_refresh_repeat: u8,
+    pub(crate) lower_prio_announce_repeat: u8,
+    /// TTL or hop limit of its adverts.
+    pub(crate) hop_limit: u8,
+    pub(crate) routing: Routing,
     pub(crate) track_primary: bool,
     pub(crate) track_source: bool,
 }
@@ -126,9 +139,11 @@ impl Plan {
                 name: attachment.interface().into(),
             });
         }
+        let unicast = !config.peers().is_empty();
+        let needs = &mut self.links[link.0];
         match family {
-            Family::Ipv4 => self.links[link.0].ipv4 = true,
-            Family::Ipv6 => self.links[link.0].ipv6 = true,
+            Family::Ipv4 => (needs.ipv4, needs.group_v4) = (true, needs.group_v4 || !unicast),
+            Family::Ipv6 => (needs.ipv6, needs.group_v6) = (true, needs.group_v6 || !unicast),
         }
         if self.by_vrid.insert((link, family, vrid), index).is_some() {
             return Err(PlanError::DuplicateVrid {
@@ -146,25 +161,36 @@ impl Plan {
             .zip(vmac)
             .filter(|(vmac, _)| !vmac.transmits_on_base() && config.peers().is_empty())
             .map_or(link, |(_, vmac)| vmac);
+        if matches!(config.authentication(), AuthenticationConfig::Ah(_)) {
+            self.links[link.0].ah = true;
+            self.links[out.0].ah = true;
+        }
         let home = vmac.unwrap_or(link);
-        let place = |link, net, label: Option<&str>| Placement {
+        let place = |link, address: &VirtualAddress| Placement {
             link,
-            net: if Some(link) == vmac { on_vmac(net) } else { net },
-            label: label.map(Into::into),
+            net: if Some(link) == vmac {
+                on_vmac(address.net())
+            } else {
+                address.net()
+            },
+            label: address.label().map(Into::into),
             lease: attachment.lease(),
             owner: config.is_owner(),
+            accept: attachment.accept() || config.is_owner(),
+            promote_secondaries: attachment.promote_secondaries(),
+            options: address.options().clone(),
         };
         let placements: Vec<Placement> = if attachment.addresses().is_empty() {
             let advertised = config.addresses().as_addresses();
             advertised
                 .iter()
-                .map(|address| place(home, IpNet::from(address), None))
+                .map(|address| place(home, &VirtualAddress::from(address)))
                 .collect()
         } else {
             let held = attachment.addresses().iter();
             held.map(|address| {
                 let link = address.dev().map_or(home, |dev| self.link(dev));
-                place(link, address.net(), address.label())
+                place(link, address)
             })
             .collect()
         };
@@ -179,19 +205,64 @@ impl Plan {
                 });
             }
         }
+        let routing = self.routing(attachment)?;
         self.seats.push(Seat {
             link,
             vmac,
             out,
             family,
             source: attachment.source(),
+            destinations: match (config.peers(), family) {
+                ([], Family::Ipv4) => vec![GROUP_V4.into()],
+                ([], Family::Ipv6) => vec![GROUP_V6.into()],
+                (peers, _) => peers.iter().map(UnicastPeer::address).collect(),
+            },
             placements,
             lease: attachment.lease(),
             announce_repeat: attachment.announce_repeat(),
+            announce_refresh_repeat: attachment.announce_refresh_repeat(),
+            lower_prio_announce_repeat: attachment.lower_prio_announce_repeat(),
+            hop_limit: if unicast {
+                attachment.unicast_ttl()
+            } else {
+                HOP_LIMIT
+            },
+            routing,
             track_primary: attachment.track_primary(),
             track_source: attachment.track_source(),
         });
         Ok(())
+    }
+
+    fn routing(&mut self, attachment: &Attachment) -> Result<Routing, PlanError> {
+        let (routes, rules) = (attachment.routes(), attachment.rules());
+        for dev in routes.iter().flat_map(VirtualRoute::devs) {
+            self.link(dev);
+        }
+        let before = || self.seats.iter().map(|seat| &seat.routing);
+        for (index, route) in routes.iter().enumerate() {
+            let mut others = before()
+                .flat_map(|routing| &routing.routes)
+                .chain(&routes[..index]);
+            if others.any(|other| other.is_same(route)) {
+                return Err(PlanError::DuplicateRoute {
+                    route: route.to_string(),
+                });
+            }
+        }
+        for (index, rule) in rules.iter().enumerate() {
+            let mut others = before().flat_map(|routing| &routing.rules).chain(&rules[..index]);
+            if let Some(other) = others.find(|other| other.is_like(rule)) {
+                return Err(PlanError::LikeRules {
+                    rule: rule.to_string(),
+                    other: other.to_string(),
+                });
+            }
+        }
+        Ok(Routing {
+            routes: routes.to_vec(),
+            rules: rules.to_vec(),
+        })
     }
 
     fn link(&mut self, name: &str) -> LinkId {
@@ -200,6 +271,9 @@ impl Plan {
                 name: name.into(),
                 ipv4: false,
                 ipv6: false,
+                ah: false,
+                group_v4: false,
+                group_v6: false,
                 vmac: None,
             });
             LinkId(self.links.len() - 1)
@@ -294,6 +368,20 @@ pub enum PlanError {
     VmacName {
         /// The name.
         name: String,
+    },
+    /// To the kernel, two routes are one if they agree in destination, table, TOS and metric.
+    #[error("route {route} stands twice: give one of them another metric, or leave it out")]
+    DuplicateRoute {
+        /// The route.
+        route: String,
+    },
+    /// The kernel removes the first rule of a priority that has what it is told, whatever else that rule has.
+    #[error("the kernel can't tell rule {rule} from {other} to remove it: give one of them another priority")]
+    LikeRules {
+        /// The rule.
+        rule: String,
+        /// The one before.
+        other: String,
     },
     /// An address moves with one router.
     #[error("{address} belongs to two virtual routers on {interface}: give it to one")]

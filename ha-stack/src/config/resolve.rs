@@ -58,7 +58,7 @@ fn used_checks(draft: &Draft, diagnostics: &mut Diagnostics) -> HashSet<String> 
     let tracks = draft
         .instances
         .iter()
-        .flat_map(|one| &one.tracks)
+        .flat_map(|one| &one.tracking.checks)
         .map(|track| &track.check);
     let backends = draft
         .upstreams
@@ -103,7 +103,9 @@ fn assemble(
         .or_else(|| draft.node.into_iter().next().map(|name| name.value))
         .or(draft.router_id)
         .unwrap_or_else(host_name);
-    let mut builder = add_interfaces(Stack::builder(name), &draft.instances)?;
+    let thread = draft.thread.first().map(|thread| thread.value);
+    let builder = Stack::builder(name).driver_options(thread.unwrap_or_default());
+    let mut builder = add_interfaces(builder, &draft.instances)?;
     let addresses = draft.instances.iter().flat_map(|one| &one.addresses);
     let virtual_addresses: Vec<IpAddr> = addresses.map(|address| address.value).collect();
     let reversed = draft.checks.iter().filter(|one| one.reverse);
@@ -225,6 +227,7 @@ fn interface_check_name(interface: &str) -> String {
 fn refuse_interface_names(instances: &[InstanceDraft], checks: &[CheckDraft], diagnostics: &mut Diagnostics) {
     for instance in instances {
         for tracked in instance
+            .tracking
             .interfaces
             .iter()
             .filter(|tracked| needs_check(instance, tracked))
@@ -245,7 +248,7 @@ fn refuse_interface_names(instances: &[InstanceDraft], checks: &[CheckDraft], di
 fn add_interfaces(mut builder: StackBuilder, instances: &[InstanceDraft]) -> Option<StackBuilder> {
     let mut added: Vec<&str> = Vec::new();
     for instance in instances {
-        for tracked in &instance.interfaces {
+        for tracked in &instance.tracking.interfaces {
             let interface = tracked.interface.value.as_str();
             if added.contains(&interface) || !needs_check(instance, tracked) {
                 continue;
@@ -261,6 +264,7 @@ fn add_interfaces(mut builder: StackBuilder, instances: &[InstanceDraft]) -> Opt
 
 fn with_tracks(draft: InstanceDraft, reversed: &HashSet<String>) -> Instance {
     let interfaces: Vec<Track> = draft
+        .tracking
         .interfaces
         .iter()
         .filter(|tracked| needs_check(&draft, tracked))
@@ -270,7 +274,7 @@ fn with_tracks(draft: InstanceDraft, reversed: &HashSet<String>) -> Instance {
                 .reverse(tracked.reverse)
         })
         .collect();
-    let checks = draft.tracks.into_iter().map(|track| {
+    let checks = draft.tracking.checks.into_iter().map(|track| {
         // Whoever gives a weight says all of it; the check's own holds for the others.
         let reverse = track.reverse || (track.weight.is_none() && reversed.contains(&track.check.value));
         let tracked = Track::new(track.check.value).reverse(reverse);

@@ -4,11 +4,20 @@
 //! machine knows (does the interface exist, is an address already there) shows when the driver starts.
 
 mod address;
+mod route;
+mod rule;
+mod scope;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use address::VirtualAddress;
+use ipnet::IpNet;
+use vrrp_core::HOP_LIMIT;
+
+pub use address::{AddressOptions, Broadcast, PreferredLft, VirtualAddress};
+pub use route::{NextHop, RouteError, RouteKind, RouteSetting, VirtualRoute, VirtualRouteBuilder};
+pub use rule::{RuleAction, RuleError, VirtualRule, VirtualRuleBuilder};
+pub use scope::Scope;
 
 use crate::network::MacAddr;
 use crate::vmac::Vmac;
@@ -26,7 +35,14 @@ pub struct Attachment {
     addresses: Vec<VirtualAddress>,
     lease: Option<Duration>,
     announce_repeat: u8,
+    announce_refresh_repeat: u8,
+    lower_prio_announce_repeat: Option<u8>,
+    unicast_ttl: u8,
     vmac: Option<Vmac>,
+    routes: Vec<VirtualRoute>,
+    rules: Vec<VirtualRule>,
+    accept: bool,
+    promote_secondaries: bool,
     track_primary: bool,
     track_source: bool,
 }
@@ -47,7 +63,14 @@ impl Attachment {
                 addresses: Vec::new(),
                 lease: Some(Self::DEFAULT_LEASE),
                 announce_repeat: Self::DEFAULT_ANNOUNCE_REPEAT,
+                announce_refresh_repeat: 1,
+                lower_prio_announce_repeat: None,
+                unicast_ttl: HOP_LIMIT,
                 vmac: None,
+                routes: Vec::new(),
+                rules: Vec::new(),
+                accept: true,
+                promote_secondaries: false,
                 track_primary: true,
                 track_source: false,
             },
@@ -59,7 +82,7 @@ impl Attachment {
         &self.interface
     }
 
-    /// Source of its adverts (`mcast_src_ip`); `None` for the interface's primary address (IPv4) or its link-local
+    /// Source of its adverts (`mcast_src_ip`, `unicast_src_ip`); `None` for the interface's primary address (IPv4) or its link-local
     /// one (IPv6).
     pub fn source(&self) -> Option<IpAddr> {
         self.source
@@ -80,9 +103,44 @@ impl Attachment {
         self.announce_repeat
     }
 
+    /// How often each announcement is sent that refreshes one, back to back.
+    pub fn announce_refresh_repeat(&self) -> u8 {
+        self.announce_refresh_repeat
+    }
+
+    /// How often each announcement is sent that a lower master calls for, back to back.
+    pub fn lower_prio_announce_repeat(&self) -> u8 {
+        self.lower_prio_announce_repeat.unwrap_or(self.announce_repeat)
+    }
+
+    /// TTL or hop limit of adverts to unicast peers.
+    pub fn unicast_ttl(&self) -> u8 {
+        self.unicast_ttl
+    }
+
     /// The virtual MAC address that holds the addresses; `None` for the interface's own.
     pub fn vmac(&self) -> Option<&Vmac> {
         self.vmac.as_ref()
+    }
+
+    /// Routes to add while master.
+    pub fn routes(&self) -> &[VirtualRoute] {
+        &self.routes
+    }
+
+    /// Routing rules to add while master.
+    pub fn rules(&self) -> &[VirtualRule] {
+        &self.rules
+    }
+
+    /// Whether this host accepts packets to the addresses while it is master.
+    pub fn accept(&self) -> bool {
+        self.accept
+    }
+
+    /// Whether the interfaces that hold the addresses get the setting `promote_secondaries` in any case.
+    pub fn promote_secondaries(&self) -> bool {
+        self.promote_secondaries
     }
 
     /// Whether the router is in Fault while its interface is down.
@@ -104,7 +162,7 @@ pub struct AttachmentBuilder {
 }
 
 impl AttachmentBuilder {
-    /// Source of the adverts (`mcast_src_ip`). Default: the interface's primary address, for IPv6 its link-local one.
+    /// Source of the adverts (`mcast_src_ip`, `unicast_src_ip`). Default: the interface's primary address, for IPv6 its link-local one.
     pub fn source(mut self, source: IpAddr) -> Self {
         self.attachment.source = Some(source);
         self
@@ -134,10 +192,68 @@ impl AttachmentBuilder {
         self
     }
 
+    /// How often each announcement is sent that refreshes one (`garp_master_refresh_repeat`); see
+    /// [`announce_refresh`](vrrp_core::ConfigBuilder::announce_refresh). Default: once.
+    pub fn announce_refresh_repeat(mut self, repeat: u8) -> Self {
+        self.attachment.announce_refresh_repeat = repeat;
+        self
+    }
+
+    /// How often each announcement is sent that a lower master calls for (`garp_lower_prio_repeat`); see
+    /// [`reassert`](vrrp_core::ConfigBuilder::reassert). Default: as [`announce_repeat`](Self::announce_repeat).
+    pub fn lower_prio_announce_repeat(mut self, repeat: Option<u8>) -> Self {
+        self.attachment.lower_prio_announce_repeat = repeat;
+        self
+    }
+
+    /// TTL or hop limit of adverts to unicast peers (`unicast_ttl`), 1 to 255; to the group it is always 255. Default:
+    /// 255.
+    pub fn unicast_ttl(mut self, ttl: u8) -> Self {
+        self.attachment.unicast_ttl = ttl;
+        self
+    }
+
     /// Puts the addresses on a virtual MAC address (`use_vmac`), but for those that name an interface of their own.
     /// Default: on the interface, with its MAC.
     pub fn vmac(mut self, vmac: Vmac) -> Self {
         self.attachment.vmac = Some(vmac);
+        self
+    }
+
+    /// Adds a route to have while master (`virtual_routes`). Default: none.
+    ///
+    /// Routes are added after the addresses, in this order, and removed before them. Whoever removes one meanwhile sees it
+    /// put back.
+    pub fn route(mut self, route: VirtualRoute) -> Self {
+        self.attachment.routes.push(route);
+        self
+    }
+
+    /// Adds a routing rule to have while master (`virtual_rules`). Default: none.
+    ///
+    /// Rules are added after the routes, in this order, and removed before them.
+    pub fn rule(mut self, rule: VirtualRule) -> Self {
+        self.attachment.rules.push(rule);
+        self
+    }
+
+    /// Whether this host accepts packets to the addresses while it is master (Accept_Mode of RFC 9568 §6.1, keepalived's
+    /// `accept`). Default: yes, as keepalived.
+    ///
+    /// With `false` (`no_accept`) the kernel drops them, but for neighbour discovery and what the host sends to itself;
+    /// ARP and what it forwards are not concerned. The owner of the addresses (priority 255) accepts in any case. It needs
+    /// nf_tables in the kernel.
+    pub fn accept(mut self, accept: bool) -> Self {
+        self.attachment.accept = accept;
+        self
+    }
+
+    /// Whether the interfaces that hold the addresses get the setting `promote_secondaries` in any case. Default: only
+    /// where an address would otherwise take others with it when it goes.
+    ///
+    /// The setting stays when the driver stops.
+    pub fn promote_secondaries(mut self, promote: bool) -> Self {
+        self.attachment.promote_secondaries = promote;
         self
     }
 
@@ -171,6 +287,9 @@ impl AttachmentBuilder {
             if got.as_secs() == 0 || got.subsec_nanos() != 0 || got > LEASE_MAX {
                 return Err(AttachmentError::Lease { got });
             }
+        }
+        if attachment.unicast_ttl == 0 {
+            return Err(AttachmentError::UnicastTtl);
         }
         if let Some(vmac) = &attachment.vmac {
             vmac.given_name().map_or(Ok(()), check_interface)?;
@@ -224,6 +343,9 @@ pub enum AttachmentError {
         /// The lease given.
         got: Duration,
     },
+    /// A packet with TTL 0 goes nowhere.
+    #[error("unicast_ttl 0: use 1 to 255")]
+    UnicastTtl,
     /// Adverts come from a unicast address.
     #[error("source {source_address}: use an address of the interface")]
     Source {
@@ -235,6 +357,45 @@ pub enum AttachmentError {
     NotUnicast {
         /// The address given.
         address: IpAddr,
+    },
+    /// Only a multicast group can be joined.
+    #[error("virtual address {address} can't be joined: autojoin is for multicast groups")]
+    NotMulticast {
+        /// The address given.
+        address: IpAddr,
+    },
+    /// The other family knows this option.
+    #[error(
+        "{option} of {address}: {} has no such option; leave it out",
+        vrrp_core::Family::of(address)
+    )]
+    OptionFamily {
+        /// The address that has it.
+        address: IpAddr,
+        /// The option, as keepalived calls it.
+        option: &'static str,
+    },
+    /// RFC 8981 makes interface identifiers of 64 bits.
+    #[error("mngtmpaddr of {address}: temporary addresses are made from a prefix of 64")]
+    TempAddrPrefix {
+        /// The address that has it.
+        address: IpNet,
+    },
+    /// The prefix is the peer's.
+    #[error("peer {peer} of {address}: use a peer of the same family, and the address without a prefix")]
+    Peer {
+        /// The address that has it.
+        address: IpNet,
+        /// The peer given.
+        peer: IpNet,
+    },
+    /// The kernel counts lifetimes in whole seconds.
+    #[error("preferred_lft {got:?} of {address}: use whole seconds, or forever")]
+    PreferredLft {
+        /// The address that has it.
+        address: IpAddr,
+        /// The lifetime given.
+        got: Duration,
     },
     /// One address stands twice.
     #[error("virtual address {address} stands twice")]
@@ -272,6 +433,8 @@ mod tests {
         assert_eq!(attachment.announce_repeat(), 5);
         assert_eq!(attachment.source(), None);
         assert!(attachment.addresses().is_empty());
+        assert!(attachment.routes().is_empty() && attachment.rules().is_empty());
+        assert!(attachment.accept() && !attachment.promote_secondaries());
         assert!(attachment.track_primary() && !attachment.track_source());
     }
 
@@ -291,6 +454,14 @@ mod tests {
         let beyond = Duration::from_secs(86_401);
         assert!(Attachment::builder("eth0").lease(Some(beyond)).build().is_err());
         assert!(Attachment::builder("eth0").lease(None).build().is_ok());
+    }
+
+    #[test]
+    fn a_packet_needs_a_ttl() {
+        let build = |ttl| Attachment::builder("eth0").unicast_ttl(ttl).build();
+        assert_eq!(build(0), Err(AttachmentError::UnicastTtl));
+        assert_eq!(build(1).unwrap().unicast_ttl(), 1);
+        assert_eq!(Attachment::builder("eth0").build().unwrap().unicast_ttl(), 255);
     }
 
     #[test]

@@ -47,6 +47,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 }
             }
         }
+        self.keep_renewed_routing(now, &owners, events);
         for (place, error) in failures {
             let index = owners[place];
             match error {
@@ -59,6 +60,17 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 // Several addresses of one router may fail; the first puts it in Fault.
                 _ if self.slots[index].is_held() => self.refuse(now, index, &error, events),
                 _ => {}
+            }
+        }
+    }
+
+    /// A second look at what the kernel removes without a word.
+    fn keep_renewed_routing(&mut self, now: Duration, owners: &[usize], events: Events<'_, R>) {
+        // The owners stand in order, one for each address.
+        let mut last = None;
+        for index in owners {
+            if last.replace(index) != Some(index) {
+                self.keep_routing(now, *index, events);
             }
         }
     }

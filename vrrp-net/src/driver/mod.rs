@@ -6,6 +6,7 @@ mod effects;
 mod event;
 mod intake;
 mod limit;
+mod routing;
 mod slot;
 
 use std::collections::HashMap;
@@ -44,6 +45,8 @@ pub struct Driver<R, N> {
     cells: Cells,
     /// The advert being sent.
     message: Vec<u8>,
+    /// Identification of the last IPv4 packet that went out with an IP authentication header.
+    ip_id: u16,
     /// When the slots want something done; `None` for never. Recomputed when `chores_changed`.
     chores_at: Option<Duration>,
     chores_changed: bool,
@@ -70,6 +73,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
     ) -> Result<Self, AddressError> {
         let placements: Vec<_> = plan.seats.iter().flat_map(|seat| &seat.placements).collect();
         network.prepare(&placements)?;
+        let routing: Vec<_> = plan.seats.iter().map(|seat| &seat.routing).collect();
+        network.prepare_routing(&routing);
         Ok(Self {
             routers,
             network,
@@ -78,6 +83,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
             by_vrid: plan.by_vrid,
             cells,
             message: Vec::new(),
+            ip_id: 0,
             chores_at: None,
             chores_changed: false,
             malformed_log: LogLimit::default(),

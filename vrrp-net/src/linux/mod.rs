@@ -1,5 +1,6 @@
 //! The Linux kernel as a [`Network`].
 
+mod address_message;
 mod addresses;
 mod clock;
 mod error;
@@ -11,12 +12,18 @@ mod mark;
 mod monitor;
 mod report;
 mod requests;
+mod routes;
+mod routing;
+mod rules;
+mod siblings;
+mod sysctl;
 mod table;
+mod vmac;
 
 use std::fs;
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll, ready};
@@ -24,9 +31,11 @@ use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::unix::AsyncFd;
-use vrrp_core::Envelope;
+use vrrp_core::{Envelope, PROTOCOL, PROTOCOL_AH};
 
-use crate::network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement};
+use crate::network::{
+    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Routing, RoutingError,
+};
 use crate::plan::LinkPlan;
 use crate::{garp, ndp};
 pub use error::OpenError;
@@ -38,7 +47,9 @@ use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
 use monitor::Monitor;
 use requests::Requests;
+use routing::Routes;
 use table::{Change, Table};
+use vmac::Vmacs;
 
 /// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second, 2,730 in all (the kernel
 /// doubles it, and counts 768 octets for a small packet). Without CAP_NET_ADMIN in the initial user namespace the kernel
@@ -47,6 +58,8 @@ const ADVERT_BUFFER: usize = 1 << 20;
 /// Most that is read from one socket before the next has its turn: more than its buffer holds, so that all that had come
 /// before the first read is read, and a flood on one socket can't keep the others waiting.
 const TURN: usize = 3000;
+/// Sockets of one link: IPv4, IPv6, AH.
+const SOCKETS: usize = 3;
 /// Longest packet that is read whole: IPv6, 255 addresses, and room for what is too long.
 const PACKET: usize = 8192;
 
@@ -57,7 +70,9 @@ pub struct LinuxNetwork {
     requests: Requests,
     monitor: Monitor,
     table: Table,
+    routes: Routes,
     links: Vec<Link>,
+    vmacs: Option<Vmacs>,
     frames: FrameSocket,
     arp_claims: Option<ClaimSocket>,
     ndp_claims: Option<Ipv6Socket>,
@@ -80,6 +95,7 @@ struct Link {
     bound: Option<u32>,
     ipv4: Option<Ipv4Socket>,
     ipv6: Option<Ipv6Socket>,
+    ah: Option<Ipv4Socket>,
 }
 
 /// A packet in the buffer.
@@ -92,6 +108,8 @@ struct Received {
 /// What a socket gave.
 enum Read {
     Packet(LinkId, Received),
+    /// An IPv4 packet of protocol 51, so long.
+    Ah(LinkId, usize),
     Claim(LinkId, IpAddr, MacAddr),
     /// Something that concerns nobody.
     Other,
@@ -115,9 +133,11 @@ impl LinuxNetwork {
         let monitor = Monitor::open().map_err(refused("a netlink socket"))?;
         monitor::dump(&mut table, &mut requests).map_err(refused("reading links and addresses"))?;
         while table.next_change().is_some() {}
-        if let Some(missing) = (0..links.len()).find(|link| table.index(LinkId(*link)).is_none()) {
+        let missing =
+            |(link, plan): &(LinkId, &LinkPlan)| plan.vmac.is_none() && table.index(*link).is_none();
+        if let Some((_, plan)) = (0..).map(LinkId).zip(links).find(missing) {
             return Err(OpenError::NoInterface {
-                name: links[missing].name.clone(),
+                name: plan.name.clone(),
             });
         }
         let frames = FrameSocket::open().map_err(refused("a packet socket"))?;
@@ -127,6 +147,7 @@ impl LinuxNetwork {
                 what: "adding addresses",
             });
         }
+        let vmacs = Vmacs::open(links, &table)?;
         let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
         let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
         let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
@@ -135,7 +156,9 @@ impl LinuxNetwork {
             requests,
             monitor,
             table,
+            routes: Routes::default(),
             links: links.iter().cloned().map(Link::new).collect(),
+            vmacs,
             frames,
             arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
             ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
@@ -145,6 +168,7 @@ impl LinuxNetwork {
             round_dry: true,
             dry: false,
         };
+        network.learn_vmacs().map_err(refused("reading links"))?;
         for link in (0..links.len()).map(LinkId) {
             network.bind(link).map_err(|error| OpenError::Refused {
                 what: "a raw VRRP socket",
@@ -162,21 +186,16 @@ impl LinuxNetwork {
         if sockets.bound == index {
             return Ok(());
         }
-        (sockets.bound, sockets.ipv4, sockets.ipv6) = (None, None, None);
+        (sockets.bound, sockets.ipv4, sockets.ipv6, sockets.ah) = (None, None, None, None);
         let Some(index) = index else {
             return Ok(());
         };
-        let name = &sockets.plan.name;
-        sockets.ipv4 = sockets
-            .plan
-            .ipv4
-            .then(|| Ipv4Socket::open(name, index))
-            .transpose()?;
-        sockets.ipv6 = sockets
-            .plan
-            .ipv6
-            .then(|| Ipv6Socket::open(name, index))
-            .transpose()?;
+        let plan = &sockets.plan;
+        let ipv4 = |protocol| Ipv4Socket::open(&plan.name, index, protocol, plan.group_v4);
+        sockets.ipv4 = plan.ipv4.then(|| ipv4(PROTOCOL)).transpose()?;
+        sockets.ah = plan.ah.then(|| ipv4(PROTOCOL_AH)).transpose()?;
+        let ipv6 = || Ipv6Socket::open(&plan.name, index, plan.group_v6);
+        sockets.ipv6 = plan.ipv6.then(ipv6).transpose()?;
         sockets.bound = Some(index);
         Ok(())
     }
@@ -189,10 +208,33 @@ impl LinuxNetwork {
                     // The link counts as down until the next report about it.
                     tracing::error!(interface = self.table.name(link), %error, "no raw VRRP socket");
                 }
+                self.tend_vmacs(link);
                 Input::Link(link)
             }
             Change::Removed(link, address) => Input::AddressRemoved { link, address },
         })
+    }
+
+    /// Makes virtual MACs anew that have gone, and tells the table at once: their routers may need them before the
+    /// kernel's report is read.
+    fn tend_vmacs(&mut self, link: LinkId) {
+        let Some(vmacs) = &mut self.vmacs else { return };
+        if vmacs.tend(link, &self.table) {
+            if let Err(error) = self.learn_vmacs() {
+                tracing::debug!(%error, "reading links");
+            }
+        }
+        if self.links[link.0].plan.vmac.is_some() && self.table.index(link).is_some() {
+            self.table.report_missing(link);
+        }
+    }
+
+    fn learn_vmacs(&mut self) -> io::Result<()> {
+        let table = &mut self.table;
+        match &mut self.vmacs {
+            Some(vmacs) => vmacs.describe(&mut |kind, payload| table.read(kind, payload)),
+            None => Ok(()),
+        }
     }
 
     fn next_turn(&mut self) {
@@ -200,16 +242,19 @@ impl LinuxNetwork {
         self.reads = 0;
     }
 
-    /// Reads once from the place of the cursor: the monitor, two sockets a link, and the two that hear claims.
+    /// Reads once from the place of the cursor: the monitor, three sockets a link, the two that hear claims, and
+    /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
-        let last_link = 2 * self.links.len();
+        let last_link = SOCKETS * self.links.len();
         let read = match self.cursor {
             0 if self.monitor.read(&mut self.table, &mut self.requests) => Ok(Read::Other),
             0 => Ok(Read::Dry),
-            place if place <= last_link => self.read_packet((place - 1) / 2, place % 2 == 1),
+            place if place <= last_link => self.read_packet((place - 1) / SOCKETS, (place - 1) % SOCKETS),
             place if place == last_link + 1 => self.read_arp_claim(),
             place if place == last_link + 2 => self.read_ndp_claim(),
+            place if place == last_link + 3 && self.routes.read() => Ok(Read::Other),
+            place if place == last_link + 3 => Ok(Read::Dry),
             _ => return None,
         };
         Some(read.unwrap_or_else(|error| match error.kind() {
@@ -223,14 +268,18 @@ impl LinuxNetwork {
         }))
     }
 
-    fn read_packet(&mut self, link: usize, ipv4: bool) -> io::Result<Read> {
+    fn read_packet(&mut self, link: usize, socket: usize) -> io::Result<Read> {
         let sockets = &mut self.links[link];
-        let received = match (ipv4, &sockets.ipv4, &mut sockets.ipv6) {
-            (true, Some(socket), _) => socket.receive(&mut self.buffer)?,
-            (false, _, Some(socket)) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
+        let link = LinkId(link);
+        let received = match (socket, &sockets.ipv4, &mut sockets.ipv6, &sockets.ah) {
+            (0, Some(socket), ..) => socket.receive(&mut self.buffer)?,
+            (1, _, Some(socket), _) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
+            (2, .., Some(socket)) => {
+                return Ok(Read::Ah(link, socket.receive_packet(&mut self.buffer)?));
+            }
             _ => return Ok(Read::Dry),
         };
-        Ok(received.map_or(Read::Other, |received| Read::Packet(LinkId(link), received)))
+        Ok(received.map_or(Read::Other, |received| Read::Packet(link, received)))
     }
 
     fn read_arp_claim(&mut self) -> io::Result<Read> {
@@ -266,11 +315,12 @@ impl LinuxNetwork {
     fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut any = self.clock.poll_expired(context)?.is_ready();
         any |= self.monitor.poll_readable(context)?.is_ready();
+        any |= self.routes.poll_readable(context)?.is_ready();
         if let Some(socket) = &self.arp_claims {
             any |= socket.poll_readable(context)?.is_ready();
         }
-        let ipv4 = self.links.iter().filter_map(|link| link.ipv4.as_ref());
-        for socket in ipv4 {
+        let ipv4 = self.links.iter().flat_map(|link| [&link.ipv4, &link.ah]);
+        for socket in ipv4.flatten() {
             any |= socket.poll_readable(context)?.is_ready();
         }
         let ipv6 = self.links.iter().filter_map(|link| link.ipv6.as_ref());
@@ -280,16 +330,15 @@ impl LinuxNetwork {
         if any { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    fn announce_one(&self, placement: &Placement) -> io::Result<()> {
-        let link = placement.link;
+    fn announce_one(&self, link: LinkId, address: IpAddr) -> io::Result<()> {
         // An interface without hardware addresses has nobody to tell.
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
         };
-        match placement.address() {
+        match address {
             IpAddr::V4(address) => self.frames.send(index, &garp::announcement(mac, address)),
             IpAddr::V6(address) => {
-                let router = forwards(self.table.name(placement.link));
+                let router = forwards(self.table.name(link));
                 self.frames.send(index, &ndp::announcement(mac, address, router))
             }
         }
@@ -299,6 +348,10 @@ impl LinuxNetwork {
 impl Network for LinuxNetwork {
     fn now(&self) -> Duration {
         self.clock.now()
+    }
+
+    fn unix_time(&self) -> Duration {
+        clock::unix_time()
     }
 
     async fn wait(&mut self, until: Option<Duration>) -> io::Result<()> {
@@ -312,7 +365,7 @@ impl Network for LinuxNetwork {
     }
 
     fn poll_input(&mut self) -> Option<Input<'_>> {
-        let (link, received) = loop {
+        let (link, arrived) = loop {
             // What the monitor says is told when it has said all: a link that went explains the addresses that went.
             if self.cursor > 0 {
                 if let Some(input) = self.next_change() {
@@ -325,10 +378,13 @@ impl Network for LinuxNetwork {
             }
             self.reads += 1;
             match self.read() {
-                Some(Read::Packet(link, received)) => break (link, received),
+                Some(Read::Packet(link, received)) => break (link, Ok(received)),
+                Some(Read::Ah(link, len)) => break (link, Err(len)),
                 Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
                 Some(Read::Other) => {}
                 Some(Read::Dry) => self.next_turn(),
+                // Once for all that were reported together.
+                None if self.routes.take_lost() => return Some(Input::RoutingRemoved),
                 None => {
                     (self.cursor, self.reads) = (0, 0);
                     self.dry = std::mem::replace(&mut self.round_dry, true);
@@ -336,10 +392,16 @@ impl Network for LinuxNetwork {
                 }
             }
         };
-        Some(Input::Packet {
-            link,
-            envelope: received.envelope,
-            payload: &self.buffer[received.payload],
+        Some(match arrived {
+            Ok(received) => Input::Packet {
+                link,
+                envelope: received.envelope,
+                payload: &self.buffer[received.payload],
+            },
+            Err(len) => Input::AhPacket {
+                link,
+                packet: &self.buffer[..len],
+            },
         })
     }
 
@@ -359,39 +421,74 @@ impl Network for LinuxNetwork {
 
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError> {
         addresses::check(&self.table, placements)?;
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.check(&self.table, placements)?;
+        }
         addresses::sweep(&mut self.requests, &mut self.table, placements, self.links.len());
         Ok(())
     }
 
-    fn send_advert(
-        &mut self,
-        link: LinkId,
-        source: IpAddr,
-        destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()> {
+    fn send_advert(&mut self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let sockets = &self.links[link.0];
-        match (source, destination, &sockets.ipv4, &sockets.ipv6) {
+        if let (Some(vmacs), Some(_)) = (&self.vmacs, &sockets.plan.vmac) {
+            return vmacs.send(link, envelope.source, envelope.destination, message);
+        }
+        let hop_limit = envelope.hop_limit;
+        match (
+            envelope.source,
+            envelope.destination,
+            &sockets.ipv4,
+            &sockets.ipv6,
+        ) {
             (IpAddr::V4(source), IpAddr::V4(destination), Some(socket), _) => {
-                socket.send(source, destination, message)
+                socket.send(source, destination, hop_limit, message)
             }
             (IpAddr::V6(source), IpAddr::V6(destination), _, Some(socket)) => {
-                socket.send(source, destination, message)
+                socket.send(source, destination, hop_limit, message)
             }
             _ => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
+    fn send_ah(&mut self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        match &self.links[link.0].ah {
+            Some(socket) => socket.send_packet(destination, packet),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
     fn acquire(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
-        addresses::acquire(&mut self.requests, &mut self.table, placements)
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.open_for(placements)?;
+        }
+        let now = self.now();
+        addresses::acquire(&mut self.requests, &mut self.table, placements, now)
     }
 
     fn renew(&mut self, placements: &[&Placement]) -> Vec<(usize, AddressError)> {
-        addresses::renew(&mut self.requests, &mut self.table, placements)
+        let now = self.now();
+        addresses::renew(&mut self.requests, &mut self.table, placements, now)
     }
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.silence(placements);
+        }
         addresses::release(&mut self.requests, &mut self.table, placements)
+    }
+
+    fn prepare_routing(&mut self, routing: &[&Routing]) {
+        self.routes.prepare(routing);
+    }
+
+    fn acquire_routing(&mut self, routing: &Routing) -> Result<usize, RoutingError> {
+        let link = |name: &str| self.links.iter().position(|link| link.plan.name == name);
+        let index = |name: &str| link(name).and_then(|link| self.table.index(LinkId(link)));
+        self.routes.acquire(&mut self.requests, index, routing)
+    }
+
+    fn release_routing(&mut self, routing: &Routing) -> Result<(), RoutingError> {
+        self.routes.release(&mut self.requests, routing)
     }
 
     fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()> {
@@ -401,14 +498,34 @@ impl Network for LinuxNetwork {
             if self.now() > until {
                 break;
             }
-            if let Err(error) = self.announce_one(placement) {
+            // A multicast group belongs to nobody.
+            if placement.options.autojoin {
+                continue;
+            }
+            if let Err(error) = self.announce_one(placement.link, placement.address()) {
                 last = Err(error);
             }
         }
         last
     }
 
-    fn probe(&mut self, link: LinkId, address: IpAddr) -> io::Result<()> {
+    fn announce_source(&mut self, link: LinkId, address: IpAddr) -> io::Result<()> {
+        self.announce_one(link, address)
+    }
+
+    fn probe(&mut self, mut link: LinkId, address: IpAddr) -> io::Result<()> {
+        if address.is_multicast() {
+            // A group has no owner.
+            return Ok(());
+        }
+        if address.is_ipv6() {
+            // The question needs an address to come from, and whoever hears it remembers its MAC: not the virtual one.
+            link = self
+                .vmacs
+                .as_ref()
+                .and_then(|vmacs| vmacs.base(link))
+                .unwrap_or(link);
+        }
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
         };
@@ -433,6 +550,7 @@ impl Link {
             bound: None,
             ipv4: None,
             ipv6: None,
+            ah: None,
         }
     }
 }
