@@ -472,7 +472,7 @@ impl Network for LinuxNetwork {
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
         if let Some(vmacs) = &self.vmacs {
-            vmacs.silence(placements);
+            vmacs.close_for(placements);
         }
         addresses::release(&mut self.requests, &mut self.table, placements)
     }
