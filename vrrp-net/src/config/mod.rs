@@ -34,6 +34,8 @@ pub struct Attachment {
     addresses: Vec<VirtualAddress>,
     lease: Option<Duration>,
     announce_repeat: u8,
+    announce_refresh_repeat: u8,
+    lower_prio_announce_repeat: Option<u8>,
     vmac: Option<Vmac>,
     routes: Vec<VirtualRoute>,
     rules: Vec<VirtualRule>,
@@ -41,8 +43,6 @@ pub struct Attachment {
     promote_secondaries: bool,
     track_primary: bool,
     track_source: bool,
-    announce_refresh_repeat: u8,
-    lower_prio_announce_repeat: Option<u8>,
 }
 
 impl Attachment {
@@ -61,6 +61,8 @@ impl Attachment {
                 addresses: Vec::new(),
                 lease: Some(Self::DEFAULT_LEASE),
                 announce_repeat: Self::DEFAULT_ANNOUNCE_REPEAT,
+                announce_refresh_repeat: 1,
+                lower_prio_announce_repeat: None,
                 vmac: None,
                 routes: Vec::new(),
                 rules: Vec::new(),
@@ -68,8 +70,6 @@ impl Attachment {
                 promote_secondaries: false,
                 track_primary: true,
                 track_source: false,
-                announce_refresh_repeat: 1,
-                lower_prio_announce_repeat: None,
             },
         }
     }
@@ -98,6 +98,16 @@ impl Attachment {
     /// How often each announcement is sent, back to back.
     pub fn announce_repeat(&self) -> u8 {
         self.announce_repeat
+    }
+
+    /// How often each announcement is sent that refreshes one, back to back.
+    pub fn announce_refresh_repeat(&self) -> u8 {
+        self.announce_refresh_repeat
+    }
+
+    /// How often each announcement is sent that a lower master calls for, back to back.
+    pub fn lower_prio_announce_repeat(&self) -> u8 {
+        self.lower_prio_announce_repeat.unwrap_or(self.announce_repeat)
     }
 
     /// The virtual MAC address that holds the addresses; `None` for the interface's own.
@@ -133,16 +143,6 @@ impl Attachment {
     /// Whether the router is in Fault while its configured source is not on its interface.
     pub fn track_source(&self) -> bool {
         self.track_source
-    }
-
-    /// How often each announcement is sent that refreshes one, back to back.
-    pub fn announce_refresh_repeat(&self) -> u8 {
-        self.announce_refresh_repeat
-    }
-
-    /// How often each announcement is sent that a lower master calls for, back to back.
-    pub fn lower_prio_announce_repeat(&self) -> u8 {
-        self.lower_prio_announce_repeat.unwrap_or(self.announce_repeat)
     }
 }
 
@@ -181,6 +181,20 @@ impl AttachmentBuilder {
     /// How often each announcement is sent, back to back (`garp_master_repeat`); 0 for never. Default: five.
     pub fn announce_repeat(mut self, repeat: u8) -> Self {
         self.attachment.announce_repeat = repeat;
+        self
+    }
+
+    /// How often each announcement is sent that refreshes one (`garp_master_refresh_repeat`); see
+    /// [`announce_refresh`](vrrp_core::ConfigBuilder::announce_refresh). Default: once.
+    pub fn announce_refresh_repeat(mut self, repeat: u8) -> Self {
+        self.attachment.announce_refresh_repeat = repeat;
+        self
+    }
+
+    /// How often each announcement is sent that a lower master calls for (`garp_lower_prio_repeat`); see
+    /// [`reassert`](vrrp_core::ConfigBuilder::reassert). Default: as [`announce_repeat`](Self::announce_repeat).
+    pub fn lower_prio_announce_repeat(mut self, repeat: Option<u8>) -> Self {
+        self.attachment.lower_prio_announce_repeat = repeat;
         self
     }
 
@@ -244,20 +258,6 @@ impl AttachmentBuilder {
     /// nothing.
     pub fn track_source(mut self, track: bool) -> Self {
         self.attachment.track_source = track;
-        self
-    }
-
-    /// How often each announcement is sent that refreshes one (`garp_master_refresh_repeat`); see
-    /// [`announce_refresh`](vrrp_core::ConfigBuilder::announce_refresh). Default: once.
-    pub fn announce_refresh_repeat(mut self, repeat: u8) -> Self {
-        self.attachment.announce_refresh_repeat = repeat;
-        self
-    }
-
-    /// How often each announcement is sent that a lower master calls for (`garp_lower_prio_repeat`); see
-    /// [`reassert`](vrrp_core::ConfigBuilder::reassert). Default: as [`announce_repeat`](Self::announce_repeat).
-    pub fn lower_prio_announce_repeat(mut self, repeat: Option<u8>) -> Self {
-        self.attachment.lower_prio_announce_repeat = repeat;
         self
     }
 
