@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ha_health::{Check, CheckConfig, Outcome, Tracked, Weight, effect};
+use ha_health::{Check, Outcome, Tracked, Weight, effect};
 use vrrp_core::{Config, Fault, Output, Priority, VirtualRouter};
 use vrrp_net::{Effect, Routers};
 
@@ -35,6 +35,8 @@ struct Member {
     router: VirtualRouter,
     tracks: Vec<TrackedCheck>,
     transitions: u64,
+    /// How many adverts of lower priority it has told of.
+    lower_received: u64,
 }
 
 /// What one virtual router of a [`Node`] is.
@@ -67,7 +69,7 @@ pub struct TrackedCheck {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Command {
-    /// The probe that [`NodeEvent::StartProbe`] asked for has ended.
+    /// The probe that [`NodeEvent::StartProbe`] asked for has ended, or a watch tells how it is.
     Probed {
         /// Index of the check.
         check: usize,
@@ -126,6 +128,11 @@ pub enum NodeEvent {
         /// Effective priority after.
         to: Priority,
     },
+    /// A master has heard an advert of lower priority: another host has taken the addresses to be free.
+    LowerReceived {
+        /// Index of the virtual router.
+        router: usize,
+    },
     /// The answer to [`Command::Status`].
     Status {
         /// That of the question.
@@ -136,15 +143,13 @@ pub enum NodeEvent {
 }
 
 impl Node {
-    /// Puts virtual routers and checks together. Every check begins as unknown, or as down with `init_fail`.
+    /// Puts virtual routers and checks together. Every check begins as unknown, or as down with `init_fail`; it runs a
+    /// probe or is watched ([`CheckConfig`](ha_health::CheckConfig), [`WatchConfig`](ha_health::WatchConfig)).
     ///
     /// # Panics
     /// When an instance tracks a check that is not there; [`StackBuilder`](super::StackBuilder) sees to it.
-    pub fn new(instances: Vec<NodeInstance>, checks: Vec<CheckConfig>) -> Self {
-        let checks: Vec<Check> = checks
-            .into_iter()
-            .map(|config| Check::new(Duration::ZERO, config))
-            .collect();
+    pub fn new<C: Into<Check>>(instances: Vec<NodeInstance>, checks: Vec<C>) -> Self {
+        let checks: Vec<Check> = checks.into_iter().map(Into::into).collect();
         let members = instances.into_iter().map(|instance| {
             assert!(
                 instance.tracks.iter().all(|track| track.check < checks.len()),
@@ -225,7 +230,7 @@ impl Node {
         let tracked = member.tracks.iter().map(|track| Tracked {
             weight: track.weight,
             reverse: track.reverse,
-            up: checks[track.check].up(),
+            ..checks[track.check].tracked()
         });
         let router = &mut member.router;
         match effect::effect(router.config().priority().get(), tracked) {
@@ -294,6 +299,11 @@ impl Routers for Node {
             return Some(Effect::Event(event));
         }
         self.members.iter_mut().enumerate().find_map(|(index, member)| {
+            let lower_received = member.router.counters().lower_received_as_master;
+            if lower_received != member.lower_received {
+                member.lower_received = lower_received;
+                return Some(Effect::Event(NodeEvent::LowerReceived { router: index }));
+            }
             let output = member.router.poll_output()?;
             member.transitions += u64::from(matches!(output, Output::Transition(_)));
             Some(Effect::Router(index, output))
@@ -323,6 +333,7 @@ impl Member {
             router: VirtualRouter::new(instance.config, source),
             tracks: instance.tracks,
             transitions: 0,
+            lower_received: 0,
         }
     }
 

@@ -16,12 +16,14 @@ mod routes;
 mod routing;
 mod rules;
 mod siblings;
+mod sysctl;
 mod table;
+mod vmac;
 
 use std::fs;
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll, ready};
@@ -29,7 +31,7 @@ use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::unix::AsyncFd;
-use vrrp_core::Envelope;
+use vrrp_core::{Envelope, PROTOCOL, PROTOCOL_AH};
 
 use crate::network::{
     AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Routing, RoutingError,
@@ -47,6 +49,7 @@ use monitor::Monitor;
 use requests::Requests;
 use routing::Routes;
 use table::{Change, Table};
+use vmac::Vmacs;
 
 /// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second, 2,730 in all (the kernel
 /// doubles it, and counts 768 octets for a small packet). Without CAP_NET_ADMIN in the initial user namespace the kernel
@@ -55,6 +58,8 @@ const ADVERT_BUFFER: usize = 1 << 20;
 /// Most that is read from one socket before the next has its turn: more than its buffer holds, so that all that had come
 /// before the first read is read, and a flood on one socket can't keep the others waiting.
 const TURN: usize = 3000;
+/// Sockets of one link: IPv4, IPv6, AH.
+const SOCKETS: usize = 3;
 /// Longest packet that is read whole: IPv6, 255 addresses, and room for what is too long.
 const PACKET: usize = 8192;
 
@@ -67,6 +72,7 @@ pub struct LinuxNetwork {
     table: Table,
     routes: Routes,
     links: Vec<Link>,
+    vmacs: Option<Vmacs>,
     frames: FrameSocket,
     arp_claims: Option<ClaimSocket>,
     ndp_claims: Option<Ipv6Socket>,
@@ -89,6 +95,7 @@ struct Link {
     bound: Option<u32>,
     ipv4: Option<Ipv4Socket>,
     ipv6: Option<Ipv6Socket>,
+    ah: Option<Ipv4Socket>,
 }
 
 /// A packet in the buffer.
@@ -101,6 +108,8 @@ struct Received {
 /// What a socket gave.
 enum Read {
     Packet(LinkId, Received),
+    /// An IPv4 packet of protocol 51, so long.
+    Ah(LinkId, usize),
     Claim(LinkId, IpAddr, MacAddr),
     /// Something that concerns nobody.
     Other,
@@ -124,9 +133,11 @@ impl LinuxNetwork {
         let monitor = Monitor::open().map_err(refused("a netlink socket"))?;
         monitor::dump(&mut table, &mut requests).map_err(refused("reading links and addresses"))?;
         while table.next_change().is_some() {}
-        if let Some(missing) = (0..links.len()).find(|link| table.index(LinkId(*link)).is_none()) {
+        let missing =
+            |(link, plan): &(LinkId, &LinkPlan)| plan.vmac.is_none() && table.index(*link).is_none();
+        if let Some((_, plan)) = (0..).map(LinkId).zip(links).find(missing) {
             return Err(OpenError::NoInterface {
-                name: links[missing].name.clone(),
+                name: plan.name.clone(),
             });
         }
         let frames = FrameSocket::open().map_err(refused("a packet socket"))?;
@@ -136,6 +147,7 @@ impl LinuxNetwork {
                 what: "adding addresses",
             });
         }
+        let vmacs = Vmacs::open(links, &table)?;
         let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
         let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
         let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
@@ -146,6 +158,7 @@ impl LinuxNetwork {
             table,
             routes: Routes::default(),
             links: links.iter().cloned().map(Link::new).collect(),
+            vmacs,
             frames,
             arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
             ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
@@ -155,6 +168,7 @@ impl LinuxNetwork {
             round_dry: true,
             dry: false,
         };
+        network.learn_vmacs().map_err(refused("reading links"))?;
         for link in (0..links.len()).map(LinkId) {
             network.bind(link).map_err(|error| OpenError::Refused {
                 what: "a raw VRRP socket",
@@ -172,21 +186,16 @@ impl LinuxNetwork {
         if sockets.bound == index {
             return Ok(());
         }
-        (sockets.bound, sockets.ipv4, sockets.ipv6) = (None, None, None);
+        (sockets.bound, sockets.ipv4, sockets.ipv6, sockets.ah) = (None, None, None, None);
         let Some(index) = index else {
             return Ok(());
         };
-        let name = &sockets.plan.name;
-        sockets.ipv4 = sockets
-            .plan
-            .ipv4
-            .then(|| Ipv4Socket::open(name, index))
-            .transpose()?;
-        sockets.ipv6 = sockets
-            .plan
-            .ipv6
-            .then(|| Ipv6Socket::open(name, index))
-            .transpose()?;
+        let plan = &sockets.plan;
+        let ipv4 = |protocol| Ipv4Socket::open(&plan.name, index, protocol, plan.group_v4);
+        sockets.ipv4 = plan.ipv4.then(|| ipv4(PROTOCOL)).transpose()?;
+        sockets.ah = plan.ah.then(|| ipv4(PROTOCOL_AH)).transpose()?;
+        let ipv6 = || Ipv6Socket::open(&plan.name, index, plan.group_v6);
+        sockets.ipv6 = plan.ipv6.then(ipv6).transpose()?;
         sockets.bound = Some(index);
         Ok(())
     }
@@ -199,10 +208,33 @@ impl LinuxNetwork {
                     // The link counts as down until the next report about it.
                     tracing::error!(interface = self.table.name(link), %error, "no raw VRRP socket");
                 }
+                self.tend_vmacs(link);
                 Input::Link(link)
             }
             Change::Removed(link, address) => Input::AddressRemoved { link, address },
         })
+    }
+
+    /// Makes virtual MACs anew that have gone, and tells the table at once: their routers may need them before the
+    /// kernel's report is read.
+    fn tend_vmacs(&mut self, link: LinkId) {
+        let Some(vmacs) = &mut self.vmacs else { return };
+        if vmacs.tend(link, &self.table) {
+            if let Err(error) = self.learn_vmacs() {
+                tracing::debug!(%error, "reading links");
+            }
+        }
+        if self.links[link.0].plan.vmac.is_some() && self.table.index(link).is_some() {
+            self.table.report_missing(link);
+        }
+    }
+
+    fn learn_vmacs(&mut self) -> io::Result<()> {
+        let table = &mut self.table;
+        match &mut self.vmacs {
+            Some(vmacs) => vmacs.describe(&mut |kind, payload| table.read(kind, payload)),
+            None => Ok(()),
+        }
     }
 
     fn next_turn(&mut self) {
@@ -210,15 +242,15 @@ impl LinuxNetwork {
         self.reads = 0;
     }
 
-    /// Reads once from the place of the cursor: the monitor, two sockets a link, the two that hear claims, and
+    /// Reads once from the place of the cursor: the monitor, three sockets a link, the two that hear claims, and
     /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
-        let last_link = 2 * self.links.len();
+        let last_link = SOCKETS * self.links.len();
         let read = match self.cursor {
             0 if self.monitor.read(&mut self.table, &mut self.requests) => Ok(Read::Other),
             0 => Ok(Read::Dry),
-            place if place <= last_link => self.read_packet((place - 1) / 2, place % 2 == 1),
+            place if place <= last_link => self.read_packet((place - 1) / SOCKETS, (place - 1) % SOCKETS),
             place if place == last_link + 1 => self.read_arp_claim(),
             place if place == last_link + 2 => self.read_ndp_claim(),
             place if place == last_link + 3 && self.routes.read() => Ok(Read::Other),
@@ -236,14 +268,18 @@ impl LinuxNetwork {
         }))
     }
 
-    fn read_packet(&mut self, link: usize, ipv4: bool) -> io::Result<Read> {
+    fn read_packet(&mut self, link: usize, socket: usize) -> io::Result<Read> {
         let sockets = &mut self.links[link];
-        let received = match (ipv4, &sockets.ipv4, &mut sockets.ipv6) {
-            (true, Some(socket), _) => socket.receive(&mut self.buffer)?,
-            (false, _, Some(socket)) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
+        let link = LinkId(link);
+        let received = match (socket, &sockets.ipv4, &mut sockets.ipv6, &sockets.ah) {
+            (0, Some(socket), ..) => socket.receive(&mut self.buffer)?,
+            (1, _, Some(socket), _) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
+            (2, .., Some(socket)) => {
+                return Ok(Read::Ah(link, socket.receive_packet(&mut self.buffer)?));
+            }
             _ => return Ok(Read::Dry),
         };
-        Ok(received.map_or(Read::Other, |received| Read::Packet(LinkId(link), received)))
+        Ok(received.map_or(Read::Other, |received| Read::Packet(link, received)))
     }
 
     fn read_arp_claim(&mut self) -> io::Result<Read> {
@@ -283,8 +319,8 @@ impl LinuxNetwork {
         if let Some(socket) = &self.arp_claims {
             any |= socket.poll_readable(context)?.is_ready();
         }
-        let ipv4 = self.links.iter().filter_map(|link| link.ipv4.as_ref());
-        for socket in ipv4 {
+        let ipv4 = self.links.iter().flat_map(|link| [&link.ipv4, &link.ah]);
+        for socket in ipv4.flatten() {
             any |= socket.poll_readable(context)?.is_ready();
         }
         let ipv6 = self.links.iter().filter_map(|link| link.ipv6.as_ref());
@@ -294,20 +330,15 @@ impl LinuxNetwork {
         if any { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    fn announce_one(&self, placement: &Placement) -> io::Result<()> {
-        let link = placement.link;
-        if placement.options.autojoin {
-            // A multicast group belongs to nobody.
-            return Ok(());
-        }
+    fn announce_one(&self, link: LinkId, address: IpAddr) -> io::Result<()> {
         // An interface without hardware addresses has nobody to tell.
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
         };
-        match placement.address() {
+        match address {
             IpAddr::V4(address) => self.frames.send(index, &garp::announcement(mac, address)),
             IpAddr::V6(address) => {
-                let router = forwards(self.table.name(placement.link));
+                let router = forwards(self.table.name(link));
                 self.frames.send(index, &ndp::announcement(mac, address, router))
             }
         }
@@ -317,6 +348,10 @@ impl LinuxNetwork {
 impl Network for LinuxNetwork {
     fn now(&self) -> Duration {
         self.clock.now()
+    }
+
+    fn unix_time(&self) -> Duration {
+        clock::unix_time()
     }
 
     async fn wait(&mut self, until: Option<Duration>) -> io::Result<()> {
@@ -330,7 +365,7 @@ impl Network for LinuxNetwork {
     }
 
     fn poll_input(&mut self) -> Option<Input<'_>> {
-        let (link, received) = loop {
+        let (link, arrived) = loop {
             // What the monitor says is told when it has said all: a link that went explains the addresses that went.
             if self.cursor > 0 {
                 if let Some(input) = self.next_change() {
@@ -343,7 +378,8 @@ impl Network for LinuxNetwork {
             }
             self.reads += 1;
             match self.read() {
-                Some(Read::Packet(link, received)) => break (link, received),
+                Some(Read::Packet(link, received)) => break (link, Ok(received)),
+                Some(Read::Ah(link, len)) => break (link, Err(len)),
                 Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
                 Some(Read::Other) => {}
                 Some(Read::Dry) => self.next_turn(),
@@ -356,10 +392,16 @@ impl Network for LinuxNetwork {
                 }
             }
         };
-        Some(Input::Packet {
-            link,
-            envelope: received.envelope,
-            payload: &self.buffer[received.payload],
+        Some(match arrived {
+            Ok(received) => Input::Packet {
+                link,
+                envelope: received.envelope,
+                payload: &self.buffer[received.payload],
+            },
+            Err(len) => Input::AhPacket {
+                link,
+                packet: &self.buffer[..len],
+            },
         })
     }
 
@@ -379,30 +421,46 @@ impl Network for LinuxNetwork {
 
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError> {
         addresses::check(&self.table, placements)?;
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.check(&self.table, placements)?;
+        }
         addresses::sweep(&mut self.requests, &mut self.table, placements, self.links.len());
         Ok(())
     }
 
-    fn send_advert(
-        &mut self,
-        link: LinkId,
-        source: IpAddr,
-        destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()> {
+    fn send_advert(&mut self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let sockets = &self.links[link.0];
-        match (source, destination, &sockets.ipv4, &sockets.ipv6) {
+        if let (Some(vmacs), Some(_)) = (&self.vmacs, &sockets.plan.vmac) {
+            return vmacs.send(link, envelope.source, envelope.destination, message);
+        }
+        let hop_limit = envelope.hop_limit;
+        match (
+            envelope.source,
+            envelope.destination,
+            &sockets.ipv4,
+            &sockets.ipv6,
+        ) {
             (IpAddr::V4(source), IpAddr::V4(destination), Some(socket), _) => {
-                socket.send(source, destination, message)
+                socket.send(source, destination, hop_limit, message)
             }
             (IpAddr::V6(source), IpAddr::V6(destination), _, Some(socket)) => {
-                socket.send(source, destination, message)
+                socket.send(source, destination, hop_limit, message)
             }
             _ => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
+    fn send_ah(&mut self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        match &self.links[link.0].ah {
+            Some(socket) => socket.send_packet(destination, packet),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
     fn acquire(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.open_for(placements)?;
+        }
         let now = self.now();
         addresses::acquire(&mut self.requests, &mut self.table, placements, now)
     }
@@ -413,6 +471,9 @@ impl Network for LinuxNetwork {
     }
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.close_for(placements);
+        }
         addresses::release(&mut self.requests, &mut self.table, placements)
     }
 
@@ -437,17 +498,33 @@ impl Network for LinuxNetwork {
             if self.now() > until {
                 break;
             }
-            if let Err(error) = self.announce_one(placement) {
+            // A multicast group belongs to nobody.
+            if placement.options.autojoin {
+                continue;
+            }
+            if let Err(error) = self.announce_one(placement.link, placement.address()) {
                 last = Err(error);
             }
         }
         last
     }
 
-    fn probe(&mut self, link: LinkId, address: IpAddr) -> io::Result<()> {
+    fn announce_source(&mut self, link: LinkId, address: IpAddr) -> io::Result<()> {
+        self.announce_one(link, address)
+    }
+
+    fn probe(&mut self, mut link: LinkId, address: IpAddr) -> io::Result<()> {
         if address.is_multicast() {
             // A group has no owner.
             return Ok(());
+        }
+        if address.is_ipv6() {
+            // The question needs an address to come from, and whoever hears it remembers its MAC: not the virtual one.
+            link = self
+                .vmacs
+                .as_ref()
+                .and_then(|vmacs| vmacs.base(link))
+                .unwrap_or(link);
         }
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
@@ -473,6 +550,7 @@ impl Link {
             bound: None,
             ipv4: None,
             ipv6: None,
+            ah: None,
         }
     }
 }
