@@ -287,11 +287,17 @@ pub enum RoutingError {
         route: String,
     },
     /// The gateway is nowhere to be found.
-    #[error(
-        "route {route}: its gateway is on no network of this host, or its source not an address of it; add onlink or \
-         correct them"
-    )]
+    #[error("route {route}: its gateway is on no network of this host that is up; correct it, or add onlink")]
     Unreachable {
+        /// The route.
+        route: String,
+    },
+    /// The source is no address of this host.
+    #[error(
+        "route {route}: the kernel refuses it, likely since its src is no address of this host; make it a virtual \
+             address, or correct it"
+    )]
+    Source {
         /// The route.
         route: String,
     },
