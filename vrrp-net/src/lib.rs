@@ -58,6 +58,7 @@ pub mod lab;
 mod linux;
 mod ndp;
 mod network;
+mod nft;
 mod options;
 mod plan;
 mod routers;

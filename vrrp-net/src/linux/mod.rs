@@ -1,5 +1,6 @@
 //! The Linux kernel as a [`Network`].
 
+mod accept;
 mod address_message;
 mod addresses;
 mod clock;
@@ -40,6 +41,7 @@ use crate::plan::LinkPlan;
 use crate::{garp, ndp};
 pub use error::OpenError;
 
+use accept::AcceptFilter;
 use clock::Clock;
 use error::refused;
 use frames::{ClaimSocket, FrameSocket};
@@ -71,6 +73,8 @@ pub struct LinuxNetwork {
     monitor: Monitor,
     table: Table,
     routes: Routes,
+    /// Open when there are addresses that packets are kept from.
+    accept: Option<AcceptFilter>,
     links: Vec<Link>,
     vmacs: Option<Vmacs>,
     frames: FrameSocket,
@@ -157,6 +161,7 @@ impl LinuxNetwork {
             monitor,
             table,
             routes: Routes::default(),
+            accept: None,
             links: links.iter().cloned().map(Link::new).collect(),
             vmacs,
             frames,
@@ -330,6 +335,36 @@ impl LinuxNetwork {
         if any { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
+    /// Before the addresses are there, so that none is ever accepted that should not be.
+    fn refuse_packets(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        let (Some(filter), table) = (&mut self.accept, &self.table) else {
+            return Ok(());
+        };
+        let refused = placements.iter().filter(|placement| !placement.accept);
+        let places = refused.clone().filter_map(|placement| {
+            let index = table.index(placement.link)?;
+            Some((placement.link, index, placement.address()))
+        });
+        match (filter.refuse(places), refused.clone().next()) {
+            (Err(error), Some(placement)) => Err(no_filter(placement, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// When the addresses are gone: whoever has one later for himself shall have its packets.
+    fn admit_packets(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        let Some(filter) = &mut self.accept else {
+            return Ok(());
+        };
+        let places = placements
+            .iter()
+            .map(|placement| (placement.link, placement.address()));
+        match (filter.admit(places), placements.first()) {
+            (Err(error), Some(placement)) => Err(no_filter(placement, error)),
+            _ => Ok(()),
+        }
+    }
+
     fn announce_one(&self, link: LinkId, address: IpAddr) -> io::Result<()> {
         // An interface without hardware addresses has nobody to tell.
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
@@ -424,6 +459,13 @@ impl Network for LinuxNetwork {
         if let Some(vmacs) = &self.vmacs {
             vmacs.check(&self.table, placements)?;
         }
+        if let Err(error) = accept::sweep() {
+            tracing::debug!(%error, "filters of an earlier run can't be looked for");
+        }
+        if let Some(refused) = placements.iter().find(|placement| !placement.accept) {
+            let filter = AcceptFilter::open().map_err(|error| no_filter(refused, error))?;
+            self.accept = Some(filter);
+        }
         addresses::sweep(&mut self.requests, &mut self.table, placements, self.links.len());
         Ok(())
     }
@@ -461,6 +503,7 @@ impl Network for LinuxNetwork {
         if let Some(vmacs) = &self.vmacs {
             vmacs.open_for(placements)?;
         }
+        self.refuse_packets(placements)?;
         let now = self.now();
         addresses::acquire(&mut self.requests, &mut self.table, placements, now)
     }
@@ -474,7 +517,9 @@ impl Network for LinuxNetwork {
         if let Some(vmacs) = &self.vmacs {
             vmacs.close_for(placements);
         }
-        addresses::release(&mut self.requests, &mut self.table, placements)
+        let released = addresses::release(&mut self.requests, &mut self.table, placements);
+        let admitted = self.admit_packets(placements);
+        released.and(admitted)
     }
 
     fn prepare_routing(&mut self, routing: &[&Routing]) {
@@ -540,6 +585,13 @@ impl Network for LinuxNetwork {
 
     fn mac(&self, link: LinkId) -> Option<MacAddr> {
         self.table.mac(link)
+    }
+}
+
+fn no_filter(placement: &Placement, error: io::Error) -> AddressError {
+    AddressError::NoFilter {
+        address: placement.net,
+        error,
     }
 }
 
