@@ -68,7 +68,7 @@ pub use counters::{DriverCounters, Malformed};
 pub use driver::{Driver, DriverError, DriverEvent};
 pub use handle::{Commands, DriverHandle, StartError, Stopped, spawn, spawn_with};
 pub use linux::{LinuxNetwork, OpenError};
-pub use network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement};
+pub use network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Renewal};
 pub use options::{DriverOptions, OptionsError};
 pub use plan::{LinkPlan, Plan, PlanError};
 pub use routers::{Effect, RouterCommand, RouterSet, Routers};

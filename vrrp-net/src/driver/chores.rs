@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use vrrp_core::Fault;
 
-use super::slot::{Holding, Slot};
+use super::slot::{Holding, Slot, patience};
 use super::{Driver, DriverEvent, Events};
 use crate::counters::Counter;
-use crate::network::{AddressError, Network, Placement};
+use crate::network::{AddressError, Network, Placement, Renewal};
 use crate::routers::Routers;
 
 impl<R: Routers, N: Network> Driver<R, N> {
     pub(super) fn handle_chores(&mut self, now: Duration, events: Events<'_, R>) {
         self.chores_changed = true;
-        if self.slots.iter().filter_map(Slot::renew_at).any(|at| at <= now) {
-            self.renew(now, events);
+        if !self.renewing && self.slots.iter().filter_map(Slot::renew_at).any(|at| at <= now) {
+            self.renew(now);
         }
         for index in 0..self.slots.len() {
             self.retry(now, index);
@@ -23,32 +23,43 @@ impl<R: Routers, N: Network> Driver<R, N> {
     }
 
     /// Renews what is due, and what soon will be with it: then they stay together, and one batch serves all.
-    fn renew(&mut self, now: Duration, events: Events<'_, R>) {
+    fn renew(&mut self, now: Duration) {
         let soon = |slot: &Slot| {
             let ahead = slot.seat.lease.unwrap_or_default() / 4;
             slot.renew_at().is_some_and(|at| at <= now + ahead)
         };
-        let (mut batch, mut owners) = (Vec::new(), Vec::new());
+        let (mut batch, mut least_patience) = (Vec::new(), Duration::MAX);
         for (index, slot) in self.slots.iter().enumerate().filter(|(_, slot)| soon(slot)) {
             if self.stalled_until(now, index).is_some() {
                 // Due again at once, and by then it has stepped down.
                 return;
             }
+            least_patience = least_patience.min(patience(self.routers.router(index)));
             batch.extend(&slot.seat.placements);
-            owners.resize(batch.len(), index);
         }
-        let failures = self.network.renew(&batch);
-        self.cells
-            .add(Counter::Renewals, (batch.len() - failures.len()) as u64);
-        for slot in &mut self.slots {
-            if soon(slot) {
-                if let (Holding::Held { renew_at, .. }, Some(lease)) = (&mut slot.holding, slot.seat.lease) {
-                    *renew_at = Some(now + lease / 2);
-                }
+        self.network.renew(&batch, least_patience);
+        self.renewing = true;
+        for slot in self.slots.iter_mut().filter(|slot| soon(slot)) {
+            if let (Holding::Held { renew_at, .. }, Some(lease)) = (&mut slot.holding, slot.seat.lease) {
+                *renew_at = Some(now + lease / 2);
             }
         }
-        for (place, error) in failures {
-            let index = owners[place];
+    }
+
+    /// A renewal has ended.
+    pub(super) fn note_renewal(&mut self, now: Duration, renewal: Renewal, events: Events<'_, R>) {
+        self.renewing = false;
+        self.chores_changed = true;
+        self.cells.add(Counter::Renewals, renewal.renewed);
+        for (link, address) in renewal.left {
+            if let Some((index, _)) = self.owner(link, address) {
+                self.slots[index].renew_now(now);
+            }
+        }
+        for (link, address, error) in renewal.failures {
+            let Some((index, _)) = self.owner(link, address) else {
+                continue;
+            };
             match error {
                 // Somebody made it their own while we are master. It is there, so we serve; it is not ours to touch.
                 AddressError::Foreign { .. } => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use vrrp_core::{Discard, Envelope, Fault, Packet, Priority, State};
 
+use super::slot::Slot;
 use super::{Driver, DriverEvent, Events, MAX_INPUTS};
 use crate::counters::Counter;
 use crate::network::{AddressError, Input, LinkId, Network, Placement};
@@ -43,6 +44,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 },
                 Input::Link(link) => self.refresh_link(now, link),
                 Input::AddressRemoved { link, address } => self.restore(now, link, address, events),
+                Input::Renewed(renewal) => self.note_renewal(now, renewal, events),
                 Input::Claim { link, address, mac } => {
                     for slot in self.slots.iter_mut().filter(|slot| slot.seat.link == link) {
                         let ours = slot.seat.placements.iter().any(|p| p.address() == address);
@@ -122,17 +124,19 @@ impl<R: Routers, N: Network> Driver<R, N> {
         }
     }
 
+    /// Whose virtual address this is, and its place there.
+    pub(super) fn owner(&self, link: LinkId, address: IpAddr) -> Option<(usize, usize)> {
+        let of = |placement: &Placement| placement.link == link && placement.address() == address;
+        let place = |slot: &Slot| slot.seat.placements.iter().position(of);
+        self.slots
+            .iter()
+            .enumerate()
+            .find_map(|(index, slot)| place(slot).map(|place| (index, place)))
+    }
+
     /// Somebody removed an address, or its lease ran out while we stood still: put it back.
     fn restore(&mut self, now: Duration, link: LinkId, address: IpAddr, events: Events<'_, R>) {
-        let place = self.slots.iter().enumerate().find_map(|(index, slot)| {
-            let of = |placement: &Placement| placement.link == link && placement.address() == address;
-            slot.seat
-                .placements
-                .iter()
-                .position(of)
-                .map(|place| (index, place))
-        });
-        let Some((index, place)) = place else {
+        let Some((index, place)) = self.owner(link, address) else {
             return;
         };
         // After a pause another may have it; if none has, the next renewal puts it back.
