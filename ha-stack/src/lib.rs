@@ -65,7 +65,9 @@ pub mod config;
 #[cfg(feature = "import")]
 mod import;
 
+pub use ha_health::probe::Interface;
+
 pub use compose::{
-    BuildError, CheckStatus, Controller, Event, Events, Handle, Instance, InstanceStatus, Interface, Node,
-    ProxyError, ProxyStatus, Reply, Stack, StackBuilder, StartError, Status, Stopped, Track,
+    BuildError, CheckStatus, Controller, Event, Events, Handle, Instance, InstanceStatus, Node, ProxyError,
+    ProxyStatus, Reply, Stack, StackBuilder, StartError, Status, Stopped, Track,
 };

@@ -12,7 +12,10 @@ fn weight_is_held_to_its_range() {
     for weight in [i32::MIN, -65_536, -254, 254, 65_536, i32::MAX] {
         assert_eq!(
             Weight::new(weight),
-            Err(ConfigError::WeightOutOfRange { got: weight })
+            Err(ConfigError::WeightOutOfRange {
+                got: weight,
+                limit: 253
+            })
         );
     }
     assert_eq!(Weight::default(), Weight::FAULT);

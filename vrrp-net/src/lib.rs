@@ -62,13 +62,21 @@ mod options;
 mod plan;
 mod routers;
 mod sys;
+mod vmac;
 
-pub use config::{Attachment, AttachmentBuilder, AttachmentError, VirtualAddress};
+pub use config::{
+    AddressOptions, Attachment, AttachmentBuilder, AttachmentError, Broadcast, NextHop, PreferredLft,
+    RouteError, RouteKind, RouteSetting, RuleAction, RuleError, Scope, VirtualAddress, VirtualRoute,
+    VirtualRouteBuilder, VirtualRule, VirtualRuleBuilder,
+};
 pub use counters::{DriverCounters, Malformed};
 pub use driver::{Driver, DriverError, DriverEvent};
 pub use handle::{Commands, DriverHandle, StartError, Stopped, spawn, spawn_with};
 pub use linux::{LinuxNetwork, OpenError};
-pub use network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Renewal};
+pub use network::{
+    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Renewal, Routing, RoutingError,
+};
 pub use options::{DriverOptions, OptionsError};
-pub use plan::{LinkPlan, Plan, PlanError};
+pub use plan::{LinkPlan, Plan, PlanError, VmacPlan};
 pub use routers::{Effect, RouterCommand, RouterSet, Routers};
+pub use vmac::Vmac;

@@ -9,6 +9,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use vrrp_core::{Envelope, Family};
 
+use crate::config::{AddressOptions, VirtualRoute, VirtualRule};
+
 /// An interface, by its place in [`Plan::links`](crate::Plan::links). It stays the same when the interface is deleted
 /// and made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +59,12 @@ pub struct Placement {
     pub lease: Option<Duration>,
     /// Whether its router owns it (priority 255): then it may already be there, and stays.
     pub owner: bool,
+    /// Whether packets to it are for this host.
+    pub accept: bool,
+    /// Whether its interface gets the setting `promote_secondaries` in any case.
+    pub promote_secondaries: bool,
+    /// What else the kernel is told about it.
+    pub options: AddressOptions,
 }
 
 impl Placement {
@@ -75,6 +83,22 @@ pub struct Renewal {
     pub failures: Vec<(LinkId, IpAddr, AddressError)>,
     /// Those that had not had their turn when it was ended: by a release, or because the driver stood still.
     pub left: Vec<(LinkId, IpAddr)>,
+}
+
+/// What a virtual router changes in the routing of its host while it is master.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routing {
+    /// Its routes, in the order in which they are added.
+    pub routes: Vec<VirtualRoute>,
+    /// Its rules, in the order in which they are added.
+    pub rules: Vec<VirtualRule>,
+}
+
+impl Routing {
+    /// Whether there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty() && self.rules.is_empty()
+    }
 }
 
 /// A fact that the operating system reports.
@@ -100,6 +124,8 @@ pub enum Input<'a> {
     },
     /// What [`Network::renew`] began has ended.
     Renewed(Renewal),
+    /// A route or rule is gone that the driver had added and not removed.
+    RoutingRemoved,
     /// A host said that an address is its own: it answered a probe, or announced the address.
     Claim {
         /// Where.
@@ -141,7 +167,8 @@ pub trait Network {
     /// When one of them can't be held; see [`AddressError`].
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError>;
 
-    /// Sends one advert, from an address of the interface, to the group or to a peer.
+    /// Sends one advert out of an interface, to the group or to a peer. The source is an address of that interface or,
+    /// out of a virtual MAC, of the interface that carries it.
     ///
     /// # Errors
     /// What the operating system says; nothing is sent then.
@@ -171,6 +198,22 @@ pub trait Network {
     /// The first one that can't be removed; the others are.
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError>;
 
+    /// Removes routes and rules that an earlier run left behind. Called once, before the start.
+    fn prepare_routing(&mut self, routing: &[&Routing]);
+
+    /// Adds routes, then rules, as far as they are not there, and gives how many were not. Addresses come first: routes
+    /// may have them as their source. What is not tracked may be missing afterwards.
+    ///
+    /// # Errors
+    /// The first one that can't be added, of those that are tracked; others may have been.
+    fn acquire_routing(&mut self, routing: &Routing) -> Result<usize, RoutingError>;
+
+    /// Removes rules, then routes that were added. One that is not there any more counts as removed.
+    ///
+    /// # Errors
+    /// The first one that can't be removed; the others are.
+    fn release_routing(&mut self, routing: &Routing) -> Result<(), RoutingError>;
+
     /// Announces addresses by gratuitous ARP or unsolicited neighbour advertisement, all once, then all again, so
     /// many times as `repeat` says; but nothing after `until`, by when another may have them.
     ///
@@ -178,7 +221,8 @@ pub trait Network {
     /// The last error of a frame that wasn't sent; others may have been.
     fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()>;
 
-    /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`].
+    /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`], of the
+    /// interface or, for a virtual MAC, of the one that carries it.
     ///
     /// # Errors
     /// What the operating system says; nothing is sent then.
@@ -215,6 +259,31 @@ pub enum AddressError {
         /// Interface meant to hold it.
         interface: String,
     },
+    /// The kernel can't keep packets from an address that they are not to reach.
+    #[error(
+        "{address} is not to be accepted, which needs nf_tables in the kernel ({error}): load it (modprobe nf_tables), \
+         or set accept to true"
+    )]
+    NoFilter {
+        /// The address.
+        address: IpNet,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
+    /// The address is on the interface that carries the virtual MAC, and both would answer for it.
+    #[error(
+        "{address} is on {interface} itself, which would answer for it beside the virtual MAC {vmac}: remove it (ip \
+         address del {address} dev {interface}), or do without vmac"
+    )]
+    OnBase {
+        /// The address.
+        address: IpNet,
+        /// Interface that has it.
+        interface: String,
+        /// Interface of the virtual MAC.
+        vmac: String,
+    },
     /// The interface is not there.
     #[error("{address}: interface {interface} does not exist")]
     NoInterface {
@@ -236,6 +305,59 @@ pub enum AddressError {
     },
 }
 
+/// Why a route or rule can't be had. Each says which one, as `ip` writes it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoutingError {
+    /// Somebody else put a route there that the kernel can't tell from ours.
+    #[error(
+        "route {route} is already there, and vrrp did not add it: remove it (ip route del), or give ours another metric"
+    )]
+    ForeignRoute {
+        /// The route.
+        route: String,
+    },
+    /// The gateway is nowhere to be found.
+    #[error("route {route}: its gateway is on no network of this host that is up; correct it, or add onlink")]
+    Unreachable {
+        /// The route.
+        route: String,
+    },
+    /// The source is no address of this host.
+    #[error(
+        "route {route}: the kernel refuses it, likely since its src is no address of this host; make it a virtual \
+             address, or correct it"
+    )]
+    Source {
+        /// The route.
+        route: String,
+    },
+    /// The interface is not there, or down.
+    #[error("route {route}: its interface is missing or down")]
+    LinkDown {
+        /// The route.
+        route: String,
+    },
+    /// The kernel refused a route.
+    #[error("route {route}: {error}")]
+    Route {
+        /// The route.
+        route: String,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
+    /// The kernel refused a rule.
+    #[error("rule {rule}: {error}")]
+    Rule {
+        /// The rule.
+        rule: String,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
+}
+
 /// An Ethernet hardware address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddr(pub [u8; 6]);
@@ -243,6 +365,12 @@ pub struct MacAddr(pub [u8; 6]);
 impl MacAddr {
     /// All hosts.
     pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// Whether it is the address of one station: not all zeros, and not of a group.
+    #[must_use]
+    pub fn is_unicast(self) -> bool {
+        self.0 != [0; 6] && self.0[0] & 1 == 0
+    }
 }
 
 impl fmt::Display for MacAddr {

@@ -16,7 +16,8 @@ use super::event::Event;
 use super::handle::ProxyError;
 use super::local;
 use super::node::{Command, Node};
-use super::stack::{BackendCheck, NamedProbe};
+use super::sources::Sources;
+use super::stack::BackendCheck;
 use super::status::{NodeStatus, ProxyStatus, Status};
 
 /// How often backends are looked at for changes that requests caused, and the VRRP thread for being alive.
@@ -52,14 +53,30 @@ pub(super) enum Drive {
     /// vrrp-net, on a thread of its own.
     Thread(DriverHandle<Command>),
     /// There is no virtual router: checks alone, on the control thread.
-    Here { node: Box<Node>, bus: Bus },
+    Here {
+        node: Box<Node>,
+        bus: Bus,
+        commands: mpsc::UnboundedSender<Command>,
+        inbox: mpsc::UnboundedReceiver<Command>,
+    },
 }
 
 impl Drive {
     pub(super) fn here(node: Node, bus: Bus) -> Self {
+        let (commands, inbox) = mpsc::unbounded_channel();
         Self::Here {
             node: Box::new(node),
             bus,
+            commands,
+            inbox,
+        }
+    }
+
+    /// Sends commands to the node from any thread.
+    pub(super) fn commands(&self) -> NodeCommands {
+        match self {
+            Self::Thread(driver) => NodeCommands::Thread(driver.commands()),
+            Self::Here { commands, .. } => NodeCommands::Here(commands.clone()),
         }
     }
 }
@@ -81,14 +98,14 @@ struct Watched {
 
 /// Sends commands to the node, wherever it is driven.
 #[derive(Clone, Debug)]
-enum NodeCommands {
+pub(super) enum NodeCommands {
     Thread(Commands<Command>),
     Here(mpsc::UnboundedSender<Command>),
 }
 
 impl NodeCommands {
     /// Whether somebody took it.
-    fn send(&self, command: Command) -> bool {
+    pub(super) fn send(&self, command: Command) -> bool {
         match self {
             Self::Thread(commands) => commands.send(command).is_ok(),
             Self::Here(commands) => commands.send(command).is_ok(),
@@ -123,7 +140,7 @@ pub(super) struct Control {
     name: Arc<str>,
     events: broadcast::Sender<Event>,
     drive: Option<Drive>,
-    probes: Vec<NamedProbe>,
+    sources: Sources,
     /// Probes under way, one a check at most.
     running: JoinSet<()>,
     upstreams: Vec<Watched>,
@@ -138,7 +155,7 @@ impl Control {
         name: Arc<str>,
         events: broadcast::Sender<Event>,
         drive: Drive,
-        probes: Vec<NamedProbe>,
+        sources: Sources,
         upstreams: Vec<Upstream>,
         backend_checks: Vec<BackendCheck>,
         proxies: Vec<ProxySlot>,
@@ -154,7 +171,7 @@ impl Control {
             name,
             events,
             drive: Some(drive),
-            probes,
+            sources,
             running: JoinSet::new(),
             upstreams: upstreams.into_iter().map(watch).collect(),
             backend_checks,
@@ -195,8 +212,12 @@ impl Control {
 
     fn start_drive(&mut self) -> NodeCommands {
         match self.drive.take() {
-            Some(Drive::Here { node, bus }) => {
-                let (commands, inbox) = mpsc::unbounded_channel();
+            Some(Drive::Here {
+                node,
+                bus,
+                commands,
+                inbox,
+            }) => {
                 tokio::spawn(local::run(*node, inbox, move |event| bus.publish_node(event)));
                 NodeCommands::Here(commands)
             }
@@ -234,7 +255,10 @@ impl Control {
     fn start_probe(&mut self, check: usize, timeout: Duration, commands: NodeCommands) {
         // Forget those that have ended.
         while self.running.try_join_next().is_some() {}
-        let probe = Arc::clone(&self.probes[check].probe);
+        // A check that is watched never asks.
+        let Some(probe) = self.sources.probe(check) else {
+            return;
+        };
         let run = ProbeRun {
             check,
             commands,

@@ -14,6 +14,7 @@ use super::bus::Bus;
 use super::control::{Control, Drive, Input, ProxySlot};
 use super::event::{Event, Events};
 use super::reply::{Reply, Stopped};
+use super::sources::Sources;
 use super::stack::Stack;
 use super::status::Status;
 
@@ -172,11 +173,12 @@ fn start_parts(
         })?;
         Drive::Thread(driver)
     };
+    let sources = Sources::start(stack.checks, &drive.commands()).map_err(StartError::Watching)?;
     let control = Control::new(
         stack.name,
         events,
         drive,
-        stack.checks,
+        sources,
         stack.upstreams,
         stack.backend_checks,
         proxies,
@@ -220,6 +222,9 @@ pub enum StartError {
     /// The system gives no thread or no runtime.
     #[error("cannot start the control thread: {0}")]
     Control(#[source] io::Error),
+    /// The system gives no thread or no runtime for watches.
+    #[error("cannot start the thread that watches processes, files and interfaces: {0}")]
+    Watching(#[source] io::Error),
     /// The control thread panicked before anything ran: a bug.
     #[error("the control thread panicked at its start")]
     Panicked,

@@ -5,17 +5,16 @@ mod control;
 mod event;
 mod handle;
 mod instance;
-mod interface;
 mod local;
 pub mod node;
 mod reply;
+mod sources;
 mod stack;
 mod status;
 
 pub use event::{Event, Events};
 pub use handle::{Controller, Handle, ProxyError, StartError};
 pub use instance::{Instance, Track};
-pub use interface::Interface;
 pub use node::Node;
 pub use reply::{Reply, Stopped};
 pub use stack::{BuildError, Stack, StackBuilder};

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ha_health::{Check, CheckConfig, Outcome, Tracked, Weight, effect};
+use ha_health::{Check, Outcome, Tracked, Weight, effect};
 use vrrp_core::{Config, Fault, Output, Priority, VirtualRouter};
 use vrrp_net::{Effect, Routers};
 
@@ -67,7 +67,7 @@ pub struct TrackedCheck {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Command {
-    /// The probe that [`NodeEvent::StartProbe`] asked for has ended.
+    /// The probe that [`NodeEvent::StartProbe`] asked for has ended, or a watch tells how it is.
     Probed {
         /// Index of the check.
         check: usize,
@@ -136,15 +136,13 @@ pub enum NodeEvent {
 }
 
 impl Node {
-    /// Puts virtual routers and checks together. Every check begins as unknown, or as down with `init_fail`.
+    /// Puts virtual routers and checks together. Every check begins as unknown, or as down with `init_fail`; it runs a
+    /// probe or is watched ([`CheckConfig`](ha_health::CheckConfig), [`WatchConfig`](ha_health::WatchConfig)).
     ///
     /// # Panics
     /// When an instance tracks a check that is not there; [`StackBuilder`](super::StackBuilder) sees to it.
-    pub fn new(instances: Vec<NodeInstance>, checks: Vec<CheckConfig>) -> Self {
-        let checks: Vec<Check> = checks
-            .into_iter()
-            .map(|config| Check::new(Duration::ZERO, config))
-            .collect();
+    pub fn new<C: Into<Check>>(instances: Vec<NodeInstance>, checks: Vec<C>) -> Self {
+        let checks: Vec<Check> = checks.into_iter().map(Into::into).collect();
         let members = instances.into_iter().map(|instance| {
             assert!(
                 instance.tracks.iter().all(|track| track.check < checks.len()),
@@ -225,7 +223,7 @@ impl Node {
         let tracked = member.tracks.iter().map(|track| Tracked {
             weight: track.weight,
             reverse: track.reverse,
-            up: checks[track.check].up(),
+            ..checks[track.check].tracked()
         });
         let router = &mut member.router;
         match effect::effect(router.config().priority().get(), tracked) {

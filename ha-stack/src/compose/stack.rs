@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ha_health::CheckConfig;
-use ha_health::probe::Probe;
+use ha_health::probe::{Probe, Watch};
+use ha_health::{Check, CheckConfig, WatchConfig, Weight};
 use lb_proxy::balance::{BackendId, Upstream};
 use lb_proxy::proxy::ProxyConfig;
 use vrrp_net::{Attachment, DriverOptions};
@@ -20,22 +20,60 @@ pub struct Stack {
     pub(super) node: Node,
     pub(super) instances: Vec<Arc<str>>,
     pub(super) attachments: Vec<Attachment>,
-    pub(super) checks: Vec<NamedProbe>,
+    pub(super) checks: Vec<NamedSource>,
     pub(super) upstreams: Vec<Upstream>,
     pub(super) backend_checks: Vec<BackendCheck>,
     pub(super) proxies: Vec<(Arc<str>, ProxyConfig)>,
     pub(super) driver: DriverOptions,
 }
 
-/// How a check is made.
-pub(super) struct NamedProbe {
+/// Where a check's results come from.
+pub(super) struct NamedSource {
     pub(super) name: Arc<str>,
-    pub(super) probe: Arc<dyn Probe>,
+    pub(super) source: Source,
 }
 
-impl fmt::Debug for NamedProbe {
+impl fmt::Debug for NamedSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("NamedProbe").field(&self.name).finish()
+        f.debug_tuple("NamedSource").field(&self.name).finish()
+    }
+}
+
+/// What is asked, or tells by itself.
+#[derive(Clone)]
+pub(super) enum Source {
+    Probe(Arc<dyn Probe>),
+    Watch(Arc<dyn Watch>),
+}
+
+/// A check with its settings.
+enum CheckPart {
+    Probe(CheckConfig, Arc<dyn Probe>),
+    Watch(WatchConfig, Arc<dyn Watch>),
+}
+
+impl CheckPart {
+    fn name(&self) -> &str {
+        match self {
+            Self::Probe(config, _) => config.name(),
+            Self::Watch(config, _) => config.name(),
+        }
+    }
+
+    fn weight(&self) -> Weight {
+        match self {
+            Self::Probe(config, _) => config.weight(),
+            Self::Watch(config, _) => config.weight(),
+        }
+    }
+
+    fn split(self) -> (Check, NamedSource) {
+        let name = self.name().into();
+        let (check, source) = match self {
+            Self::Probe(config, probe) => (config.into(), Source::Probe(probe)),
+            Self::Watch(config, watch) => (config.into(), Source::Watch(watch)),
+        };
+        (check, NamedSource { name, source })
     }
 }
 
@@ -76,7 +114,7 @@ impl Stack {
 pub struct StackBuilder {
     node: Arc<str>,
     instances: Vec<Instance>,
-    checks: Vec<(CheckConfig, Arc<dyn Probe>)>,
+    checks: Vec<CheckPart>,
     upstreams: Vec<Upstream>,
     backend_checks: Vec<(String, BackendId, String)>,
     proxies: Vec<(Arc<str>, ProxyConfig)>,
@@ -94,7 +132,28 @@ impl StackBuilder {
     ///
     /// All probes share the control thread: one that blocks it delays the others, and answers, but no advert.
     pub fn check(mut self, config: CheckConfig, probe: impl Probe + 'static) -> Self {
-        self.checks.push((config, Arc::new(probe)));
+        self.checks.push(CheckPart::Probe(config, Arc::new(probe)));
+        self
+    }
+
+    /// Adds a check that is told its results as soon as there are some: of a process, a file, an interface. It is
+    /// tracked by its name as any other.
+    ///
+    /// All watches share a thread of their own, from which a result goes to the VRRP thread without a detour, however
+    /// busy everything else is. A watch that ends is begun anew after a second.
+    ///
+    /// ```
+    /// use ha_health::{Weight, WatchConfig, probe};
+    /// use ha_stack::Stack;
+    ///
+    /// let nginx = probe::Process::builder("nginx").build()?;
+    /// let config = WatchConfig::builder("nginx").weight(Weight::of_process(-20)?).build()?;
+    /// let builder = Stack::builder("node-a").watch(config, nginx);
+    /// assert_eq!(builder.watches().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn watch(mut self, config: WatchConfig, watch: impl Watch + 'static) -> Self {
+        self.checks.push(CheckPart::Watch(config, Arc::new(watch)));
         self
     }
 
@@ -138,9 +197,20 @@ impl StackBuilder {
         &self.instances
     }
 
-    /// The checks so far.
-    pub fn checks(&self) -> impl ExactSizeIterator<Item = &CheckConfig> {
-        self.checks.iter().map(|(config, _)| config)
+    /// The checks so far that run a probe.
+    pub fn checks(&self) -> impl Iterator<Item = &CheckConfig> {
+        self.checks.iter().filter_map(|check| match check {
+            CheckPart::Probe(config, _) => Some(config),
+            CheckPart::Watch(..) => None,
+        })
+    }
+
+    /// The checks so far that are watched.
+    pub fn watches(&self) -> impl Iterator<Item = &WatchConfig> {
+        self.checks.iter().filter_map(|check| match check {
+            CheckPart::Watch(config, _) => Some(config),
+            CheckPart::Probe(..) => None,
+        })
     }
 
     /// Names and configurations of the proxies so far.
@@ -154,10 +224,10 @@ impl StackBuilder {
     /// When a name stands twice, or refers to nothing. See [`BuildError`].
     pub fn build(self) -> Result<Stack, BuildError> {
         unique("instance", self.instances.iter().map(|one| &*one.name))?;
-        unique("check", self.checks.iter().map(|(config, _)| config.name()))?;
+        unique("check", self.checks.iter().map(CheckPart::name))?;
         unique("proxy", self.proxies.iter().map(|(name, _)| &**name))?;
         let check_index = |name: &str, by: &str| {
-            let found = self.checks.iter().position(|(config, _)| config.name() == name);
+            let found = self.checks.iter().position(|check| check.name() == name);
             found.ok_or_else(|| BuildError::UnknownCheck {
                 check: name.to_owned(),
                 by: by.to_owned(),
@@ -169,7 +239,7 @@ impl StackBuilder {
                 let check = check_index(&track.check, &instance.name)?;
                 Ok(TrackedCheck {
                     check,
-                    weight: track.weight.unwrap_or_else(|| self.checks[check].0.weight()),
+                    weight: track.weight.unwrap_or_else(|| self.checks[check].weight()),
                     reverse: track.reverse,
                 })
             };
@@ -194,17 +264,10 @@ impl StackBuilder {
                 backend,
             });
         }
-        let (configs, checks) = self
-            .checks
-            .into_iter()
-            .map(|(config, probe)| {
-                let name = config.name().into();
-                (config, NamedProbe { name, probe })
-            })
-            .unzip();
+        let (machines, checks): (Vec<Check>, _) = self.checks.into_iter().map(CheckPart::split).unzip();
         Ok(Stack {
             name: self.node,
-            node: Node::new(instances, configs),
+            node: Node::new(instances, machines),
             instances: self.instances.iter().map(|one| Arc::clone(&one.name)).collect(),
             attachments: self.instances.into_iter().map(|one| one.attachment).collect(),
             checks,

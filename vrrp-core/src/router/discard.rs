@@ -7,7 +7,7 @@ use crate::config::{AddressMismatch, AuthenticationConfig};
 use crate::{AdverInterval, Authentication, Family, Packet, Priority, Version, Vrid};
 
 /// Why an advert was not acted upon. It changed counters and nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Discard {
     /// The caller gave it to the wrong router.

@@ -7,14 +7,14 @@ use vrrp_core::Fault;
 use super::slot::{Holding, Slot, patience};
 use super::{Driver, DriverEvent, Events};
 use crate::counters::Counter;
-use crate::network::{AddressError, Network, Placement, Renewal};
+use crate::network::{AddressError, Network, Renewal};
 use crate::routers::Routers;
 
 impl<R: Routers, N: Network> Driver<R, N> {
     pub(super) fn handle_chores(&mut self, now: Duration, events: Events<'_, R>) {
         self.chores_changed = true;
         if !self.renewing && self.slots.iter().filter_map(Slot::renew_at).any(|at| at <= now) {
-            self.renew(now);
+            self.renew(now, events);
         }
         for index in 0..self.slots.len() {
             self.retry(now, index);
@@ -23,12 +23,12 @@ impl<R: Routers, N: Network> Driver<R, N> {
     }
 
     /// Renews what is due, and what soon will be with it: then they stay together, and one batch serves all.
-    fn renew(&mut self, now: Duration) {
+    fn renew(&mut self, now: Duration, events: Events<'_, R>) {
         let soon = |slot: &Slot| {
             let ahead = slot.seat.lease.unwrap_or_default() / 4;
             slot.renew_at().is_some_and(|at| at <= now + ahead)
         };
-        let (mut batch, mut least_patience) = (Vec::new(), Duration::MAX);
+        let (mut batch, mut owners, mut least_patience) = (Vec::new(), Vec::new(), Duration::MAX);
         for (index, slot) in self.slots.iter().enumerate().filter(|(_, slot)| soon(slot)) {
             if self.stalled_until(now, index).is_some() {
                 // Due again at once, and by then it has stepped down.
@@ -36,6 +36,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
             }
             least_patience = least_patience.min(patience(self.routers.router(index)));
             batch.extend(&slot.seat.placements);
+            owners.push(index);
         }
         self.network.renew(&batch, least_patience);
         self.renewing = true;
@@ -43,6 +44,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
             if let (Holding::Held { renew_at, .. }, Some(lease)) = (&mut slot.holding, slot.seat.lease) {
                 *renew_at = Some(now + lease / 2);
             }
+        }
+        // A second look at what the kernel removes without a word.
+        for index in owners {
+            self.keep_routing(now, index, events);
         }
     }
 
@@ -86,22 +91,24 @@ impl<R: Routers, N: Network> Driver<R, N> {
 
     fn probe(&mut self, now: Duration, index: usize, events: Events<'_, R>) {
         let slot = &mut self.slots[index];
-        let link = slot.seat.link;
+        let home = slot.seat.home();
         if slot.probe.ask(now) {
             // On another interface than the adverts' the last master can't be told from a stranger.
             let here = slot
                 .seat
                 .placements
                 .iter()
-                .filter(|placement| placement.link == link);
-            for address in here.map(Placement::address).chain(slot.last_master) {
+                .filter(|placement| placement.link == home)
+                .map(|placement| (home, placement.address()));
+            let last_master = slot.last_master.map(|address| (slot.seat.link, address));
+            for (link, address) in here.chain(last_master) {
                 if let Err(error) = self.network.probe(link, address) {
                     self.cells.count(Counter::AnnounceErrors);
                     tracing::debug!(router = index, %address, %error, "probe not sent");
                 }
             }
         }
-        let strangers = slot.probe.conclude(now, self.network.mac(link), slot.last_master);
+        let strangers = slot.probe.conclude(now, self.network.mac(home), slot.last_master);
         for (address, mac) in strangers {
             self.cells.count(Counter::Conflicts);
             tracing::warn!(router = index, %address, %mac, "another host answers for a virtual address");

@@ -1,26 +1,30 @@
 //! Effects of the virtual routers, done in the order in which they come.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use vrrp_core::{Family, Fault, GROUP_V4, GROUP_V6, Output, Priority};
+use vrrp_core::{Announcement, Family, Fault, GROUP_V4, GROUP_V6, Output, Priority, Rival};
 
 use super::slot::{Holding, patience};
 use super::{Driver, DriverEvent, Events};
 use crate::counters::Counter;
-use crate::network::{AddressError, Network};
+use crate::network::Network;
 use crate::routers::{Effect, Routers};
 
 impl<R: Routers, N: Network> Driver<R, N> {
     /// Does everything that the routers want done.
     pub(super) fn drain(&mut self, now: Duration, events: Events<'_, R>) {
         let mut stalled = false;
+        self.routers.settle(now);
         while let Some(effect) = self.routers.poll_output() {
             match effect {
                 Effect::Event(event) => events(DriverEvent::Node(event)),
                 Effect::Router(index, output) => {
                     stalled |= self.notice_stall(now, index, output);
                     self.execute(now, index, output, events);
+                    // It may have refused the addresses.
+                    self.routers.settle(now);
                 }
             }
         }
@@ -34,8 +38,12 @@ impl<R: Routers, N: Network> Driver<R, N> {
     fn notice_stall(&mut self, now: Duration, index: usize, output: Output) -> bool {
         let serves = match output {
             Output::Advertise(priority) => priority != Priority::STOP,
-            Output::AcquireAddresses | Output::AnnounceAddresses => true,
-            Output::ReleaseAddresses | Output::Transition(_) => false,
+            Output::AcquireAddresses | Output::AnnounceAddresses(_) => true,
+            Output::ReleaseAddresses
+            | Output::HandOverAddresses
+            | Output::Transition(_)
+            | Output::Rival(_)
+            | Output::Switchover(_) => false,
         };
         if !serves || self.slots[index].stalled {
             return false;
@@ -45,6 +53,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
         };
         self.slots[index].stalled = true;
         self.pause(later, index);
+        self.routers.settle(later);
         true
     }
 
@@ -57,12 +66,18 @@ impl<R: Routers, N: Network> Driver<R, N> {
     fn execute(&mut self, now: Duration, index: usize, output: Output, events: Events<'_, R>) {
         match output {
             // It has stepped down behind these outputs.
-            Output::AcquireAddresses | Output::AnnounceAddresses if self.slots[index].stalled => {}
+            Output::AcquireAddresses | Output::AnnounceAddresses(_) if self.slots[index].stalled => {}
             Output::Advertise(priority) if self.slots[index].stalled && priority != Priority::STOP => {}
             Output::Advertise(priority) => self.advertise(now, index, priority),
             Output::AcquireAddresses => self.acquire(now, index, events),
-            Output::AnnounceAddresses => self.announce(now, index),
-            Output::ReleaseAddresses => self.release(index),
+            Output::AnnounceAddresses(announcement) => self.announce(now, index, announcement),
+            Output::ReleaseAddresses | Output::HandOverAddresses => self.release(index),
+            Output::Rival(rival) => self.tell_rival(index, rival, events),
+            Output::Switchover(end) => {
+                let vrid = self.routers.router(index).config().vrid();
+                tracing::info!(%vrid, ?end, "switchover");
+                events(DriverEvent::Switchover { router: index, end });
+            }
             Output::Transition(transition) => {
                 let link = self.slots[index].seat.link;
                 tracing::info!(
@@ -102,7 +117,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 .map_err(io::Error::other)
                 .and_then(|()| {
                     self.network
-                        .send_advert(slot.seat.link, source, *destination, &self.message)
+                        .send_advert(slot.seat.out, source, *destination, &self.message)
                 });
             if let Err(error) = sent {
                 self.cells.count(Counter::SendErrors);
@@ -117,18 +132,21 @@ impl<R: Routers, N: Network> Driver<R, N> {
     fn acquire(&mut self, now: Duration, index: usize, events: Events<'_, R>) {
         let slot = &mut self.slots[index];
         self.chores_changed = true;
-        match self.network.acquire(&slot.seat.placements) {
-            Ok(()) => slot.hold(now),
+        if let Err(error) = self.network.acquire(&slot.seat.placements) {
+            return self.refuse(now, index, &error, events);
+        }
+        match self.network.acquire_routing(&slot.seat.routing) {
+            Ok(_) => slot.hold(now),
             Err(error) => self.refuse(now, index, &error, events),
         }
     }
 
-    /// The addresses can't be had: the router goes to Fault, and others may serve.
+    /// The addresses, or what belongs to them, can't be had: the router goes to Fault, and others may serve.
     pub(super) fn refuse(
         &mut self,
         now: Duration,
         index: usize,
-        error: &AddressError,
+        error: &dyn fmt::Display,
         events: Events<'_, R>,
     ) {
         let slot = &mut self.slots[index];
@@ -137,6 +155,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
             tracing::error!(router = index, %error, more, "virtual addresses refused");
         }
         // Those that were added before the one that failed.
+        if let Err(error) = self.network.release_routing(&slot.seat.routing) {
+            tracing::debug!(router = index, %error, "release after a refusal");
+        }
         if let Err(error) = self.network.release(&slot.seat.placements) {
             tracing::debug!(router = index, %error, "release after a refusal");
         }
@@ -149,17 +170,26 @@ impl<R: Routers, N: Network> Driver<R, N> {
         self.routers.router_mut(index).handle_fault(now, Fault::Addresses);
     }
 
-    fn announce(&mut self, now: Duration, index: usize) {
+    fn tell_rival(&mut self, index: usize, rival: Rival, events: Events<'_, R>) {
+        let Rival { peer, cause } = rival;
+        let vrid = self.routers.router(index).config().vrid();
+        tracing::warn!(%vrid, source = %peer.address, priority = %peer.priority, %cause, "another master");
+        events(DriverEvent::Rival { router: index, rival });
+    }
+
+    fn announce(&mut self, now: Duration, index: usize, announcement: Announcement) {
         let slot = &mut self.slots[index];
         let Holding::Held { announced, .. } = &mut slot.holding else {
             // Refused just before: nobody must be told that they are here.
             return;
         };
+        let repeat = match announcement {
+            Announcement::Takeover | Announcement::Again => slot.seat.announce_repeat,
+            Announcement::Refresh => slot.seat.announce_refresh_repeat,
+            Announcement::Reassert => slot.seat.lower_prio_announce_repeat,
+        };
         let until = now + patience(self.routers.router(index));
-        if let Err(error) = self
-            .network
-            .announce(&slot.seat.placements, slot.seat.announce_repeat, until)
-        {
+        if let Err(error) = self.network.announce(&slot.seat.placements, repeat, until) {
             self.cells.count(Counter::AnnounceErrors);
             if let Some(more) = slot.announce_log.allow(now) {
                 tracing::warn!(router = index, %error, more, "an announcement could not be sent");
@@ -179,6 +209,11 @@ impl<R: Routers, N: Network> Driver<R, N> {
         slot.holding = Holding::Released;
         slot.probe.cancel();
         self.chores_changed = true;
+        // In the reverse order: nothing leads to an address that is gone.
+        if let Err(error) = self.network.release_routing(&slot.seat.routing) {
+            self.cells.count(Counter::AddressErrors);
+            tracing::error!(router = index, %error, "routes or rules could not be removed");
+        }
         if let Err(error) = self.network.release(&slot.seat.placements) {
             // With a lease they go by themselves.
             self.cells.count(Counter::AddressErrors);

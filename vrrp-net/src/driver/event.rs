@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use vrrp_core::Transition;
+use vrrp_core::{Rival, SwitchoverEnd, Transition};
 
 use crate::network::MacAddr;
 
@@ -29,6 +29,20 @@ pub enum DriverEvent<E> {
         /// Hardware address of the host that claims it.
         mac: MacAddr,
     },
+    /// Another is master of the same virtual router beside us.
+    Rival {
+        /// Index of the router.
+        router: usize,
+        /// Who, and why probably.
+        rival: Rival,
+    },
+    /// A switchover has ended.
+    Switchover {
+        /// Index of the router.
+        router: usize,
+        /// How.
+        end: SwitchoverEnd,
+    },
     /// Somebody removed an address that we hold; it was put back.
     AddressRestored {
         /// Index of the router.
@@ -36,7 +50,14 @@ pub enum DriverEvent<E> {
         /// The address.
         address: IpAddr,
     },
-    /// The addresses of a router could not be added or kept: it is in Fault, and tries again by itself.
+    /// Routes or rules that we hold were gone, removed by somebody or with an interface; they were put back.
+    RoutingRestored {
+        /// Index of the router.
+        router: usize,
+        /// How many.
+        count: usize,
+    },
+    /// The addresses of a router, or its routes and rules, could not be added or kept: it is in Fault, and tries again by itself.
     AddressesRefused {
         /// Index of the router.
         router: usize,

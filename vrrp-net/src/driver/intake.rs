@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vrrp_core::{Discard, Envelope, Fault, Packet, Priority, State};
+use vrrp_core::{Discard, Envelope, Fault, Packet};
 
 use super::slot::Slot;
 use super::{Driver, DriverEvent, Events, MAX_INPUTS};
@@ -30,10 +30,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
                             self.cells.count(Counter::UnknownVrid);
                             continue;
                         };
-                        let was_master = self.routers.router(index).state() == State::Master;
-                        let priority = packet.priority();
                         let result = self.routers.router_mut(index).handle_advert(now, &packet);
-                        self.note_advert(now, index, &envelope, priority, was_master, result);
+                        self.note_advert(now, index, &envelope, result);
                     }
                     Err(error) => {
                         self.cells.count_malformed(error);
@@ -42,11 +40,18 @@ impl<R: Routers, N: Network> Driver<R, N> {
                         }
                     }
                 },
-                Input::Link(link) => self.refresh_link(now, link),
+                Input::Link(link) => {
+                    self.refresh_link(now, link);
+                    // A master whose own interface went releases all first.
+                    self.drain(now, events);
+                    self.follow_link(now, link, events);
+                }
+                Input::RoutingRemoved => self.keep_all_routing(now, events),
                 Input::AddressRemoved { link, address } => self.restore(now, link, address, events),
                 Input::Renewed(renewal) => self.note_renewal(now, renewal, events),
                 Input::Claim { link, address, mac } => {
-                    for slot in self.slots.iter_mut().filter(|slot| slot.seat.link == link) {
+                    let here = |slot: &&mut Slot| slot.seat.link == link || slot.seat.home() == link;
+                    for slot in self.slots.iter_mut().filter(here) {
                         let ours = slot.seat.placements.iter().any(|p| p.address() == address);
                         if ours || slot.last_master == Some(address) {
                             slot.probe.handle_claim(address, mac);
@@ -58,27 +63,13 @@ impl<R: Routers, N: Network> Driver<R, N> {
         }
     }
 
-    fn note_advert(
-        &mut self,
-        now: Duration,
-        index: usize,
-        envelope: &Envelope,
-        priority: Priority,
-        was_master: bool,
-        result: Result<(), Discard>,
-    ) {
+    fn note_advert(&mut self, now: Duration, index: usize, envelope: &Envelope, result: Result<(), Discard>) {
         let router = self.routers.router(index);
         let vrid = router.config().vrid();
         let source = envelope.source;
         let slot = &mut self.slots[index];
         match result {
-            Ok(()) => {
-                slot.last_master = Some(source);
-                let rival = was_master && router.state() == State::Master && priority != Priority::STOP;
-                if let Some(more) = rival.then(|| slot.rival_log.allow(now)).flatten() {
-                    tracing::warn!(%vrid, %source, %priority, more, "another master of lower rank");
-                }
-            }
+            Ok(()) => slot.last_master = Some(source),
             // Expected, and counted by the router.
             Err(Discard::NotRunning | Discard::Peer { .. }) => {}
             Err(discard) => {
@@ -154,6 +145,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     router: index,
                     address,
                 });
+                // Routes whose source it is went with it.
+                self.keep_routing(now, index, events);
             }
             // It went with its interface, which is reported next.
             Err(AddressError::NoInterface { .. }) => {}

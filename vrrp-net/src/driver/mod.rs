@@ -6,6 +6,7 @@ mod effects;
 mod event;
 mod intake;
 mod limit;
+mod routing;
 mod slot;
 
 use std::collections::HashMap;
@@ -72,6 +73,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
     ) -> Result<Self, AddressError> {
         let placements: Vec<_> = plan.seats.iter().flat_map(|seat| &seat.placements).collect();
         network.prepare(&placements)?;
+        let routing: Vec<_> = plan.seats.iter().map(|seat| &seat.routing).collect();
+        network.prepare_routing(&routing);
         Ok(Self {
             routers,
             network,

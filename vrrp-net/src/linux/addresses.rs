@@ -3,22 +3,18 @@
 use std::fs;
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use nix::libc;
-use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use rtnetlink::packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressProtocol, CacheInfo,
-};
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::packet_core::{NLM_F_EXCL, NLM_F_REPLACE};
 
+use super::address_message::{addition, kernel_prefix, removal};
 use super::mark::MARK;
 use super::requests::Requests;
 use super::table::Table;
 use super::worker::Request;
 use crate::network::{AddressError, LinkId, Placement, Renewal};
-
-const FOREVER: u32 = u32::MAX;
 
 /// What to do about an address that is wanted.
 enum Plan {
@@ -60,18 +56,19 @@ pub(super) fn sweep(requests: &mut Requests, table: &mut Table, placements: &[&P
             let ours = placements.iter().copied().any(|placement| wanted(&placement));
             let abandoned = entry.mark == Some(MARK) && entry.permanent;
             if abandoned || (ours && table.is_leftover(entry)) {
-                leftovers.push((link, index, entry.address, entry.prefix));
+                leftovers.push((link, index, *entry));
             }
         }
     }
     let removals = leftovers
         .iter()
-        .map(|(_, index, address, prefix)| removal(*index, *address, *prefix));
+        .map(|(_, index, entry)| removal(*index, entry.address, entry.peer, entry.prefix));
     let results = requests.make(removals);
-    for ((link, _, address, prefix), result) in leftovers.iter().zip(results) {
+    for ((link, _, entry), result) in leftovers.iter().zip(results) {
+        let address = entry.address;
         match result {
             Ok(()) => {
-                table.note_released(*link, *address, Some(*prefix));
+                table.note_released(*link, address, Some(entry.prefix));
                 tracing::info!(interface = table.name(*link), %address, "removed a leftover of an earlier run");
             }
             Err(error) => {
@@ -85,13 +82,20 @@ pub(super) fn acquire(
     requests: &mut Requests,
     table: &mut Table,
     placements: &[Placement],
+    now: Duration,
 ) -> Result<(), AddressError> {
     let mut batch = Vec::with_capacity(placements.len());
     for placement in placements {
         secure_prefix(table, placement)?;
         match plan(table, placement)? {
-            Plan::Add(index) => batch.push((placement, addition(index, placement, NLM_F_EXCL))),
-            Plan::Renew(index) => batch.push((placement, addition(index, placement, NLM_F_REPLACE))),
+            Plan::Add(index) => {
+                table.note_addition(placement.link, placement.address(), now);
+                batch.push((placement, addition(index, placement, Duration::ZERO, NLM_F_EXCL)));
+            }
+            Plan::Renew(index) => {
+                let age = table.age(placement.link, placement.address(), now);
+                batch.push((placement, addition(index, placement, age, NLM_F_REPLACE)));
+            }
             Plan::Keep => {}
         }
     }
@@ -156,18 +160,28 @@ impl Renewals {
 }
 
 /// The requests that renew the leases of these addresses.
-pub(super) fn renewals(table: &Table, placements: &[&Placement]) -> (Renewals, Vec<Request>) {
+pub(super) fn renewals(
+    table: &mut Table,
+    placements: &[&Placement],
+    now: Duration,
+) -> (Renewals, Vec<Request>) {
     let (mut renewals, mut requests) = (Renewals::default(), Vec::new());
     for &placement in placements {
         let (request, error) = match plan(table, placement) {
             Ok(Plan::Keep) => (None, None),
             // Somebody removed it, and it could not be put back at once.
-            Ok(Plan::Add(index)) => (Some(addition(index, placement, NLM_F_EXCL)), None),
+            Ok(Plan::Add(index)) => {
+                table.note_addition(placement.link, placement.address(), now);
+                (Some(addition(index, placement, Duration::ZERO, NLM_F_EXCL)), None)
+            }
             // NLM_F_REPLACE would turn an address that was made permanent into one that vanishes.
             Ok(Plan::Renew(_)) if was_made_permanent(table, placement) => {
                 (None, Some(foreign_error(table, placement)))
             }
-            Ok(Plan::Renew(index)) => (Some(addition(index, placement, NLM_F_REPLACE)), None),
+            Ok(Plan::Renew(index)) => {
+                let age = table.age(placement.link, placement.address(), now);
+                (Some(addition(index, placement, age, NLM_F_REPLACE)), None)
+            }
             Err(error) => (None, Some(error)),
         };
         if let Some(request) = request {
@@ -191,7 +205,11 @@ pub(super) fn release(
         let entry = table.find(placement.link, placement.address());
         match (table.index(placement.link), entry) {
             (Some(index), Some(entry)) if table.is_ours(placement.link, entry) => {
-                messages.push(removal(index, placement.address(), entry.prefix));
+                let peer = placement
+                    .options
+                    .peer
+                    .map_or(placement.address(), |peer| peer.addr());
+                messages.push(removal(index, placement.address(), peer, entry.prefix));
                 wanted.push((placement, entry.prefix));
             }
             _ => table.note_released(placement.link, placement.address(), None),
@@ -217,7 +235,8 @@ pub(super) fn release(
 
 /// Whether the kernel lets us change addresses: it checks that before it looks for the interface.
 pub(super) fn may_change(requests: &mut Requests) -> bool {
-    let nowhere = removal(i32::MAX as u32, IpAddr::from([192, 0, 2, 1]), 32);
+    let address = IpAddr::from([192, 0, 2, 1]);
+    let nowhere = removal(i32::MAX as u32, address, address, 32);
     let answer = requests.make([nowhere]);
     !answer.into_iter().any(|result| {
         result.is_err_and(|error| matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)))
@@ -242,12 +261,18 @@ fn was_made_permanent(table: &Table, placement: &Placement) -> bool {
 }
 
 fn note(table: &mut Table, placement: &Placement) {
-    let (link, net) = (placement.link, placement.net);
-    table.note_acquired(link, net.addr(), net.prefix_len(), placement.lease.is_none());
+    let permanent = placement.lease.is_none();
+    table.note_acquired(
+        placement.link,
+        placement.address(),
+        kernel_prefix(placement),
+        permanent,
+    );
 }
 
 /// The kernel deletes all addresses of a subnet with its primary one, unless `promote_secondaries` is set; and an
-/// address that is first in its subnet is its primary. So ours comes second, or the setting comes first.
+/// address that is first in its subnet is its primary. So ours comes second, or the setting comes first; or always, where
+/// that is asked for.
 fn secure_prefix(table: &Table, placement: &Placement) -> Result<(), AddressError> {
     let IpNet::V4(net) = placement.net else {
         return Ok(());
@@ -267,7 +292,8 @@ fn secure_prefix(table: &Table, placement: &Placement) -> Result<(), AddressErro
                 IpAddr::V6(_) => false,
             })
     };
-    if net.prefix_len() == 32 || promotes("all") || promotes(name) || below_another() {
+    let harmless = || net.prefix_len() == 32 || below_another();
+    if promotes("all") || promotes(name) || (harmless() && !placement.promote_secondaries) {
         return Ok(());
     }
     // Where the setting can't be changed, somebody else has to.
@@ -283,57 +309,6 @@ fn promote_secondaries(interface: &str) -> String {
 
 fn promotes(interface: &str) -> bool {
     fs::read(promote_secondaries(interface)).is_ok_and(|value| value.trim_ascii() == b"1")
-}
-
-fn addition(index: u32, placement: &Placement, how: u16) -> (RouteNetlinkMessage, u16) {
-    let (address, prefix) = (placement.address(), placement.net.prefix_len());
-    let mut message = address_message(index, address, prefix);
-    let lease = placement
-        .lease
-        .map_or(FOREVER, |lease| u32::try_from(lease.as_secs()).unwrap_or(FOREVER));
-    let mut lifetimes = CacheInfo::default();
-    lifetimes.ifa_valid = lease;
-    lifetimes.ifa_preferred = lease;
-    if address.is_ipv6() {
-        // Duplicate address detection would keep the address silent for a second; whoever else has it is asked after
-        // the takeover.
-        let mut flags = AddressFlags::Nodad;
-        if prefix == 128 {
-            // As keepalived: no source of connections unless a program chooses it, and no route of its own.
-            flags |= AddressFlags::Noprefixroute;
-            lifetimes.ifa_preferred = 0;
-        }
-        message.header.flags = AddressHeaderFlags::Nodad;
-        message.attributes.push(AddressAttribute::Flags(flags));
-    }
-    message.attributes.push(AddressAttribute::CacheInfo(lifetimes));
-    message
-        .attributes
-        .push(AddressAttribute::Protocol(AddressProtocol::Other(MARK)));
-    if let Some(label) = &placement.label {
-        message.attributes.push(AddressAttribute::Label(label.clone()));
-    }
-    (RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | how)
-}
-
-fn removal(index: u32, address: IpAddr, prefix: u8) -> (RouteNetlinkMessage, u16) {
-    (
-        RouteNetlinkMessage::DelAddress(address_message(index, address, prefix)),
-        0,
-    )
-}
-
-fn address_message(index: u32, address: IpAddr, prefix: u8) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.family = match address {
-        IpAddr::V4(_) => AddressFamily::Inet,
-        IpAddr::V6(_) => AddressFamily::Inet6,
-    };
-    message.header.prefix_len = prefix;
-    message.header.index = index;
-    message.attributes.push(AddressAttribute::Local(address));
-    message.attributes.push(AddressAttribute::Address(address));
-    message
 }
 
 fn foreign_error(table: &Table, placement: &Placement) -> AddressError {

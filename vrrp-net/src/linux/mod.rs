@@ -1,5 +1,6 @@
 //! The Linux kernel as a [`Network`].
 
+mod address_message;
 mod addresses;
 mod clock;
 mod error;
@@ -11,7 +12,13 @@ mod mark;
 mod monitor;
 mod report;
 mod requests;
+mod routes;
+mod routing;
+mod rules;
+mod siblings;
+mod sysctl;
 mod table;
+mod vmac;
 mod worker;
 
 use std::fs;
@@ -27,7 +34,9 @@ use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::unix::AsyncFd;
 use vrrp_core::Envelope;
 
-use crate::network::{AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Renewal};
+use crate::network::{
+    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Renewal, Routing, RoutingError,
+};
 use crate::plan::LinkPlan;
 use crate::{garp, ndp};
 pub use error::OpenError;
@@ -40,7 +49,9 @@ use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
 use monitor::{Message, Monitor, Reading, Resync};
 use requests::Requests;
+use routing::Routes;
 use table::{Change, Table};
+use vmac::Vmacs;
 use worker::{Done, Worker};
 
 /// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second, 2,730 in all (the kernel
@@ -66,7 +77,9 @@ pub struct LinuxNetwork {
     renewals: Option<Renewals>,
     /// How it went, until that is told.
     renewal: Option<Renewal>,
+    routes: Routes,
     links: Vec<Link>,
+    vmacs: Option<Vmacs>,
     frames: FrameSocket,
     arp_claims: Option<ClaimSocket>,
     ndp_claims: Option<Ipv6Socket>,
@@ -126,9 +139,11 @@ impl LinuxNetwork {
         let all = monitor::dump(&names, &mut requests).map_err(refused("reading links and addresses"))?;
         table.replace(all.iter().map(borrow));
         while table.next_change().is_some() {}
-        if let Some(missing) = (0..links.len()).find(|link| table.index(LinkId(*link)).is_none()) {
+        let missing =
+            |(link, plan): &(LinkId, &LinkPlan)| plan.vmac.is_none() && table.index(*link).is_none();
+        if let Some((_, plan)) = (0..).map(LinkId).zip(links).find(missing) {
             return Err(OpenError::NoInterface {
-                name: links[missing].name.clone(),
+                name: plan.name.clone(),
             });
         }
         let frames = FrameSocket::open().map_err(refused("a packet socket"))?;
@@ -138,6 +153,7 @@ impl LinuxNetwork {
                 what: "adding addresses",
             });
         }
+        let vmacs = Vmacs::open(links, &table)?;
         let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
         let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
         let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
@@ -150,7 +166,9 @@ impl LinuxNetwork {
             worker: Worker::start(names).map_err(refused("a netlink thread"))?,
             renewals: None,
             renewal: None,
+            routes: Routes::default(),
             links: links.iter().cloned().map(Link::new).collect(),
+            vmacs,
             frames,
             arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
             ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
@@ -160,6 +178,7 @@ impl LinuxNetwork {
             round_dry: true,
             dry: false,
         };
+        network.learn_vmacs().map_err(refused("reading links"))?;
         for link in (0..links.len()).map(LinkId) {
             network.bind(link).map_err(|error| OpenError::Refused {
                 what: "a raw VRRP socket",
@@ -204,10 +223,33 @@ impl LinuxNetwork {
                     // The link counts as down until the next report about it.
                     tracing::error!(interface = self.table.name(link), %error, "no raw VRRP socket");
                 }
+                self.tend_vmacs(link);
                 Input::Link(link)
             }
             Change::Removed(link, address) => Input::AddressRemoved { link, address },
         })
+    }
+
+    /// Makes virtual MACs anew that have gone, and tells the table at once: their routers may need them before the
+    /// kernel's report is read.
+    fn tend_vmacs(&mut self, link: LinkId) {
+        let Some(vmacs) = &mut self.vmacs else { return };
+        if vmacs.tend(link, &self.table) {
+            if let Err(error) = self.learn_vmacs() {
+                tracing::debug!(%error, "reading links");
+            }
+        }
+        if self.links[link.0].plan.vmac.is_some() && self.table.index(link).is_some() {
+            self.table.report_missing(link);
+        }
+    }
+
+    fn learn_vmacs(&mut self) -> io::Result<()> {
+        let table = &mut self.table;
+        match &mut self.vmacs {
+            Some(vmacs) => vmacs.describe(&mut |kind, payload| table.read(kind, payload)),
+            None => Ok(()),
+        }
     }
 
     fn next_turn(&mut self) {
@@ -215,7 +257,8 @@ impl LinuxNetwork {
         self.reads = 0;
     }
 
-    /// Reads once from the place of the cursor: the monitor, two sockets a link, and the two that hear claims.
+    /// Reads once from the place of the cursor: the monitor, two sockets a link, the two that hear claims, and
+    /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
         let last_link = 2 * self.links.len();
@@ -224,6 +267,8 @@ impl LinuxNetwork {
             place if place <= last_link => self.read_packet((place - 1) / 2, place % 2 == 1),
             place if place == last_link + 1 => self.read_arp_claim(),
             place if place == last_link + 2 => self.read_ndp_claim(),
+            place if place == last_link + 3 && self.routes.read() => Ok(Read::Other),
+            place if place == last_link + 3 => Ok(Read::Dry),
             _ => return None,
         };
         Some(read.unwrap_or_else(|error| match error.kind() {
@@ -334,6 +379,7 @@ impl LinuxNetwork {
         let mut any = self.clock.poll_expired(context)?.is_ready();
         any |= self.monitor.poll_readable(context)?.is_ready();
         any |= self.worker.poll_done(context).is_ready();
+        any |= self.routes.poll_readable(context)?.is_ready();
         if let Some(socket) = &self.arp_claims {
             any |= socket.poll_readable(context)?.is_ready();
         }
@@ -350,6 +396,10 @@ impl LinuxNetwork {
 
     fn announce_one(&self, placement: &Placement) -> io::Result<()> {
         let link = placement.link;
+        if placement.options.autojoin {
+            // A multicast group belongs to nobody.
+            return Ok(());
+        }
         // An interface without hardware addresses has nobody to tell.
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
@@ -405,6 +455,8 @@ impl Network for LinuxNetwork {
                 Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
                 Some(Read::Other) => {}
                 Some(Read::Dry) => self.next_turn(),
+                // Once for all that were reported together.
+                None if self.routes.take_lost() => return Some(Input::RoutingRemoved),
                 None => {
                     (self.cursor, self.reads) = (0, 0);
                     self.dry = std::mem::replace(&mut self.round_dry, true);
@@ -435,6 +487,9 @@ impl Network for LinuxNetwork {
 
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError> {
         addresses::check(&self.table, placements)?;
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.check(&self.table, placements)?;
+        }
         addresses::sweep(&mut self.requests, &mut self.table, placements, self.links.len());
         Ok(())
     }
@@ -447,6 +502,9 @@ impl Network for LinuxNetwork {
         message: &[u8],
     ) -> io::Result<()> {
         let sockets = &self.links[link.0];
+        if let (Some(vmacs), Some(_)) = (&self.vmacs, &sockets.plan.vmac) {
+            return vmacs.send(link, source, destination, message);
+        }
         match (source, destination, &sockets.ipv4, &sockets.ipv6) {
             (IpAddr::V4(source), IpAddr::V4(destination), Some(socket), _) => {
                 socket.send(source, destination, message)
@@ -460,11 +518,16 @@ impl Network for LinuxNetwork {
 
     fn acquire(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
         self.end_renewal_of(placements);
-        addresses::acquire(&mut self.requests, &mut self.table, placements)
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.open_for(placements)?;
+        }
+        let now = self.now();
+        addresses::acquire(&mut self.requests, &mut self.table, placements, now)
     }
 
     fn renew(&mut self, placements: &[&Placement], patience: Duration) {
-        let (renewals, requests) = addresses::renewals(&self.table, placements);
+        let now = self.now();
+        let (renewals, requests) = addresses::renewals(&mut self.table, placements, now);
         if requests.is_empty() {
             self.renewal = Some(renewals.conclude(&mut self.table, Vec::new()));
         } else {
@@ -475,7 +538,24 @@ impl Network for LinuxNetwork {
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
         self.end_renewal_of(placements);
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.silence(placements);
+        }
         addresses::release(&mut self.requests, &mut self.table, placements)
+    }
+
+    fn prepare_routing(&mut self, routing: &[&Routing]) {
+        self.routes.prepare(routing);
+    }
+
+    fn acquire_routing(&mut self, routing: &Routing) -> Result<usize, RoutingError> {
+        let link = |name: &str| self.links.iter().position(|link| link.plan.name == name);
+        let index = |name: &str| link(name).and_then(|link| self.table.index(LinkId(link)));
+        self.routes.acquire(&mut self.requests, index, routing)
+    }
+
+    fn release_routing(&mut self, routing: &Routing) -> Result<(), RoutingError> {
+        self.routes.release(&mut self.requests, routing)
     }
 
     fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()> {
@@ -492,7 +572,19 @@ impl Network for LinuxNetwork {
         last
     }
 
-    fn probe(&mut self, link: LinkId, address: IpAddr) -> io::Result<()> {
+    fn probe(&mut self, mut link: LinkId, address: IpAddr) -> io::Result<()> {
+        if address.is_multicast() {
+            // A group has no owner.
+            return Ok(());
+        }
+        if address.is_ipv6() {
+            // The question needs an address to come from, and whoever hears it remembers its MAC: not the virtual one.
+            link = self
+                .vmacs
+                .as_ref()
+                .and_then(|vmacs| vmacs.base(link))
+                .unwrap_or(link);
+        }
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
         };

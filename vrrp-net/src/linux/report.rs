@@ -45,6 +45,8 @@ pub(super) struct AddressReport {
 pub(super) struct Entry {
     pub(super) address: IpAddr,
     pub(super) prefix: u8,
+    /// The other end, or, without one, the address itself.
+    pub(super) peer: IpAddr,
     /// IFA_PROTO.
     pub(super) mark: Option<u8>,
     /// Without lifetime.
@@ -102,6 +104,7 @@ impl AddressReport {
             entry: Entry {
                 // On a point-to-point link IFA_ADDRESS is the peer's.
                 address: local.or(address)?,
+                peer: address.or(local)?,
                 prefix: header[1],
                 mark,
                 permanent,
@@ -112,7 +115,7 @@ impl AddressReport {
     }
 }
 
-fn attributes(octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn attributes(octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     NlasIterator::new(octets).map_while(Result::ok).map(|attribute| {
         let len = attribute.value_length();
         let kind = attribute.kind();
@@ -122,12 +125,12 @@ fn attributes(octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-fn u32_at(octets: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(octets: &[u8], at: usize) -> Option<u32> {
     let four = octets.get(at..)?.first_chunk()?;
     Some(u32::from_ne_bytes(*four))
 }
 
-fn ip_of(octets: &[u8]) -> Option<IpAddr> {
+pub(super) fn ip_of(octets: &[u8]) -> Option<IpAddr> {
     match octets.len() {
         4 => octets.first_chunk::<4>().map(|octets| IpAddr::from(*octets)),
         16 => octets.first_chunk::<16>().map(|octets| IpAddr::from(*octets)),

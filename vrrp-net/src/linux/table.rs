@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::mark::{MARK, PROTO_SUPPORTED_SINCE};
 use super::report::{AddressReport, Entry, LinkReport};
@@ -29,6 +30,8 @@ pub(super) struct Table {
     marks: bool,
     /// What we have added and not removed.
     acquired: HashSet<(LinkId, IpAddr)>,
+    /// When we added an address of ours.
+    added_at: HashMap<(LinkId, IpAddr), Duration>,
     /// Removals of our own whose reports are still to come.
     removing: HashMap<(LinkId, IpAddr), u32>,
     /// Links that have changed; each stands once.
@@ -176,23 +179,47 @@ impl Table {
         self.acquired.insert((link, address));
         let entry = Entry {
             address,
+            // Its own report says more.
+            peer: address,
             prefix,
             mark: self.marks.then_some(MARK),
             permanent,
-            // Its own report says more.
             secondary: true,
             tentative: false,
         };
         self.interfaces[link.0].put(entry);
     }
 
+    /// Notes when an address is added.
+    pub(super) fn note_addition(&mut self, link: LinkId, address: IpAddr, now: Duration) {
+        self.added_at.insert((link, address), now);
+    }
+
+    /// How long ago we added an address of ours.
+    pub(super) fn age(&self, link: LinkId, address: IpAddr, now: Duration) -> Duration {
+        let added_at = self.added_at.get(&(link, address));
+        added_at.map_or(Duration::ZERO, |added_at| now.saturating_sub(*added_at))
+    }
+
     /// Notes that we want an address no longer; `removed` when the kernel has removed it and will report so.
     pub(super) fn note_released(&mut self, link: LinkId, address: IpAddr, removed: Option<u8>) {
         self.acquired.remove(&(link, address));
+        self.added_at.remove(&(link, address));
         if let Some(prefix) = removed {
             *self.removing.entry((link, address)).or_default() += 1;
             self.interfaces[link.0].take(address, prefix);
         }
+    }
+
+    /// Reports what we had added to an interface and what is no longer there: it was made anew.
+    pub(super) fn report_missing(&mut self, link: LinkId) {
+        let ours = self.acquired.iter().filter(|(of, _)| *of == link);
+        let missing = ours.filter(|(_, address)| self.find(link, *address).is_none());
+        let missing: Vec<_> = missing
+            .filter(|gone| !self.removed.contains(gone))
+            .copied()
+            .collect();
+        self.removed.extend(missing);
     }
 
     fn link_changed(&mut self, link: LinkId) {

@@ -19,7 +19,7 @@ use vrrp_core::{
 };
 use vrrp_net::{
     AddressError, Attachment, AttachmentBuilder, Driver, DriverCounters, DriverEvent, Input, LinkId,
-    LinkState, MacAddr, Network, Placement, Plan, Renewal, RouterCommand, RouterSet,
+    LinkState, MacAddr, Network, Placement, Plan, Renewal, RouterCommand, RouterSet, Routing, RoutingError,
 };
 
 pub const INTERFACE: &str = "eth0";
@@ -280,6 +280,16 @@ impl Network for FakeNetwork {
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
         self.world.borrow_mut().note(Act::Release(addresses(placements)));
+        Ok(())
+    }
+
+    fn prepare_routing(&mut self, _routing: &[&Routing]) {}
+
+    fn acquire_routing(&mut self, _routing: &Routing) -> Result<usize, RoutingError> {
+        Ok(0)
+    }
+
+    fn release_routing(&mut self, _routing: &Routing) -> Result<(), RoutingError> {
         Ok(())
     }
 

@@ -3,10 +3,23 @@
 //! What it says and when is [`vrrp_core::Config`]. An [`Attachment`] that exists is valid by itself; what only the
 //! machine knows (does the interface exist, is an address already there) shows when the driver starts.
 
+mod address;
+mod route;
+mod rule;
+mod scope;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+
+pub use address::{AddressOptions, Broadcast, PreferredLft, VirtualAddress};
+pub use route::{NextHop, RouteError, RouteKind, RouteSetting, VirtualRoute, VirtualRouteBuilder};
+pub use rule::{RuleAction, RuleError, VirtualRule, VirtualRuleBuilder};
+pub use scope::Scope;
+
+use crate::network::MacAddr;
+use crate::vmac::Vmac;
 
 /// Longest name of an interface or label: IFNAMSIZ without its final zero.
 const NAME_MAX: usize = 15;
@@ -21,6 +34,13 @@ pub struct Attachment {
     addresses: Vec<VirtualAddress>,
     lease: Option<Duration>,
     announce_repeat: u8,
+    announce_refresh_repeat: u8,
+    lower_prio_announce_repeat: Option<u8>,
+    vmac: Option<Vmac>,
+    routes: Vec<VirtualRoute>,
+    rules: Vec<VirtualRule>,
+    accept: bool,
+    promote_secondaries: bool,
     track_primary: bool,
     track_source: bool,
 }
@@ -41,6 +61,13 @@ impl Attachment {
                 addresses: Vec::new(),
                 lease: Some(Self::DEFAULT_LEASE),
                 announce_repeat: Self::DEFAULT_ANNOUNCE_REPEAT,
+                announce_refresh_repeat: 1,
+                lower_prio_announce_repeat: None,
+                vmac: None,
+                routes: Vec::new(),
+                rules: Vec::new(),
+                accept: true,
+                promote_secondaries: false,
                 track_primary: true,
                 track_source: false,
             },
@@ -71,6 +98,41 @@ impl Attachment {
     /// How often each announcement is sent, back to back.
     pub fn announce_repeat(&self) -> u8 {
         self.announce_repeat
+    }
+
+    /// How often each announcement is sent that refreshes one, back to back.
+    pub fn announce_refresh_repeat(&self) -> u8 {
+        self.announce_refresh_repeat
+    }
+
+    /// How often each announcement is sent that a lower master calls for, back to back.
+    pub fn lower_prio_announce_repeat(&self) -> u8 {
+        self.lower_prio_announce_repeat.unwrap_or(self.announce_repeat)
+    }
+
+    /// The virtual MAC address that holds the addresses; `None` for the interface's own.
+    pub fn vmac(&self) -> Option<&Vmac> {
+        self.vmac.as_ref()
+    }
+
+    /// Routes to add while master.
+    pub fn routes(&self) -> &[VirtualRoute] {
+        &self.routes
+    }
+
+    /// Routing rules to add while master.
+    pub fn rules(&self) -> &[VirtualRule] {
+        &self.rules
+    }
+
+    /// Whether this host accepts packets to the addresses while it is master.
+    pub fn accept(&self) -> bool {
+        self.accept
+    }
+
+    /// Whether the interfaces that hold the addresses get the setting `promote_secondaries` in any case.
+    pub fn promote_secondaries(&self) -> bool {
+        self.promote_secondaries
     }
 
     /// Whether the router is in Fault while its interface is down.
@@ -122,6 +184,64 @@ impl AttachmentBuilder {
         self
     }
 
+    /// How often each announcement is sent that refreshes one (`garp_master_refresh_repeat`); see
+    /// [`announce_refresh`](vrrp_core::ConfigBuilder::announce_refresh). Default: once.
+    pub fn announce_refresh_repeat(mut self, repeat: u8) -> Self {
+        self.attachment.announce_refresh_repeat = repeat;
+        self
+    }
+
+    /// How often each announcement is sent that a lower master calls for (`garp_lower_prio_repeat`); see
+    /// [`reassert`](vrrp_core::ConfigBuilder::reassert). Default: as [`announce_repeat`](Self::announce_repeat).
+    pub fn lower_prio_announce_repeat(mut self, repeat: Option<u8>) -> Self {
+        self.attachment.lower_prio_announce_repeat = repeat;
+        self
+    }
+
+    /// Puts the addresses on a virtual MAC address (`use_vmac`), but for those that name an interface of their own.
+    /// Default: on the interface, with its MAC.
+    pub fn vmac(mut self, vmac: Vmac) -> Self {
+        self.attachment.vmac = Some(vmac);
+        self
+    }
+
+    /// Adds a route to have while master (`virtual_routes`). Default: none.
+    ///
+    /// Routes are added after the addresses, in this order, and removed before them. Whoever removes one meanwhile sees it
+    /// put back.
+    pub fn route(mut self, route: VirtualRoute) -> Self {
+        self.attachment.routes.push(route);
+        self
+    }
+
+    /// Adds a routing rule to have while master (`virtual_rules`). Default: none.
+    ///
+    /// Rules are added after the routes, in this order, and removed before them.
+    pub fn rule(mut self, rule: VirtualRule) -> Self {
+        self.attachment.rules.push(rule);
+        self
+    }
+
+    /// Whether this host accepts packets to the addresses while it is master (Accept_Mode of RFC 9568 §6.1, keepalived's
+    /// `accept`). Default: yes, as keepalived.
+    ///
+    /// With `false` (`no_accept`) the kernel drops them, but for neighbour discovery and what the host sends to itself;
+    /// ARP and what it forwards are not concerned. The owner of the addresses (priority 255) accepts in any case. It needs
+    /// nf_tables in the kernel.
+    pub fn accept(mut self, accept: bool) -> Self {
+        self.attachment.accept = accept;
+        self
+    }
+
+    /// Whether the interfaces that hold the addresses get the setting `promote_secondaries` in any case. Default: only
+    /// where an address would otherwise take others with it when it goes.
+    ///
+    /// The setting stays when the driver stops.
+    pub fn promote_secondaries(mut self, promote: bool) -> Self {
+        self.attachment.promote_secondaries = promote;
+        self
+    }
+
     /// Whether the router is in Fault while its interface is down; `false` is keepalived's `dont_track_primary`.
     /// Default: true.
     ///
@@ -153,6 +273,13 @@ impl AttachmentBuilder {
                 return Err(AttachmentError::Lease { got });
             }
         }
+        if let Some(vmac) = &attachment.vmac {
+            vmac.given_name().map_or(Ok(()), check_interface)?;
+            match vmac.given_mac() {
+                Some(mac) if !mac.is_unicast() => return Err(AttachmentError::VmacAddress { mac }),
+                _ => {}
+            }
+        }
         for (index, address) in attachment.addresses.iter().enumerate() {
             address.check()?;
             let equal = |other: &VirtualAddress| other.address() == address.address();
@@ -170,94 +297,6 @@ impl AttachmentBuilder {
             }
             _ => Ok(attachment),
         }
-    }
-}
-
-/// An address that a virtual router holds while it is master.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VirtualAddress {
-    net: IpNet,
-    dev: Option<String>,
-    label: Option<String>,
-}
-
-impl VirtualAddress {
-    /// Makes one with a prefix, on the router's own interface.
-    ///
-    /// With a prefix shorter than /32 the kernel ties the address to the subnet's primary address: it is added only
-    /// below one, or with the interface's `promote_secondaries` set, which the driver does if it may.
-    pub fn new(net: IpNet) -> Self {
-        Self {
-            net,
-            dev: None,
-            label: None,
-        }
-    }
-
-    /// Puts it on another interface than the adverts' (`dev`).
-    #[must_use]
-    pub fn on(mut self, interface: impl Into<String>) -> Self {
-        self.dev = Some(interface.into());
-        self
-    }
-
-    /// Labels it (`label`), IPv4 alone, at most 15 octets.
-    #[must_use]
-    pub fn labelled(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
-        self
-    }
-
-    /// The address.
-    pub fn address(&self) -> IpAddr {
-        self.net.addr()
-    }
-
-    /// The address with its prefix.
-    pub fn net(&self) -> IpNet {
-        self.net
-    }
-
-    /// Interface that holds it; `None` for the router's own.
-    pub fn dev(&self) -> Option<&str> {
-        self.dev.as_deref()
-    }
-
-    /// Its label.
-    pub fn label(&self) -> Option<&str> {
-        self.label.as_deref()
-    }
-
-    fn check(&self) -> Result<(), AttachmentError> {
-        if let Some(dev) = &self.dev {
-            check_interface(dev)?;
-        }
-        let address = self.address();
-        if address.is_unspecified() || address.is_multicast() {
-            return Err(AttachmentError::NotUnicast { address });
-        }
-        match &self.label {
-            Some(label) if address.is_ipv6() || !(1..=NAME_MAX).contains(&label.len()) => {
-                Err(AttachmentError::Label {
-                    address,
-                    label: label.clone(),
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl From<IpAddr> for VirtualAddress {
-    /// As /32 or /128.
-    fn from(address: IpAddr) -> Self {
-        Self::new(IpNet::from(address))
-    }
-}
-
-impl From<IpNet> for VirtualAddress {
-    fn from(net: IpNet) -> Self {
-        Self::new(net)
     }
 }
 
@@ -298,11 +337,58 @@ pub enum AttachmentError {
         /// The address given.
         address: IpAddr,
     },
+    /// Only a multicast group can be joined.
+    #[error("virtual address {address} can't be joined: autojoin is for multicast groups")]
+    NotMulticast {
+        /// The address given.
+        address: IpAddr,
+    },
+    /// The other family knows this option.
+    #[error(
+        "{option} of {address}: {} has no such option; leave it out",
+        vrrp_core::Family::of(address)
+    )]
+    OptionFamily {
+        /// The address that has it.
+        address: IpAddr,
+        /// The option, as keepalived calls it.
+        option: &'static str,
+    },
+    /// RFC 8981 makes interface identifiers of 64 bits.
+    #[error("mngtmpaddr of {address}: temporary addresses are made from a prefix of 64")]
+    TempAddrPrefix {
+        /// The address that has it.
+        address: IpNet,
+    },
+    /// The prefix is the peer's.
+    #[error("peer {peer} of {address}: use a peer of the same family, and the address without a prefix")]
+    Peer {
+        /// The address that has it.
+        address: IpNet,
+        /// The peer given.
+        peer: IpNet,
+    },
+    /// The kernel counts lifetimes in whole seconds.
+    #[error("preferred_lft {got:?} of {address}: use whole seconds, or forever")]
+    PreferredLft {
+        /// The address that has it.
+        address: IpAddr,
+        /// The lifetime given.
+        got: Duration,
+    },
     /// One address stands twice.
     #[error("virtual address {address} stands twice")]
     Duplicate {
         /// The address given.
         address: IpAddr,
+    },
+    /// A virtual MAC is the address of one station.
+    #[error(
+        "virtual MAC {mac}: use the address of one station, or leave it out for the RFC's 00:00:5e:00:01:VRID"
+    )]
+    VmacAddress {
+        /// The address given.
+        mac: MacAddr,
     },
     /// Labels are for IPv4, and short.
     #[error("label {label:?} of {address}: use 1 to 15 characters, on an IPv4 address")]
@@ -326,19 +412,9 @@ mod tests {
         assert_eq!(attachment.announce_repeat(), 5);
         assert_eq!(attachment.source(), None);
         assert!(attachment.addresses().is_empty());
+        assert!(attachment.routes().is_empty() && attachment.rules().is_empty());
+        assert!(attachment.accept() && !attachment.promote_secondaries());
         assert!(attachment.track_primary() && !attachment.track_source());
-    }
-
-    #[test]
-    fn an_address_alone_is_a_host_prefix() {
-        assert_eq!(
-            VirtualAddress::from(ip("192.0.2.1")).net().to_string(),
-            "192.0.2.1/32"
-        );
-        assert_eq!(
-            VirtualAddress::from(ip("2001:db8::1")).net().to_string(),
-            "2001:db8::1/128"
-        );
     }
 
     #[test]
@@ -368,20 +444,18 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_cannot_be_held_are_refused() {
-        let build = |address: VirtualAddress| Attachment::builder("eth0").address(address).build();
-        assert!(build(ip("224.0.0.18").into()).is_err());
-        assert!(build(ip("::").into()).is_err());
-        assert!(build(VirtualAddress::from(ip("2001:db8::1")).labelled("eth0:1")).is_err());
-        assert!(build(VirtualAddress::from(ip("192.0.2.1")).labelled("eth0:1")).is_ok());
-        assert!(build(VirtualAddress::from(ip("192.0.2.1")).on("")).is_err());
-        let twice = Attachment::builder("eth0")
-            .address(ip("192.0.2.1"))
-            .address("192.0.2.1/24".parse::<IpNet>().unwrap());
-        assert!(twice.build().is_err());
-    }
-
-    fn ip(address: &str) -> IpAddr {
-        address.parse().unwrap()
+    fn a_virtual_mac_is_that_of_one_station() {
+        let build = |vmac| Attachment::builder("eth0").vmac(vmac).build();
+        for (mac, valid) in [
+            ([0; 6], false),
+            ([0xff; 6], false),
+            ([1, 0, 0x5e, 0, 0, 0x12], false),
+            ([2, 0, 0, 0, 0, 1], true),
+        ] {
+            let built = build(Vmac::new().mac(MacAddr(mac)));
+            assert_eq!(built.is_ok(), valid, "{mac:?}");
+        }
+        assert!(build(Vmac::new().name("sixteen-letters0")).is_err());
+        assert_eq!(build(Vmac::new()).unwrap().vmac(), Some(&Vmac::new()));
     }
 }

@@ -1,12 +1,36 @@
-//! Lines of `virtual_ipaddress`.
+//! `virtual_ipaddress` and `virtual_ipaddress_excluded`.
 
 use vrrp_net::VirtualAddress;
 
-use super::lexer::Word;
-use super::tree::Block;
-use super::unsupported;
+use super::Reader;
 use crate::config::toml::parse_net;
 use crate::config::{Diagnostic, Diagnostics, Spanned};
+use crate::import::keywords::Keyword;
+use crate::import::lexer::Word;
+use crate::import::tree::{Block, Statement};
+use crate::import::{body, unsupported};
+
+pub(super) const KEYWORDS: &[Keyword<Reader>] = &[
+    Keyword::new("virtual_ipaddress", |statement, to, diagnostics| {
+        let addresses = &mut to.parts.addresses;
+        addresses.at = Some(statement.keyword.span);
+        addresses.advertised.extend(read_block(statement, diagnostics));
+    }),
+    Keyword::new("virtual_ipaddress_excluded", |statement, to, diagnostics| {
+        let addresses = &mut to.parts.addresses;
+        addresses.excluded.extend(read_block(statement, diagnostics));
+    }),
+];
+
+fn read_block(statement: &Statement, diagnostics: &mut Diagnostics) -> Vec<Spanned<VirtualAddress>> {
+    let Some(block) = body(statement, diagnostics) else {
+        return Vec::new();
+    };
+    lines(block)
+        .into_iter()
+        .filter_map(|words| read(&words, diagnostics))
+        .collect()
+}
 
 /// The lines of a block, each as its words; a block within is not looked into.
 pub(super) fn lines(block: &Block) -> Vec<Vec<&Word>> {
@@ -22,7 +46,7 @@ pub(super) fn lines(block: &Block) -> Vec<Vec<&Word>> {
 }
 
 /// `addr[/len] [dev IF] [label L] …`
-pub(super) fn read(words: &[&Word], diagnostics: &mut Diagnostics) -> Option<Spanned<VirtualAddress>> {
+fn read(words: &[&Word], diagnostics: &mut Diagnostics) -> Option<Spanned<VirtualAddress>> {
     let first = words[0];
     let Some(net) = parse_net(&first.text) else {
         diagnostics.push(
