@@ -16,6 +16,7 @@ use super::event::Event;
 use super::handle::ProxyError;
 use super::local;
 use super::node::{Command, Node};
+use super::notify::Notifying;
 use super::sources::Sources;
 use super::stack::BackendCheck;
 use super::status::{NodeStatus, ProxyStatus, Status};
@@ -141,6 +142,8 @@ pub(super) struct Control {
     events: broadcast::Sender<Event>,
     drive: Option<Drive>,
     sources: Sources,
+    /// There if somebody is to be notified.
+    notifying: Option<Notifying>,
     /// Probes under way, one a check at most.
     running: JoinSet<()>,
     upstreams: Vec<Watched>,
@@ -178,7 +181,14 @@ impl Control {
             proxies,
             questions: HashMap::new(),
             next_token: 0,
+            notifying: None,
         }
+    }
+
+    /// Waits at the end until others have been notified of it.
+    pub(super) fn notifying(mut self, notifying: Option<Notifying>) -> Self {
+        self.notifying = notifying;
+        self
     }
 
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Input>) {
@@ -214,7 +224,7 @@ impl Control {
         match self.drive.take() {
             Some(Drive::Here {
                 node,
-                bus,
+                mut bus,
                 commands,
                 inbox,
             }) => {
@@ -391,6 +401,13 @@ impl Control {
         // What a probe has started ends with it, and before whoever asked for the end may end the process.
         self.running.shutdown().await;
         let mut drains = JoinSet::new();
+        if let Some(notifying) = self.notifying.take() {
+            // What it tells was told by the end of VRRP.
+            drains.spawn(async move {
+                notifying.ended().await;
+                0
+            });
+        }
         for proxy in &mut self.proxies {
             if let Some(server) = proxy.server.take() {
                 drains.spawn(async move {

@@ -35,6 +35,8 @@ struct Member {
     router: VirtualRouter,
     tracks: Vec<TrackedCheck>,
     transitions: u64,
+    /// How many adverts of lower priority it has told of.
+    lower_received: u64,
 }
 
 /// What one virtual router of a [`Node`] is.
@@ -125,6 +127,11 @@ pub enum NodeEvent {
         from: Priority,
         /// Effective priority after.
         to: Priority,
+    },
+    /// A master has heard an advert of lower priority: another host has taken the addresses to be free.
+    LowerReceived {
+        /// Index of the virtual router.
+        router: usize,
     },
     /// The answer to [`Command::Status`].
     Status {
@@ -292,6 +299,11 @@ impl Routers for Node {
             return Some(Effect::Event(event));
         }
         self.members.iter_mut().enumerate().find_map(|(index, member)| {
+            let lower_received = member.router.counters().lower_received_as_master;
+            if lower_received != member.lower_received {
+                member.lower_received = lower_received;
+                return Some(Effect::Event(NodeEvent::LowerReceived { router: index }));
+            }
             let output = member.router.poll_output()?;
             member.transitions += u64::from(matches!(output, Output::Transition(_)));
             Some(Effect::Router(index, output))
@@ -321,6 +333,7 @@ impl Member {
             router: VirtualRouter::new(instance.config, source),
             tracks: instance.tracks,
             transitions: 0,
+            lower_received: 0,
         }
     }
 

@@ -12,6 +12,7 @@ use vrrp_net::{Attachment, DriverOptions};
 use super::handle::{Handle, StartError};
 use super::instance::{Instance, Track};
 use super::node::{Node, NodeInstance, TrackedCheck};
+use super::notify::{NotifyFifo, Target};
 
 /// Virtual routers, checks and proxies that work together: everything that one host runs.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Stack {
     pub(super) name: Arc<str>,
     pub(super) node: Node,
     pub(super) instances: Vec<Arc<str>>,
+    pub(super) targets: Vec<Target>,
+    pub(super) fifos: Vec<NotifyFifo>,
     pub(super) attachments: Vec<Attachment>,
     pub(super) checks: Vec<NamedSource>,
     pub(super) upstreams: Vec<Upstream>,
@@ -95,6 +98,7 @@ impl Stack {
             upstreams: Vec::new(),
             backend_checks: Vec::new(),
             proxies: Vec::new(),
+            fifos: Vec::new(),
             driver: DriverOptions::default(),
         }
     }
@@ -118,6 +122,7 @@ pub struct StackBuilder {
     upstreams: Vec<Upstream>,
     backend_checks: Vec<(String, BackendId, String)>,
     proxies: Vec<(Arc<str>, ProxyConfig)>,
+    fifos: Vec<NotifyFifo>,
     driver: DriverOptions,
 }
 
@@ -184,6 +189,12 @@ impl StackBuilder {
     /// How the VRRP thread runs: real-time priority, and memory that stays in RAM. Default: as any other.
     pub fn driver_options(mut self, options: DriverOptions) -> Self {
         self.driver = options;
+        self
+    }
+
+    /// Adds a FIFO that is told of each change of state of each virtual router and group. There may be several.
+    pub fn notify_fifo(mut self, fifo: NotifyFifo) -> Self {
+        self.fifos.push(fifo);
         self
     }
 
@@ -269,6 +280,16 @@ impl StackBuilder {
             name: self.node,
             node: Node::new(instances, machines),
             instances: self.instances.iter().map(|one| Arc::clone(&one.name)).collect(),
+            targets: self
+                .instances
+                .iter()
+                .map(|one| Target {
+                    name: Arc::clone(&one.name),
+                    notify: one.notify.clone(),
+                    members: Vec::new(),
+                })
+                .collect(),
+            fifos: self.fifos,
             attachments: self.instances.into_iter().map(|one| one.attachment).collect(),
             checks,
             upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect(),

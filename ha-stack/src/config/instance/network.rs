@@ -47,8 +47,11 @@ impl Network {
 
     pub(super) fn leave_out_of_config(&mut self, error: &ConfigError) -> Option<Span> {
         match error {
-            ConfigError::PeerFamily { peer, .. } => {
-                let index = self.peers.iter().position(|one| one.value == *peer)?;
+            ConfigError::PeerFamily { peer, .. }
+            | ConfigError::PeerAddress { peer }
+            | ConfigError::PeerTwice { peer } => {
+                // Of two, the second.
+                let index = self.peers.iter().rposition(|one| one.value == *peer)?;
                 Some(self.peers.remove(index).span)
             }
             _ => None,
