@@ -58,6 +58,7 @@ pub mod lab;
 mod linux;
 mod ndp;
 mod network;
+mod nft;
 mod options;
 mod plan;
 mod routers;
@@ -74,7 +75,7 @@ pub use driver::{Driver, DriverError, DriverEvent};
 pub use handle::{Commands, DriverHandle, StartError, Stopped, spawn, spawn_with};
 pub use linux::{LinuxNetwork, OpenError};
 pub use network::{
-    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Routing, RoutingError,
+    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Renewal, Routing, RoutingError,
 };
 pub use options::{DriverOptions, OptionsError};
 pub use plan::{LinkPlan, Plan, PlanError, VmacPlan};
