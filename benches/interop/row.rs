@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ha_benches::testbed::lan::{Lan, Side};
 use ha_benches::testbed::setup::set_alive;
-use ha_benches::testbed::{Client, Node, Result, Role, Setup, Variant, pause, wait_until};
+use ha_benches::testbed::{Client, Node, Result, Role, Setup, Variant, frr, pause, wait_until};
 use vrrp_net::lab::MacAddr;
 
 use super::peer::{Peer, Program};
@@ -59,7 +59,7 @@ struct World {
     node: Option<Node>,
     peer: Peer,
     client: Client,
-    /// When both were started.
+    /// When ours was started, and theirs right after it.
     began: Instant,
 }
 
@@ -88,6 +88,7 @@ impl Row {
         set_alive(lan.host(Side::A), true)?;
         let theirs = self.setup(Side::B, MIDDLE);
         let client = Client::start(&lan, theirs.service(), PERIOD)?;
+        let began = Instant::now();
         let node = Node::start(lan.host(Side::A), &self.ours(HIGH))?;
         let peer = Peer::start(self.program, lan.host(Side::B), &theirs)?;
         let mut world = World {
@@ -96,7 +97,7 @@ impl Row {
             node: Some(node),
             peer,
             client,
-            began: Instant::now(),
+            began,
         };
         let steps: [fn(&mut World) -> Result<Duration>; STEPS.len()] = [
             World::ours_is_elected,
@@ -143,8 +144,9 @@ impl World {
         self.lan.lab().heal(side.name())?;
         if side == Side::B && self.row.program == Program::Frr {
             // FRR stays master while it has no link, and doesn't announce itself when the link is back: a client that
-            // has learnt our MAC address meanwhile finds out when it asks anew, as `expect_settled` does.
+            // has learnt our MAC address meanwhile goes on with it until its kernel asks anew.
             self.expect_settled(side)?;
+            frr::ip(self.lan.client(), "neighbour flush dev eth0")?;
             self.served_by(side, Instant::now(), SETTLES)?;
         } else {
             self.served_by(side, healed, self.down(master) + self.row.variant.interval())?;

@@ -175,7 +175,11 @@ fn add_interface(host: &Host, setup: &Setup) -> Result<()> {
     ip(host, "link set vrrp1 up")
 }
 
-fn ip(host: &Host, words: &str) -> Result<()> {
+/// Runs `ip`, which FRR depends on, on a host.
+///
+/// # Errors
+/// What it says.
+pub fn ip(host: &Host, words: &str) -> Result<()> {
     let mut command = Command::new("ip");
     command.args(words.split_whitespace());
     let output = host.output(command)?;

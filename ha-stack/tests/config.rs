@@ -21,7 +21,7 @@ fn the_tutorials_master_is_read_as_keepalived_reads_it() {
     assert_eq!(builder.node(), "LVS_DEVEL");
     // `nopreempt` is cleared by `state MASTER`, and the script that nobody tracks is not run.
     assert_eq!(builder.instances(), [tutorial(100, "192.168.192.10")]);
-    assert_eq!(builder.checks().len(), 0);
+    assert_eq!(builder.checks().count(), 0);
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn files_refer_to_each_other() {
     let loaded = configuration.load();
     assert_eq!(loaded.render(false), "");
     let builder = loaded.into_builder().unwrap();
-    assert_eq!(builder.checks().len(), 1);
+    assert_eq!(builder.checks().count(), 1);
 }
 
 #[test]

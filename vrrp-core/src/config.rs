@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use crate::damping::Damping;
 use crate::{
     AddressList, AdverInterval, AuthenticationConfig, ChecksumForm, Family, Priority, UnicastPeer, Version,
     Vrid,
@@ -53,6 +54,13 @@ pub struct Config {
     pub(crate) check_unicast_src: bool,
     pub(crate) demotion: Demotion,
     pub(crate) announce_delay: Duration,
+    pub(crate) announce_refresh: Duration,
+    pub(crate) lower_prio_announce_delay: Option<Duration>,
+    pub(crate) reassert: bool,
+    pub(crate) higher_prio_send_advert: bool,
+    pub(crate) down_timer_adverts: u8,
+    pub(crate) damping: Option<Damping>,
+    pub(crate) startup_delay: Duration,
 }
 
 impl Config {
@@ -80,6 +88,13 @@ impl Config {
                 check_unicast_src: true,
                 demotion: Demotion::default(),
                 announce_delay: Duration::from_secs(5),
+                announce_refresh: Duration::ZERO,
+                lower_prio_announce_delay: None,
+                reassert: true,
+                higher_prio_send_advert: true,
+                down_timer_adverts: DEFAULT_DOWN_TIMER_ADVERTS,
+                damping: None,
+                startup_delay: Duration::ZERO,
             },
         }
     }
@@ -157,6 +172,42 @@ impl Config {
     /// Time from taking the addresses to announcing them once more; zero for never (`garp_master_delay`).
     pub fn announce_delay(&self) -> Duration {
         self.announce_delay
+    }
+
+    /// Time between announcements while it is master; zero for none (`garp_master_refresh`).
+    pub fn announce_refresh(&self) -> Duration {
+        self.announce_refresh
+    }
+
+    /// Time from announcing because of a losing advert to announcing once more; zero for never
+    /// (`garp_lower_prio_delay`).
+    pub fn lower_prio_announce_delay(&self) -> Duration {
+        self.lower_prio_announce_delay.unwrap_or(self.announce_delay)
+    }
+
+    /// Whether it answers a losing advert with an advert and an announcement (not `lower_prio_no_advert`).
+    pub fn reassert(&self) -> bool {
+        self.reassert
+    }
+
+    /// Whether it sends one last advert when it is superseded.
+    pub fn higher_prio_send_advert(&self) -> bool {
+        self.higher_prio_send_advert
+    }
+
+    /// Adverts that may go missing before a backup takes over, 1 to 100.
+    pub fn down_timer_adverts(&self) -> u8 {
+        self.down_timer_adverts
+    }
+
+    /// When flapping holds preemption back; `None` for never.
+    pub fn damping(&self) -> Option<&Damping> {
+        self.damping.as_ref()
+    }
+
+    /// How long it stays in Initialize after the start (`vrrp_startup_delay`).
+    pub fn startup_delay(&self) -> Duration {
+        self.startup_delay
     }
 }
 
@@ -244,6 +295,67 @@ impl ConfigBuilder {
         self
     }
 
+    /// Time between announcements while it is master, for networks that forget where an address is; zero for none, else
+    /// at least a second. Default: none, as keepalived's `garp_master_refresh`.
+    pub fn announce_refresh(mut self, period: Duration) -> Self {
+        self.config.announce_refresh = period;
+        self
+    }
+
+    /// Time from announcing because of a losing advert to announcing once more; zero for never. Default: as
+    /// [`announce_delay`](Self::announce_delay), which is keepalived's `garp_lower_prio_delay`.
+    pub fn lower_prio_announce_delay(mut self, delay: Option<Duration>) -> Self {
+        self.config.lower_prio_announce_delay = delay;
+        self
+    }
+
+    /// Whether to answer the advert of a lower master at once, and to announce the addresses to hosts that it has led
+    /// astray (RFC 9568 §6.4.3; keepalived unless `lower_prio_no_advert`). Without, such an advert is counted and
+    /// discarded, as RFC 5798 has it, and the next advert comes in its time. Default: yes.
+    pub fn reassert(mut self, reassert: bool) -> Self {
+        self.config.reassert = reassert;
+        self
+    }
+
+    /// Whether a master that is superseded sends one last advert, with its own, losing priority. Default: yes
+    /// (keepalived's `higher_prio_send_advert`, where it is off).
+    ///
+    /// Why: two masters that were cut off from each other hear each other again. If the loser hears the winner first it
+    /// steps down without a word, the winner never learns that there was another, and hosts that have learned the
+    /// loser's hardware address keep it until it ages out. The last advert tells the winner, which announces the
+    /// addresses anew.
+    ///
+    /// It decides no election. It is sent by a backup and loses against the master that it is for, so to that one it is
+    /// one losing advert: ours and keepalived answer with an advert and an announcement, FRR and others that follow RFC
+    /// 5798 log and discard it. Backups do with it what they do with any advert: those below it start their
+    /// Master_Down_Timers anew, as the winner's own advert has made them do just before, and those above it that preempt
+    /// take no notice. Where VRRPv3 intervals differ a backup learns that of the loser, until the winner's next advert.
+    pub fn higher_prio_send_advert(mut self, last_advert: bool) -> Self {
+        self.config.higher_prio_send_advert = last_advert;
+        self
+    }
+
+    /// Adverts that may go missing before a backup takes over, 1 to 100: the factor in Master_Down_Interval. More make
+    /// a lossy network quieter and a takeover slower. Default: 3, the RFCs' number.
+    pub fn down_timer_adverts(mut self, adverts: u8) -> Self {
+        self.config.down_timer_adverts = adverts;
+        self
+    }
+
+    /// When flapping holds preemption back. An owner is not held back, and neither is a takeover from a master that has
+    /// fallen silent or stopped. Default: never.
+    pub fn damping(mut self, damping: Option<Damping>) -> Self {
+        self.config.damping = damping;
+        self
+    }
+
+    /// How long to stay in Initialize after the start, up to 1000 s: for a host whose network is not ready at once, so
+    /// that adverts of the master get lost. Default: not at all (keepalived's `vrrp_startup_delay`).
+    pub fn startup_delay(mut self, delay: Duration) -> Self {
+        self.config.startup_delay = delay;
+        self
+    }
+
     /// Checks the settings together.
     ///
     /// # Errors
@@ -278,6 +390,21 @@ impl ConfigBuilder {
                 got: config.preempt_delay,
             });
         }
+        if config.startup_delay > MAX_STARTUP_DELAY {
+            return Err(ConfigError::StartupDelay {
+                got: config.startup_delay,
+            });
+        }
+        if !config.announce_refresh.is_zero() && config.announce_refresh < MIN_ANNOUNCE_REFRESH {
+            return Err(ConfigError::AnnounceRefresh {
+                got: config.announce_refresh,
+            });
+        }
+        if !(1..=MAX_DOWN_TIMER_ADVERTS).contains(&config.down_timer_adverts) {
+            return Err(ConfigError::DownTimerAdverts {
+                got: config.down_timer_adverts,
+            });
+        }
         for (index, peer) in config.peers.iter().enumerate() {
             peer.check(family, &config.peers[..index])?;
         }
@@ -291,6 +418,14 @@ impl ConfigBuilder {
 
 /// Longest `preempt_delay`, as in keepalived.
 pub const MAX_PREEMPT_DELAY: Duration = Duration::from_secs(1000);
+/// Longest `startup_delay`.
+pub const MAX_STARTUP_DELAY: Duration = Duration::from_secs(1000);
+/// Most `down_timer_adverts`, as in keepalived.
+pub const MAX_DOWN_TIMER_ADVERTS: u8 = 100;
+/// Adverts that may go missing unless configured (RFC 9568 §6.1: 3 × Active_Adver_Interval + Skew_Time).
+const DEFAULT_DOWN_TIMER_ADVERTS: u8 = 3;
+/// Shortest `announce_refresh`.
+const MIN_ANNOUNCE_REFRESH: Duration = Duration::from_secs(1);
 
 /// Why settings don't make a virtual router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -330,6 +465,24 @@ pub enum ConfigError {
     PreemptDelay {
         /// The delay given.
         got: Duration,
+    },
+    /// The delay is too long to be meant.
+    #[error("startup_delay {got:?}: use 0 to 1000 s")]
+    StartupDelay {
+        /// The delay given.
+        got: Duration,
+    },
+    /// Announcing is broadcast, and every host on the link has to look at it.
+    #[error("announce_refresh {got:?}: use 0 for none, or 1 s and more")]
+    AnnounceRefresh {
+        /// The period given.
+        got: Duration,
+    },
+    /// A backup waits for one advert at least.
+    #[error("down_timer_adverts {got}: use 1 to 100")]
+    DownTimerAdverts {
+        /// The number given.
+        got: u8,
     },
     /// Peers are of the family of the addresses.
     #[error("peer {peer} of a virtual router of {family}: use an address of that family")]

@@ -34,9 +34,11 @@
 //!                 assert_eq!(message.len(), 20);
 //!             }
 //!             Output::AcquireAddresses => { /* add 192.0.2.100 to the interface */ }
-//!             Output::AnnounceAddresses => { /* gratuitous ARP */ }
-//!             Output::ReleaseAddresses => { /* remove it */ }
+//!             Output::AnnounceAddresses(_) => { /* gratuitous ARP */ }
+//!             Output::ReleaseAddresses | Output::HandOverAddresses => { /* remove it */ }
 //!             Output::Transition(change) => println!("{} -> {}: {}", change.from, change.to, change.reason),
+//!             Output::Rival(rival) => println!("{rival}"),
+//!             Output::Switchover(end) => println!("{end:?}"),
 //!         }
 //!     }
 //!     if router.state() == State::Master {
@@ -58,10 +60,12 @@ extern crate alloc;
 mod addresses;
 mod authentication;
 mod config;
+mod damping;
 mod packet;
 mod router;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod sync;
 mod unicast;
 mod units;
 
@@ -69,15 +73,20 @@ pub use addresses::{AddressList, AddressListError, Addresses, Family};
 pub use authentication::{
     AhKey, AntiReplay, AuthenticationConfig, HmacConfig, HmacError, HmacKey, HmacKeys, HmacMode, Sequence,
 };
-pub use config::{AddressMismatch, Config, ConfigBuilder, ConfigError, Demotion, MAX_PREEMPT_DELAY};
+pub use config::{
+    AddressMismatch, Config, ConfigBuilder, ConfigError, Demotion, MAX_DOWN_TIMER_ADVERTS, MAX_PREEMPT_DELAY,
+    MAX_STARTUP_DELAY,
+};
+pub use damping::{Damping, DampingError};
 pub use packet::{
     Advert, AdvertError, AhAdvert, AhError, AhHeader, AhPacket, Authentication, BufferTooSmall, ChecksumForm,
     Envelope, GROUP_V4, GROUP_V6, HOP_LIMIT, HmacTrailer, Message, MessageError, PASSWORD_LEN, PROTOCOL,
     PROTOCOL_AH, Packet, ParseError, Version,
 };
 pub use router::{
-    Counters, Discard, Discards, Fault, Faults, NoHmac, Output, Peer, Reason, State, Transition,
-    VirtualRouter,
+    Announcement, Counters, Discard, Discards, Fault, Faults, NoHmac, Output, Peer, Reason, Rival,
+    RivalCause, State, SwitchoverEnd, SwitchoverError, Transition, VirtualRouter,
 };
+pub use sync::{SyncGroup, SyncGroupError};
 pub use unicast::UnicastPeer;
 pub use units::{AdverInterval, Priority, Vrid};

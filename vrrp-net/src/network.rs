@@ -273,6 +273,19 @@ pub enum AddressError {
         #[source]
         error: io::Error,
     },
+    /// The address is on the interface that carries the virtual MAC, and both would answer for it.
+    #[error(
+        "{address} is on {interface} itself, which would answer for it beside the virtual MAC {vmac}: remove it (ip \
+         address del {address} dev {interface}), or do without vmac"
+    )]
+    OnBase {
+        /// The address.
+        address: IpNet,
+        /// Interface that has it.
+        interface: String,
+        /// Interface of the virtual MAC.
+        vmac: String,
+    },
     /// The interface is not there.
     #[error("{address}: interface {interface} does not exist")]
     NoInterface {
@@ -307,11 +320,17 @@ pub enum RoutingError {
         route: String,
     },
     /// The gateway is nowhere to be found.
-    #[error(
-        "route {route}: its gateway is on no network of this host, or its source not an address of it; add onlink or \
-         correct them"
-    )]
+    #[error("route {route}: its gateway is on no network of this host that is up; correct it, or add onlink")]
     Unreachable {
+        /// The route.
+        route: String,
+    },
+    /// The source is no address of this host.
+    #[error(
+        "route {route}: the kernel refuses it, likely since its src is no address of this host; make it a virtual \
+             address, or correct it"
+    )]
+    Source {
         /// The route.
         route: String,
     },

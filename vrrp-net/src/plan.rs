@@ -69,6 +69,8 @@ pub(crate) struct Seat {
     pub(crate) placements: Vec<Placement>,
     pub(crate) lease: Option<Duration>,
     pub(crate) announce_repeat: u8,
+    pub(crate) announce_refresh_repeat: u8,
+    pub(crate) lower_prio_announce_repeat: u8,
     /// TTL or hop limit of its adverts.
     pub(crate) hop_limit: u8,
     pub(crate) routing: Routing,
@@ -218,6 +220,8 @@ impl Plan {
             placements,
             lease: attachment.lease(),
             announce_repeat: attachment.announce_repeat(),
+            announce_refresh_repeat: attachment.announce_refresh_repeat(),
+            lower_prio_announce_repeat: attachment.lower_prio_announce_repeat(),
             hop_limit: if unicast {
                 attachment.unicast_ttl()
             } else {

@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ha_health::{CheckConfig, Weight};
+use ha_health::{WatchConfig, Weight};
 use lb_proxy::balance::Upstream;
 
 use super::draft::{CheckDraft, Draft, Format, UpstreamDraft};
@@ -14,9 +13,6 @@ use super::proxy::ProxyDraft;
 use super::suggest::nearest;
 use super::{Diagnostic, Diagnostics, Sources, Spanned, lint, script, unique};
 use crate::{Instance, Interface, Stack, StackBuilder, Track};
-
-/// How often a tracked interface is looked at: keepalived hears of it from the kernel, and so almost at once.
-const INTERFACE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Makes the stack, as far as the draft allows; tells everything that is wrong.
 pub(super) fn resolve(
@@ -258,9 +254,9 @@ fn add_interfaces(mut builder: StackBuilder, instances: &[InstanceDraft]) -> Opt
                 continue;
             }
             added.push(interface);
-            let config = CheckConfig::builder(interface_check_name(interface)).interval(INTERFACE_INTERVAL);
+            let config = WatchConfig::builder(interface_check_name(interface));
             // The name of an interface has been checked; it makes the name of a check.
-            builder = builder.check(config.build().ok()?, Interface::new(interface));
+            builder = builder.watch(config.build().ok()?, Interface::new(interface));
         }
     }
     Some(builder)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ha_health::probe::{Script, ScriptError};
+use ha_health::probe::{self, Script, ScriptError};
 use nix::unistd::{Gid, Uid};
 
 use super::arguments;
@@ -93,7 +93,7 @@ fn read_block(
     if let Some(user) = user {
         let (uid, gid) = user?;
         if (uid, gid) != (Uid::effective(), Gid::effective()) {
-            script = script.user(uid.as_raw(), gid.as_raw());
+            script = script.user(probe::User::new(uid.as_raw(), gid.as_raw()));
         }
     }
     Some(CheckDraft {

@@ -19,6 +19,8 @@ pub struct Counters {
     pub became_master: u64,
     /// Adverts heard as master that it did not yield to: two masters at once.
     pub lower_received_as_master: u64,
+    /// Times that another master was told of; see [`Rival`](super::Rival).
+    pub rivals: u64,
     /// Accepted VRRPv3 IPv4 adverts whose checksum left out the pseudo-header.
     pub checksum_message_only: u64,
     /// Adverts that carried other addresses than ours, accepted or not.

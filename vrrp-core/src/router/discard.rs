@@ -8,7 +8,7 @@ use crate::config::AddressMismatch;
 use crate::{AdverInterval, Family, Packet, Priority, UnicastPeer, Version, Vrid};
 
 /// Why an advert was not acted upon. It changed counters and nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Discard {
     /// The caller gave it to the wrong router.

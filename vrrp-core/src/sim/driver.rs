@@ -12,7 +12,8 @@ use super::lan::{Fate, Transit};
 use super::node::{Hold, Host, Power};
 use super::{Event, Node, NodeId, Rule, Sim};
 use crate::{
-    Envelope, Family, GROUP_V4, GROUP_V6, HOP_LIMIT, Output, Packet, Priority, Reason, VirtualRouter,
+    Envelope, Family, GROUP_V4, GROUP_V6, HOP_LIMIT, Output, Packet, Priority, Reason, State, SwitchoverEnd,
+    VirtualRouter,
 };
 
 impl<N: Node> Sim<N> {
@@ -45,6 +46,7 @@ impl<N: Node> Sim<N> {
         host.power = Power::Running;
         let now = host.clock.local(self.now);
         host.node.handle_resume(now);
+        host.node.settle(now);
         // Before the outputs: a router that is still master renews what the kernel took away, and one that stepped
         // down has nothing to release twice.
         host.renew();
@@ -86,6 +88,9 @@ impl<N: Node> Sim<N> {
 
     /// Does what the node wants done.
     pub(super) fn drain(&mut self, id: NodeId) {
+        let host = &mut self.hosts[id.0];
+        let now = host.clock.local(self.now);
+        host.node.settle(now);
         while let Some((index, output)) = self.hosts[id.0].node.poll_output() {
             let host = &mut self.hosts[id.0];
             let vrid = host.node.routers()[index].config().vrid();
@@ -105,10 +110,23 @@ impl<N: Node> Sim<N> {
                     self.holds_changed = true;
                     Event::Released(vrid)
                 }
-                Output::AnnounceAddresses => Event::Announced(vrid),
+                Output::HandOverAddresses => {
+                    host.holds[index] = Hold::Until(self.now + Self::HAND_OVER);
+                    self.holds_changed = true;
+                    Event::HandedOver(vrid)
+                }
+                Output::AnnounceAddresses(_) => Event::Announced(vrid),
                 Output::Transition(change) => {
                     host.yielded[index] = matches!(change.reason, Reason::Yielded(_));
+                    if change.to == State::Initialize {
+                        host.held[index] = false;
+                    }
                     Event::Changed(vrid, change)
+                }
+                Output::Rival(rival) => Event::Rival(vrid, rival),
+                Output::Switchover(end) => {
+                    host.held[index] |= matches!(end, SwitchoverEnd::Done(_));
+                    Event::Switchover(vrid, end)
                 }
             };
             self.trace.push(self.now, id, event);

@@ -35,6 +35,8 @@ pub struct Attachment {
     addresses: Vec<VirtualAddress>,
     lease: Option<Duration>,
     announce_repeat: u8,
+    announce_refresh_repeat: u8,
+    lower_prio_announce_repeat: Option<u8>,
     unicast_ttl: u8,
     vmac: Option<Vmac>,
     routes: Vec<VirtualRoute>,
@@ -61,6 +63,8 @@ impl Attachment {
                 addresses: Vec::new(),
                 lease: Some(Self::DEFAULT_LEASE),
                 announce_repeat: Self::DEFAULT_ANNOUNCE_REPEAT,
+                announce_refresh_repeat: 1,
+                lower_prio_announce_repeat: None,
                 unicast_ttl: HOP_LIMIT,
                 vmac: None,
                 routes: Vec::new(),
@@ -97,6 +101,16 @@ impl Attachment {
     /// How often each announcement is sent, back to back.
     pub fn announce_repeat(&self) -> u8 {
         self.announce_repeat
+    }
+
+    /// How often each announcement is sent that refreshes one, back to back.
+    pub fn announce_refresh_repeat(&self) -> u8 {
+        self.announce_refresh_repeat
+    }
+
+    /// How often each announcement is sent that a lower master calls for, back to back.
+    pub fn lower_prio_announce_repeat(&self) -> u8 {
+        self.lower_prio_announce_repeat.unwrap_or(self.announce_repeat)
     }
 
     /// TTL or hop limit of adverts to unicast peers.
@@ -175,6 +189,20 @@ impl AttachmentBuilder {
     /// How often each announcement is sent, back to back (`garp_master_repeat`); 0 for never. Default: five.
     pub fn announce_repeat(mut self, repeat: u8) -> Self {
         self.attachment.announce_repeat = repeat;
+        self
+    }
+
+    /// How often each announcement is sent that refreshes one (`garp_master_refresh_repeat`); see
+    /// [`announce_refresh`](vrrp_core::ConfigBuilder::announce_refresh). Default: once.
+    pub fn announce_refresh_repeat(mut self, repeat: u8) -> Self {
+        self.attachment.announce_refresh_repeat = repeat;
+        self
+    }
+
+    /// How often each announcement is sent that a lower master calls for (`garp_lower_prio_repeat`); see
+    /// [`reassert`](vrrp_core::ConfigBuilder::reassert). Default: as [`announce_repeat`](Self::announce_repeat).
+    pub fn lower_prio_announce_repeat(mut self, repeat: Option<u8>) -> Self {
+        self.attachment.lower_prio_announce_repeat = repeat;
         self
     }
 

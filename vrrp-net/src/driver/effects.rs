@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vrrp_core::{Envelope, Fault, Output, Priority, State};
+use vrrp_core::{Announcement, Envelope, Fault, Output, Priority, Reason, Rival, State};
 
 use super::slot::{Holding, patience};
 use super::{Driver, DriverEvent, Events};
@@ -17,12 +17,15 @@ impl<R: Routers, N: Network> Driver<R, N> {
     /// Does everything that the routers want done.
     pub(super) fn drain(&mut self, now: Duration, events: Events<'_, R>) {
         let mut stalled = false;
+        self.routers.settle(now);
         while let Some(effect) = self.routers.poll_output() {
             match effect {
                 Effect::Event(event) => events(DriverEvent::Node(event)),
                 Effect::Router(index, output) => {
                     stalled |= self.notice_stall(now, index, output);
                     self.execute(now, index, output, events);
+                    // It may have refused the addresses.
+                    self.routers.settle(now);
                 }
             }
         }
@@ -36,8 +39,12 @@ impl<R: Routers, N: Network> Driver<R, N> {
     fn notice_stall(&mut self, now: Duration, index: usize, output: Output) -> bool {
         let serves = match output {
             Output::Advertise(priority) => priority != Priority::STOP,
-            Output::AcquireAddresses | Output::AnnounceAddresses => true,
-            Output::ReleaseAddresses | Output::Transition(_) => false,
+            Output::AcquireAddresses | Output::AnnounceAddresses(_) => true,
+            Output::ReleaseAddresses
+            | Output::HandOverAddresses
+            | Output::Transition(_)
+            | Output::Rival(_)
+            | Output::Switchover(_) => false,
         };
         if !serves || self.slots[index].stalled {
             return false;
@@ -47,6 +54,11 @@ impl<R: Routers, N: Network> Driver<R, N> {
         };
         self.slots[index].stalled = true;
         self.pause(later, index);
+        self.routers.settle(later);
+        // Members of its sync group have stepped down with it.
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            slot.stalled |= self.routers.router(index).reason() == Some(Reason::Paused);
+        }
         true
     }
 
@@ -59,12 +71,18 @@ impl<R: Routers, N: Network> Driver<R, N> {
     fn execute(&mut self, now: Duration, index: usize, output: Output, events: Events<'_, R>) {
         match output {
             // It has stepped down behind these outputs.
-            Output::AcquireAddresses | Output::AnnounceAddresses if self.slots[index].stalled => {}
+            Output::AcquireAddresses | Output::AnnounceAddresses(_) if self.slots[index].stalled => {}
             Output::Advertise(priority) if self.slots[index].stalled && priority != Priority::STOP => {}
             Output::Advertise(priority) => self.advertise(now, index, priority),
             Output::AcquireAddresses => self.acquire(now, index, events),
-            Output::AnnounceAddresses => self.announce(now, index),
-            Output::ReleaseAddresses => self.release(index),
+            Output::AnnounceAddresses(announcement) => self.announce(now, index, announcement),
+            Output::ReleaseAddresses | Output::HandOverAddresses => self.release(index),
+            Output::Rival(rival) => self.tell_rival(index, rival, events),
+            Output::Switchover(end) => {
+                let vrid = self.routers.router(index).config().vrid();
+                tracing::info!(%vrid, ?end, "switchover");
+                events(DriverEvent::Switchover { router: index, end });
+            }
             Output::Transition(transition) => {
                 let link = self.slots[index].seat.link;
                 tracing::info!(
@@ -190,17 +208,26 @@ impl<R: Routers, N: Network> Driver<R, N> {
         self.routers.router_mut(index).handle_fault(now, Fault::Addresses);
     }
 
-    fn announce(&mut self, now: Duration, index: usize) {
+    fn tell_rival(&mut self, index: usize, rival: Rival, events: Events<'_, R>) {
+        let Rival { peer, cause } = rival;
+        let vrid = self.routers.router(index).config().vrid();
+        tracing::warn!(%vrid, source = %peer.address, priority = %peer.priority, %cause, "another master");
+        events(DriverEvent::Rival { router: index, rival });
+    }
+
+    fn announce(&mut self, now: Duration, index: usize, announcement: Announcement) {
         let slot = &mut self.slots[index];
         let Holding::Held { announced, .. } = &mut slot.holding else {
             // Refused just before: nobody must be told that they are here.
             return;
         };
+        let repeat = match announcement {
+            Announcement::Takeover | Announcement::Again => slot.seat.announce_repeat,
+            Announcement::Refresh => slot.seat.announce_refresh_repeat,
+            Announcement::Reassert => slot.seat.lower_prio_announce_repeat,
+        };
         let until = now + patience(self.routers.router(index));
-        if let Err(error) = self
-            .network
-            .announce(&slot.seat.placements, slot.seat.announce_repeat, until)
-        {
+        if let Err(error) = self.network.announce(&slot.seat.placements, repeat, until) {
             self.cells.count(Counter::AnnounceErrors);
             if let Some(more) = slot.announce_log.allow(now) {
                 tracing::warn!(router = index, %error, more, "an announcement could not be sent");

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vrrp_core::{Discard, Envelope, Fault, Packet, Priority, State};
+use vrrp_core::{Discard, Envelope, Fault, Packet};
 
 use super::slot::Slot;
 use super::{Driver, DriverEvent, Events, MAX_INPUTS};
@@ -55,11 +55,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
                         continue;
                     };
                     let router = self.routers.router_mut(index);
-                    let was_master = router.state() == State::Master;
-                    let (envelope, priority) = (*packet.envelope(), packet.priority());
+                    let envelope = *packet.envelope();
                     router.set_wall_clock(now, unix_time);
                     let result = router.handle_advert(now, &packet);
-                    self.note_advert(now, index, &envelope, priority, was_master, result);
+                    self.note_advert(now, index, &envelope, result);
                 }
                 Some((_, source, Err(error))) => {
                     self.cells.count_malformed(error);
@@ -83,27 +82,13 @@ impl<R: Routers, N: Network> Driver<R, N> {
         }
     }
 
-    fn note_advert(
-        &mut self,
-        now: Duration,
-        index: usize,
-        envelope: &Envelope,
-        priority: Priority,
-        was_master: bool,
-        result: Result<(), Discard>,
-    ) {
+    fn note_advert(&mut self, now: Duration, index: usize, envelope: &Envelope, result: Result<(), Discard>) {
         let router = self.routers.router(index);
         let vrid = router.config().vrid();
         let source = envelope.source;
         let slot = &mut self.slots[index];
         match result {
-            Ok(()) => {
-                slot.last_master = Some(source);
-                let rival = was_master && router.state() == State::Master && priority != Priority::STOP;
-                if let Some(more) = rival.then(|| slot.rival_log.allow(now)).flatten() {
-                    tracing::warn!(%vrid, %source, %priority, more, "another master of lower rank");
-                }
-            }
+            Ok(()) => slot.last_master = Some(source),
             // Expected, and counted by the router.
             Err(Discard::NotRunning | Discard::Peer { .. }) => {}
             Err(discard) => {

@@ -29,7 +29,6 @@ pub(super) struct Slot {
     pub(super) send_log: LogLimit,
     pub(super) announce_log: LogLimit,
     pub(super) discard_log: LogLimit,
-    pub(super) rival_log: LogLimit,
     pub(super) address_log: LogLimit,
 }
 
@@ -64,7 +63,6 @@ impl Slot {
             send_log: LogLimit::default(),
             announce_log: LogLimit::default(),
             discard_log: LogLimit::default(),
-            rival_log: LogLimit::default(),
             address_log: LogLimit::default(),
         }
     }

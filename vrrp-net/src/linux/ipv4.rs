@@ -87,7 +87,12 @@ impl Ipv4Socket {
 }
 
 /// The kernel fills in identification and checksum.
-fn header(source: Ipv4Addr, destination: Ipv4Addr, hop_limit: u8, payload_len: usize) -> [u8; HEADER_LEN] {
+pub(super) fn header(
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    hop_limit: u8,
+    payload_len: usize,
+) -> [u8; HEADER_LEN] {
     let mut octets = [0; HEADER_LEN];
     if let Some(mut header) = MutableIpv4Packet::new(&mut octets) {
         header.set_version(4);

@@ -16,7 +16,9 @@ mod routes;
 mod routing;
 mod rules;
 mod siblings;
+mod sysctl;
 mod table;
+mod vmac;
 
 use std::fs;
 use std::future::poll_fn;
@@ -47,6 +49,7 @@ use monitor::Monitor;
 use requests::Requests;
 use routing::Routes;
 use table::{Change, Table};
+use vmac::Vmacs;
 
 /// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second, 2,730 in all (the kernel
 /// doubles it, and counts 768 octets for a small packet). Without CAP_NET_ADMIN in the initial user namespace the kernel
@@ -69,6 +72,7 @@ pub struct LinuxNetwork {
     table: Table,
     routes: Routes,
     links: Vec<Link>,
+    vmacs: Option<Vmacs>,
     frames: FrameSocket,
     arp_claims: Option<ClaimSocket>,
     ndp_claims: Option<Ipv6Socket>,
@@ -129,9 +133,11 @@ impl LinuxNetwork {
         let monitor = Monitor::open().map_err(refused("a netlink socket"))?;
         monitor::dump(&mut table, &mut requests).map_err(refused("reading links and addresses"))?;
         while table.next_change().is_some() {}
-        if let Some(missing) = (0..links.len()).find(|link| table.index(LinkId(*link)).is_none()) {
+        let missing =
+            |(link, plan): &(LinkId, &LinkPlan)| plan.vmac.is_none() && table.index(*link).is_none();
+        if let Some((_, plan)) = (0..).map(LinkId).zip(links).find(missing) {
             return Err(OpenError::NoInterface {
-                name: links[missing].name.clone(),
+                name: plan.name.clone(),
             });
         }
         let frames = FrameSocket::open().map_err(refused("a packet socket"))?;
@@ -141,6 +147,7 @@ impl LinuxNetwork {
                 what: "adding addresses",
             });
         }
+        let vmacs = Vmacs::open(links, &table)?;
         let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
         let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
         let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
@@ -151,6 +158,7 @@ impl LinuxNetwork {
             table,
             routes: Routes::default(),
             links: links.iter().cloned().map(Link::new).collect(),
+            vmacs,
             frames,
             arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
             ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
@@ -160,6 +168,7 @@ impl LinuxNetwork {
             round_dry: true,
             dry: false,
         };
+        network.learn_vmacs().map_err(refused("reading links"))?;
         for link in (0..links.len()).map(LinkId) {
             network.bind(link).map_err(|error| OpenError::Refused {
                 what: "a raw VRRP socket",
@@ -199,10 +208,33 @@ impl LinuxNetwork {
                     // The link counts as down until the next report about it.
                     tracing::error!(interface = self.table.name(link), %error, "no raw VRRP socket");
                 }
+                self.tend_vmacs(link);
                 Input::Link(link)
             }
             Change::Removed(link, address) => Input::AddressRemoved { link, address },
         })
+    }
+
+    /// Makes virtual MACs anew that have gone, and tells the table at once: their routers may need them before the
+    /// kernel's report is read.
+    fn tend_vmacs(&mut self, link: LinkId) {
+        let Some(vmacs) = &mut self.vmacs else { return };
+        if vmacs.tend(link, &self.table) {
+            if let Err(error) = self.learn_vmacs() {
+                tracing::debug!(%error, "reading links");
+            }
+        }
+        if self.links[link.0].plan.vmac.is_some() && self.table.index(link).is_some() {
+            self.table.report_missing(link);
+        }
+    }
+
+    fn learn_vmacs(&mut self) -> io::Result<()> {
+        let table = &mut self.table;
+        match &mut self.vmacs {
+            Some(vmacs) => vmacs.describe(&mut |kind, payload| table.read(kind, payload)),
+            None => Ok(()),
+        }
     }
 
     fn next_turn(&mut self) {
@@ -389,12 +421,18 @@ impl Network for LinuxNetwork {
 
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError> {
         addresses::check(&self.table, placements)?;
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.check(&self.table, placements)?;
+        }
         addresses::sweep(&mut self.requests, &mut self.table, placements, self.links.len());
         Ok(())
     }
 
     fn send_advert(&mut self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let sockets = &self.links[link.0];
+        if let (Some(vmacs), Some(_)) = (&self.vmacs, &sockets.plan.vmac) {
+            return vmacs.send(link, envelope.source, envelope.destination, message);
+        }
         let hop_limit = envelope.hop_limit;
         match (
             envelope.source,
@@ -420,6 +458,9 @@ impl Network for LinuxNetwork {
     }
 
     fn acquire(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.open_for(placements)?;
+        }
         let now = self.now();
         addresses::acquire(&mut self.requests, &mut self.table, placements, now)
     }
@@ -430,6 +471,9 @@ impl Network for LinuxNetwork {
     }
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.close_for(placements);
+        }
         addresses::release(&mut self.requests, &mut self.table, placements)
     }
 
@@ -469,10 +513,18 @@ impl Network for LinuxNetwork {
         self.announce_one(link, address)
     }
 
-    fn probe(&mut self, link: LinkId, address: IpAddr) -> io::Result<()> {
+    fn probe(&mut self, mut link: LinkId, address: IpAddr) -> io::Result<()> {
         if address.is_multicast() {
             // A group has no owner.
             return Ok(());
+        }
+        if address.is_ipv6() {
+            // The question needs an address to come from, and whoever hears it remembers its MAC: not the virtual one.
+            link = self
+                .vmacs
+                .as_ref()
+                .and_then(|vmacs| vmacs.base(link))
+                .unwrap_or(link);
         }
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());

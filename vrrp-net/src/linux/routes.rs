@@ -156,8 +156,10 @@ pub(super) fn listing(family: AddressFamily, protocol: u8) -> RouteNetlinkMessag
 }
 
 pub(super) fn refused(route: &VirtualRoute, error: io::Error) -> RoutingError {
+    let has_source = route.src.is_some();
     let route = route.to_string();
     match error.raw_os_error() {
+        Some(libc::EINVAL) if has_source => RoutingError::Source { route },
         Some(libc::EEXIST) => RoutingError::ForeignRoute { route },
         Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => RoutingError::Unreachable { route },
         Some(libc::ENETDOWN | libc::ENODEV) => RoutingError::LinkDown { route },

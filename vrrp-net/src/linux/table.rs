@@ -230,6 +230,17 @@ impl Table {
         }
     }
 
+    /// Reports what we had added to an interface and what is no longer there: it was made anew.
+    pub(super) fn report_missing(&mut self, link: LinkId) {
+        let ours = self.acquired.iter().filter(|(of, _)| *of == link);
+        let missing = ours.filter(|(_, address)| self.find(link, *address).is_none());
+        let missing: Vec<_> = missing
+            .filter(|gone| !self.removed.contains(gone))
+            .copied()
+            .collect();
+        self.removed.extend(missing);
+    }
+
     fn link_changed(&mut self, link: LinkId) {
         if !self.changed.contains(&link) {
             self.changed.push_back(link);

@@ -12,6 +12,7 @@ mod election;
 mod handover;
 mod tie;
 mod variants;
+mod vmac;
 
 mod client;
 mod keepalived;

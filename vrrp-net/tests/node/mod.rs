@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
 pub mod netlink;
+pub mod probe;
+pub mod routing;
 
 use std::net::IpAddr;
 use std::sync::mpsc;

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp_core::{ConfigBuilder, ConfigError, Family};
-use vrrp_net::{AttachmentBuilder, AttachmentError};
+use vrrp_net::{AttachmentBuilder, AttachmentError, VirtualRoute, VirtualRule, Vmac};
 
 use super::hand_over;
+use crate::config::draft::Format;
 use crate::config::{Diagnostic, Diagnostics, Span, Spanned};
 
 /// Settings of the network.
@@ -18,6 +19,13 @@ pub(crate) struct Network {
     pub(crate) peers: Vec<Spanned<IpAddr>>,
     /// A lease of `None` is for addresses without a lifetime.
     pub(crate) lease: Option<Spanned<Option<Duration>>>,
+    pub(crate) vmac: Option<Spanned<Vmac>>,
+    /// Whether adverts come from the interface itself all the same.
+    pub(crate) vmac_xmit_base: Option<Spanned<bool>>,
+    pub(crate) accept: Option<Spanned<bool>>,
+    pub(crate) promote_secondaries: Option<Spanned<bool>>,
+    pub(crate) routes: Vec<Spanned<VirtualRoute>>,
+    pub(crate) rules: Vec<Spanned<VirtualRule>>,
     pub(crate) track_primary: Option<Spanned<bool>>,
     pub(crate) track_source: Option<Spanned<bool>>,
 }
@@ -27,6 +35,9 @@ impl Network {
     pub(super) fn keep(&mut self, family: Family) {
         self.sources.retain(|one| Family::of(&one.value) == family);
         self.peers.retain(|one| Family::of(&one.value) == family);
+        self.routes
+            .retain(|one| Family::of(&one.value.to().addr()) == family);
+        self.rules.retain(|one| one.value.family() == family);
     }
 
     pub(super) fn configure(&self, builder: ConfigBuilder) -> ConfigBuilder {
@@ -48,7 +59,17 @@ impl Network {
     }
 
     pub(super) fn attach(&self, mut builder: AttachmentBuilder) -> AttachmentBuilder {
-        hand_over!(self to builder: lease track_primary track_source);
+        hand_over!(self to builder: lease accept promote_secondaries track_primary track_source);
+        for route in &self.routes {
+            builder = builder.route(route.value.clone());
+        }
+        for rule in &self.rules {
+            builder = builder.rule(rule.value.clone());
+        }
+        if let Some(vmac) = &self.vmac {
+            let xmit_base = self.vmac_xmit_base.is_some_and(|one| one.value);
+            builder = builder.vmac(vmac.value.clone().xmit_base(xmit_base));
+        }
         if let Some(source) = self.sources.first() {
             builder = builder.source(source.value);
         }
@@ -57,12 +78,30 @@ impl Network {
 
     pub(super) fn leave_out(&mut self, error: &AttachmentError) -> Option<Span> {
         match error {
+            AttachmentError::VmacAddress { .. } => self.vmac.take().map(|one| one.span),
+            AttachmentError::Interface { name } => {
+                let vmac = self.vmac.take_if(|vmac| vmac.value.given_name() == Some(name))?;
+                Some(vmac.span)
+            }
             AttachmentError::Lease { .. } => self.lease.take().map(|one| one.span),
             AttachmentError::Source { source_address } => {
                 let index = self.sources.iter().position(|one| one.value == *source_address)?;
                 Some(self.sources.remove(index).span)
             }
             _ => None,
+        }
+    }
+
+    /// Tells of settings that nothing follows from without another.
+    pub(super) fn check_dependents(&self, format: Format, diagnostics: &mut Diagnostics) {
+        if let (Some(xmit_base), None) = (self.vmac_xmit_base, &self.vmac) {
+            let key = "vmac_xmit_base";
+            let vmac = format.choose("vmac = true", "use_vmac");
+            diagnostics.push(
+                Diagnostic::warning(format!("`{key}` does nothing without a virtual MAC address"))
+                    .at(xmit_base.span)
+                    .help(format!("add `{vmac}`, or leave it out")),
+            );
         }
     }
 

@@ -50,13 +50,23 @@ pub(super) fn groups() -> [(&'static str, Vec<Entry>); 7] {
 }
 
 /// Tables that stand for values in the section.
-pub(super) fn tables() -> [Section; 4] {
+pub(super) fn tables() -> Vec<Section> {
     let table = |header, about, entries| Section {
         header,
         about,
         groups: vec![("", entries)],
     };
-    [
+    vec![
+        table(
+            "damping = { … }",
+            "Damping of preemption.",
+            entries(protocol::DAMPING_KEYS).collect(),
+        ),
+        table(
+            "vmac = { … }",
+            "A virtual MAC address with more to say.",
+            entries(network::VMAC_KEYS).collect(),
+        ),
         table(
             "addresses = [{ … }]",
             "A virtual address with more to say; in `excluded_addresses` too.",
