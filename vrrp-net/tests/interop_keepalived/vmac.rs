@@ -75,7 +75,7 @@ fn moves(family: &'static Family, we_send_from_base: bool, they_send_from_base: 
     keepalived::require();
     let mut world = World::new(family);
     let (ours, theirs) = (world.lab.host("ours").clone(), world.lab.host("theirs").clone());
-    let start_theirs = || Keepalived::start_configured(&theirs, &config(family, they_send_from_base));
+    let start_theirs = || Keepalived::start_config(&theirs, config(family, they_send_from_base));
     let keepalived = start_theirs();
     world.expect_advert_of("theirs", 150);
     let node = Node::start(&ours, family, 100, we_send_from_base);
