@@ -1,1 +1,3 @@
-//! Benches against peers: see the `[[bench]]` entries of the manifest.
+//! Benches against peers, in one run; see `README.md` for the commands.
+
+pub mod testbed;

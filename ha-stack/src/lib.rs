@@ -65,7 +65,10 @@ pub mod config;
 #[cfg(feature = "import")]
 mod import;
 
+pub use ha_health::probe::Interface;
+
 pub use compose::{
-    BuildError, CheckStatus, Controller, Event, Events, Handle, Instance, InstanceStatus, Interface, Node,
-    ProxyError, ProxyStatus, Reply, Stack, StackBuilder, StartError, Status, Stopped, Track,
+    BuildError, CheckStatus, Controller, Event, Events, FifoError, Handle, Instance, InstanceStatus, Node,
+    Notify, NotifyFifo, ProxyError, ProxyStatus, Reply, Stack, StackBuilder, StartError, Status, Stopped,
+    SwitchoverError, Track,
 };

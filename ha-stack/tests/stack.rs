@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use ha_health::probe::{Probe, ProbeFuture, Tcp};
-use ha_health::{CheckConfig, Failure, Outcome, Weight};
+use ha_health::{CheckConfig, Failure, Outcome, WatchConfig, Weight};
 use ha_stack::compose::{ProxyError, StartError};
 use ha_stack::{BuildError, Event, Events, Handle, Instance, Stack, StackBuilder, Stopped, Track};
 use lb_proxy::balance::{BackendConfig, BackendState, Upstream, UpstreamConfig};
@@ -368,12 +368,9 @@ fn a_planned_stop_hands_over_first_and_drains_then() {
 fn a_tracked_interface_that_goes_down_is_a_fault() {
     LabTest::new().run(|| {
         let lab = lab();
-        let check = CheckConfig::builder("uplink")
-            .interval(Duration::from_millis(50))
-            .build()
-            .unwrap();
+        let check = WatchConfig::builder("uplink").build().unwrap();
         let stack = Stack::builder("a")
-            .check(check, ha_stack::Interface::new("eth0"))
+            .watch(check, ha_stack::Interface::new("eth0"))
             .instance(Instance::new("VI_1", config(200, |config| config), attachment()).track("uplink"))
             .build()
             .unwrap();

@@ -4,9 +4,10 @@ use alloc::collections::VecDeque;
 use core::fmt;
 use core::time::Duration;
 
-use crate::{CannotExecute, CheckConfig, Failure, Hysteresis, Outcome, Tracked};
+use crate::{CannotExecute, CheckConfig, Failure, Hysteresis, Outcome, Tracked, WatchConfig};
 
-/// One check as a sans-IO machine.
+/// One check as a sans-IO machine: one that runs a probe at intervals, or one that is watched
+/// ([`watched`](Self::watched)).
 ///
 /// Feed it facts ([`handle_timeout`](Self::handle_timeout), [`handle_result`](Self::handle_result)), then drain
 /// [`poll_output`](Self::poll_output), then come back at [`poll_timeout`](Self::poll_timeout). `now` is the time
@@ -18,15 +19,29 @@ use crate::{CannotExecute, CheckConfig, Failure, Hysteresis, Outcome, Tracked};
 /// * When `timeout` passes, the run counts as failed, and what it may still report does not count. The machine
 ///   then waits for that report, since it must know that nothing is left running: the probe has to end by itself,
 ///   and every [`Output::Start`] has to be answered by one `handle_result`.
+/// * A check that is watched starts nothing and has no timer. It counts each result that it is told, at any time.
+/// * A result with a [value](Outcome::value) counts at once, whatever `rise` and `fall` are. The check is up unless
+///   that value with the check's own weight is a fault.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    config: CheckConfig,
+    config: WatchConfig,
+    /// `None` if it is watched.
+    polling: Option<Polling>,
     hysteresis: Hysteresis,
-    phase: Phase,
+    /// The number that the last result had.
+    value: Option<i32>,
     outputs: VecDeque<Output>,
     last: Option<Last>,
     counters: Counters,
     consecutive: u64,
+}
+
+/// When the probe runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Polling {
+    interval: Duration,
+    timeout: Duration,
+    phase: Phase,
 }
 
 /// Each phase owns the deadlines that may pass in it.
@@ -54,7 +69,8 @@ enum Phase {
 struct Last {
     outcome: Outcome,
     ended: Duration,
-    took: Duration,
+    /// `None` if nothing ran: the result came by itself.
+    took: Option<Duration>,
 }
 
 /// What a check wants done or known.
@@ -66,7 +82,7 @@ pub enum Output {
         /// The time that the probe may take, the config's timeout.
         timeout: Duration,
     },
-    /// The check went up or down, or reported for the first time.
+    /// The check went up or down, has another value, or reported for the first time.
     Changed {
         /// Whether it is up.
         up: bool,
@@ -109,7 +125,7 @@ impl fmt::Display for Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Runs started.
+    /// Runs started; of a check that is watched, results told.
     pub runs: u64,
     /// Runs that succeeded.
     pub successes: u64,
@@ -126,10 +142,32 @@ pub struct Counters {
 impl Check {
     /// Makes a check whose first run is due at once.
     pub fn new(now: Duration, config: CheckConfig) -> Self {
+        let polling = Polling::new(now, &config);
+        Self::with(config.into_counting(), Some(polling))
+    }
+
+    /// Makes a check that is told its results.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ha_health::{Check, Failure, Output, WatchConfig};
+    ///
+    /// let mut check = Check::watched(WatchConfig::builder("proxy").build()?);
+    /// assert_eq!(check.poll_timeout(), None);
+    /// check.handle_result(Duration::ZERO, Failure::TooFew { found: 0, quorum: 1 }.into());
+    /// assert!(matches!(check.poll_output(), Some(Output::Changed { up: false, first: true, .. })));
+    /// # Ok::<(), ha_health::ConfigError>(())
+    /// ```
+    pub fn watched(config: WatchConfig) -> Self {
+        Self::with(config, None)
+    }
+
+    fn with(config: WatchConfig, polling: Option<Polling>) -> Self {
         Self {
             hysteresis: Hysteresis::new(config.rise(), config.fall(), config.init_fail()),
             config,
-            phase: Phase::Idle { due: now },
+            polling,
+            value: None,
             // No input leaves more than three outputs.
             outputs: VecDeque::with_capacity(3),
             last: None,
@@ -143,23 +181,27 @@ impl Check {
     pub fn handle_timeout(&mut self, now: Duration) {
         // The deadline first: a run that times out in the very moment in which the next falls due, which is so
         // by default, makes that one wait and not be skipped.
+        let Some(polling) = &mut self.polling else { return };
         if let Phase::Running {
             started,
             deadline,
             due,
             ..
-        } = self.phase
+        } = polling.phase
         {
             if now >= deadline {
-                self.phase = Phase::Overdue {
+                polling.phase = Phase::Overdue {
                     started,
                     due: Some(due),
                 };
                 let after = deadline - started;
-                self.count(now, started, Failure::TimedOut { after }.into());
+                self.count(now, Some(started), Failure::TimedOut { after }.into());
             }
         }
-        match &mut self.phase {
+        let Some(Polling { interval, phase, .. }) = &mut self.polling else {
+            return;
+        };
+        match phase {
             Phase::Idle { due } if now >= *due => self.start(now),
             Phase::Running {
                 started,
@@ -167,12 +209,11 @@ impl Check {
                 skip_told,
                 ..
             } if now >= *due => {
-                let interval = self.config.interval();
                 let missed = (now - *due).as_nanos() / interval.as_nanos() + 1;
                 // More than u32::MAX intervals are at least 49 days of silence: from there it counts from `now`.
                 *due = match u32::try_from(missed) {
                     Ok(missed) => due.saturating_add(interval.saturating_mul(missed)),
-                    Err(_) => now.saturating_add(interval),
+                    Err(_) => now.saturating_add(*interval),
                 };
                 self.counters.skipped += u64::try_from(missed).unwrap_or(u64::MAX);
                 if !*skip_told {
@@ -187,9 +228,14 @@ impl Check {
     }
 
     /// Takes the outcome of the run that was started last; its probe has ended. After the timeout it does not
-    /// count any more, whatever it is. Ignored if no run is on.
+    /// count any more, whatever it is. Ignored if no run is on. A check that is watched takes any.
     pub fn handle_result(&mut self, now: Duration, outcome: Outcome) {
-        match self.phase {
+        let Some(polling) = &mut self.polling else {
+            self.counters.runs += 1;
+            self.count(now, None, outcome);
+            return;
+        };
+        match polling.phase {
             Phase::Idle { .. } => {}
             Phase::Running {
                 started,
@@ -197,12 +243,12 @@ impl Check {
                 due,
                 ..
             } => {
-                self.phase = Phase::Idle { due };
+                polling.phase = Phase::Idle { due };
                 let after = deadline - started;
                 let late = now > deadline;
                 self.count(
                     now,
-                    started,
+                    Some(started),
                     if late {
                         Failure::TimedOut { after }.into()
                     } else {
@@ -210,7 +256,7 @@ impl Check {
                     },
                 );
             }
-            Phase::Overdue { due: Some(due), .. } => self.phase = Phase::Idle { due },
+            Phase::Overdue { due: Some(due), .. } => polling.phase = Phase::Idle { due },
             Phase::Overdue { due: None, .. } => self.start(now),
         }
     }
@@ -221,37 +267,36 @@ impl Check {
     }
 
     /// Takes new settings and keeps the state, the count and the run that is on, whose deadline stays as it was.
-    /// The next run is due one new interval after the start of the last, or at once if that has passed.
+    /// The next run is due one new interval after the start of the last, or at once if that has passed or nothing
+    /// has run yet: a check that was watched becomes one that runs a probe.
     pub fn set_config(&mut self, now: Duration, config: CheckConfig) {
+        self.polling = Some(match self.polling {
+            Some(polling) => polling.with_times(now, &config, self.counters.runs == 0),
+            None => Polling::new(now, &config),
+        });
+        self.set_counting(config.into_counting());
+    }
+
+    /// Takes new settings and keeps the state and the count. A check that ran a probe becomes one that is watched;
+    /// what a run that is on reports counts as told.
+    pub fn set_watch_config(&mut self, config: WatchConfig) {
+        self.polling = None;
+        self.set_counting(config);
+    }
+
+    fn set_counting(&mut self, config: WatchConfig) {
         self.hysteresis.set_thresholds(config.rise(), config.fall());
-        let (old, new) = (self.config.interval(), config.interval());
-        let shift = |due: &mut Duration| *due = (due.saturating_sub(old) + new).max(now);
-        match &mut self.phase {
-            // Nothing has run yet, and the first run is due already.
-            Phase::Idle { .. } if self.counters.runs == 0 => {}
-            Phase::Idle { due } | Phase::Running { due, .. } => shift(due),
-            Phase::Overdue { due, .. } => {
-                if let Some(due) = due {
-                    shift(due);
-                }
-            }
-        }
         self.config = config;
     }
 
     /// Says when to call [`handle_timeout`](Self::handle_timeout) next; `None` while all that can come is the end
-    /// of a run.
+    /// of a run, or a result that comes by itself.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        match self.phase {
+        match self.polling?.phase {
             Phase::Idle { due } => Some(due),
             Phase::Running { deadline, due, .. } => Some(deadline.min(due)),
             Phase::Overdue { due, .. } => due,
         }
-    }
-
-    /// Gives the settings.
-    pub fn config(&self) -> &CheckConfig {
-        &self.config
     }
 
     /// Names the check.
@@ -261,17 +306,34 @@ impl Check {
 
     /// Says whether it is up; `None` before the first result. With `init_fail` it is down from the start.
     pub fn up(&self) -> Option<bool> {
-        self.hysteresis.up()
+        match self.value {
+            Some(value) => Some(self.config.weight().of_value(value, false).is_some()),
+            None => self.hysteresis.up(),
+        }
+    }
+
+    /// Gives the number that the last result had, if it had one.
+    pub fn value(&self) -> Option<i32> {
+        self.value
     }
 
     /// Gives what [`effect`](crate::effect::effect) needs, with the config's weight and not reversed.
     pub fn tracked(&self) -> Tracked {
-        Tracked::new(self.config.weight(), self.up())
+        Tracked {
+            value: self.value,
+            ..Tracked::new(self.config.weight(), self.up())
+        }
+    }
+
+    /// Says whether it is watched, and so neither runs a probe nor has a timer.
+    pub fn is_watched(&self) -> bool {
+        self.polling.is_none()
     }
 
     /// Says whether a run is on.
     pub fn is_running(&self) -> bool {
-        !matches!(self.phase, Phase::Idle { .. })
+        self.polling
+            .is_some_and(|polling| !matches!(polling.phase, Phase::Idle { .. }))
     }
 
     /// Gives the outcome of the last run that was counted.
@@ -279,9 +341,10 @@ impl Check {
         self.last.as_ref().map(|last| &last.outcome)
     }
 
-    /// Says how long the last run took until it was counted, at its end or when its time had passed.
+    /// Says how long the last run took until it was counted, at its end or when its time had passed. A result that
+    /// was told took no time.
     pub fn last_duration(&self) -> Option<Duration> {
-        self.last.as_ref().map(|last| last.took)
+        self.last.as_ref()?.took
     }
 
     /// Says when the last run was counted, since the driver's epoch.
@@ -303,11 +366,12 @@ impl Check {
     /// Begins a run. The next is due one interval after this start and not after the moment that was planned: a
     /// driver that woke a little late would otherwise find the run still on and skip the next.
     fn start(&mut self, now: Duration) {
-        let timeout = self.config.timeout();
-        self.phase = Phase::Running {
+        let Some(polling) = &mut self.polling else { return };
+        let timeout = polling.timeout;
+        polling.phase = Phase::Running {
             started: now,
             deadline: now.saturating_add(timeout),
-            due: now.saturating_add(self.config.interval()),
+            due: now.saturating_add(polling.interval),
             skip_told: false,
         };
         self.counters.runs += 1;
@@ -315,7 +379,7 @@ impl Check {
     }
 
     /// Counts one outcome.
-    fn count(&mut self, now: Duration, started: Duration, outcome: Outcome) {
+    fn count(&mut self, now: Duration, started: Option<Duration>, outcome: Outcome) {
         let success = outcome.is_success();
         let counters = &mut self.counters;
         match outcome.failure() {
@@ -335,11 +399,17 @@ impl Check {
         let same = previous.is_some_and(|previous| previous.is_success() == success);
         self.consecutive = if same { self.consecutive + 1 } else { 1 };
 
-        let first = self.hysteresis.up().is_none();
-        if self.hysteresis.handle_result(success) {
-            self.counters.transitions += u64::from(!first);
+        let before = (self.up(), self.value);
+        if outcome.value().is_none() {
+            self.hysteresis.handle_result(success);
+        }
+        self.value = outcome.value();
+        let after = (self.up(), self.value);
+        if let Some(up) = after.0.filter(|_| after != before) {
+            let first = before.0.is_none();
+            self.counters.transitions += u64::from(!first && before.0 != after.0);
             self.outputs.push_back(Output::Changed {
-                up: success,
+                up,
                 first,
                 outcome: outcome.clone(),
             });
@@ -347,7 +417,50 @@ impl Check {
         self.last = Some(Last {
             outcome,
             ended: now,
-            took: now.saturating_sub(started),
+            took: started.map(|started| now.saturating_sub(started)),
         });
+    }
+}
+
+impl From<CheckConfig> for Check {
+    /// Makes a check whose first run is due at once, at the start of the driver's epoch.
+    fn from(config: CheckConfig) -> Self {
+        Self::new(Duration::ZERO, config)
+    }
+}
+
+impl From<WatchConfig> for Check {
+    fn from(config: WatchConfig) -> Self {
+        Self::watched(config)
+    }
+}
+
+impl Polling {
+    fn new(now: Duration, config: &CheckConfig) -> Self {
+        Self {
+            interval: config.interval(),
+            timeout: config.timeout(),
+            phase: Phase::Idle { due: now },
+        }
+    }
+
+    /// Moves what is due; a first run that has not begun is due already.
+    fn with_times(mut self, now: Duration, config: &CheckConfig, first: bool) -> Self {
+        let (old, new) = (self.interval, config.interval());
+        let shift = |due: &mut Duration| *due = (due.saturating_sub(old) + new).max(now);
+        match &mut self.phase {
+            Phase::Idle { .. } if first => {}
+            Phase::Idle { due } | Phase::Running { due, .. } => shift(due),
+            Phase::Overdue { due, .. } => {
+                if let Some(due) = due {
+                    shift(due);
+                }
+            }
+        }
+        Self {
+            interval: new,
+            timeout: config.timeout(),
+            ..self
+        }
     }
 }

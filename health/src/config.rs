@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use crate::Weight;
+use crate::{WatchConfig, WatchConfigBuilder, Weight};
 
-/// The settings of one check, in keepalived's words. A value of this type is always valid.
+/// The settings of a check that runs at intervals, in keepalived's words. A value of this type is always valid.
 ///
 /// | setting | default | range |
 /// |---|---|---|
@@ -18,16 +18,12 @@ use crate::Weight;
 /// | `weight` | 0 (down means fault) | −253 to 253 |
 ///
 /// `timeout` may be longer than `interval`: runs that fall due meanwhile are skipped. See keepalived.conf(5),
-/// `vrrp_script`.
+/// `vrrp_script`. A check that is told its results instead has a [`WatchConfig`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CheckConfig {
-    name: Box<str>,
+    counting: WatchConfig,
     interval: Duration,
     timeout: Duration,
-    rise: NonZeroU32,
-    fall: NonZeroU32,
-    init_fail: bool,
-    weight: Weight,
 }
 
 impl CheckConfig {
@@ -41,19 +37,15 @@ impl CheckConfig {
     /// Begins a config with the defaults; `name` is what people will read in logs and in the status.
     pub fn builder(name: impl Into<Box<str>>) -> CheckConfigBuilder {
         CheckConfigBuilder {
-            name: name.into(),
+            counting: WatchConfig::builder(name),
             interval: Self::DEFAULT_INTERVAL,
             timeout: None,
-            rise: 1,
-            fall: 1,
-            init_fail: false,
-            weight: Weight::default(),
         }
     }
 
     /// Names the check.
     pub fn name(&self) -> &str {
-        &self.name
+        self.counting.name()
     }
 
     /// Gives the time from the start of one run to the start of the next.
@@ -68,22 +60,27 @@ impl CheckConfig {
 
     /// Gives the number of successes in a row that bring the check up.
     pub fn rise(&self) -> NonZeroU32 {
-        self.rise
+        self.counting.rise()
     }
 
     /// Gives the number of failures in a row that bring the check down.
     pub fn fall(&self) -> NonZeroU32 {
-        self.fall
+        self.counting.fall()
     }
 
     /// Says whether the check counts as down until it has risen.
     pub fn init_fail(&self) -> bool {
-        self.init_fail
+        self.counting.init_fail()
     }
 
     /// Gives what the check does to a priority; see [`effect`](crate::effect).
     pub fn weight(&self) -> Weight {
-        self.weight
+        self.counting.weight()
+    }
+
+    /// Gives all but the times.
+    pub(crate) fn into_counting(self) -> WatchConfig {
+        self.counting
     }
 }
 
@@ -91,13 +88,9 @@ impl CheckConfig {
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct CheckConfigBuilder {
-    name: Box<str>,
+    counting: WatchConfigBuilder,
     interval: Duration,
     timeout: Option<Duration>,
-    rise: u32,
-    fall: u32,
-    init_fail: bool,
-    weight: Weight,
 }
 
 impl CheckConfigBuilder {
@@ -115,26 +108,26 @@ impl CheckConfigBuilder {
 
     /// Sets the number of successes in a row that bring the check up. Default 1.
     pub fn rise(mut self, rise: u32) -> Self {
-        self.rise = rise;
+        self.counting = self.counting.rise(rise);
         self
     }
 
     /// Sets the number of failures in a row that bring the check down. Default 1.
     pub fn fall(mut self, fall: u32) -> Self {
-        self.fall = fall;
+        self.counting = self.counting.fall(fall);
         self
     }
 
     /// Counts the check as down until it has risen. By default it is neither up nor down before its first
     /// result, and that first result counts at once.
     pub fn init_fail(mut self, init_fail: bool) -> Self {
-        self.init_fail = init_fail;
+        self.counting = self.counting.init_fail(init_fail);
         self
     }
 
     /// Sets what the check does to a priority. Default 0: while it is down, fault.
     pub fn weight(mut self, weight: Weight) -> Self {
-        self.weight = weight;
+        self.counting = self.counting.weight(weight);
         self
     }
 
@@ -144,12 +137,7 @@ impl CheckConfigBuilder {
     ///
     /// The first setting that is out of range, in the order of [`ConfigError`]'s variants.
     pub fn build(self) -> Result<CheckConfig, ConfigError> {
-        if self.name.is_empty() {
-            return Err(ConfigError::NameEmpty);
-        }
-        if let Some(at) = self.name.find(char::is_control) {
-            return Err(ConfigError::NameControl { at });
-        }
+        self.counting.check_name()?;
         let in_range = |time: &Duration| (CheckConfig::MIN_TIME..=CheckConfig::MAX_TIME).contains(time);
         if !in_range(&self.interval) {
             return Err(ConfigError::IntervalOutOfRange { got: self.interval });
@@ -159,13 +147,9 @@ impl CheckConfigBuilder {
             return Err(ConfigError::TimeoutOutOfRange { got: timeout });
         }
         Ok(CheckConfig {
-            name: self.name,
+            counting: self.counting.build()?,
             interval: self.interval,
             timeout,
-            rise: NonZeroU32::new(self.rise).ok_or(ConfigError::RiseZero)?,
-            fall: NonZeroU32::new(self.fall).ok_or(ConfigError::FallZero)?,
-            init_fail: self.init_fail,
-            weight: self.weight,
         })
     }
 }
@@ -201,11 +185,13 @@ pub enum ConfigError {
     /// `fall` is 0.
     #[error("fall 0: a check needs at least 1 failure to go down")]
     FallZero,
-    /// The weight is outside of −253 to 253.
-    #[error("weight {got} is out of range: -253 to 253")]
+    /// The weight is out of range.
+    #[error("weight {got} is out of range: -{limit} to {limit}")]
     WeightOutOfRange {
         /// The weight given.
         got: i32,
+        /// The largest weight for what is tracked; the smallest is its negative.
+        limit: i32,
     },
 }
 

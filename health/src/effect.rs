@@ -4,46 +4,83 @@
 
 use crate::ConfigError;
 
-/// What a check does to a priority, −253 to 253; 0, the default, makes its failure a fault.
+/// What a check does to a priority; 0, the default, makes its failure a fault.
 ///
-/// | weight | up | down |
-/// |---|---|---|
-/// | 20 | +20 | 0 |
-/// | −20 | 0 | −20 |
-/// | 0 | 0 | fault |
-/// | 20 reverse | −20 | 0 |
-/// | −20 reverse | 0 | +20 |
-/// | 0 reverse | fault | 0 |
+/// | weight | up | down | a file's value v |
+/// |---|---|---|---|
+/// | 20 | +20 | 0 | +20 v |
+/// | −20 | 0 | −20 | −20 v |
+/// | 0 | 0 | fault | fault unless v = 0 |
+/// | 20 reverse | −20 | 0 | −20 v |
+/// | −20 reverse | 0 | +20 | +20 v |
+/// | 0 reverse | fault | 0 | fault if v = 0 |
 ///
-/// `reverse` is of the one who tracks; see [`Tracked`].
+/// A file's value times its weight is held below 253; at −254 and below it is a fault. `reverse` is of the one who
+/// tracks; see [`Tracked`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Weight(i16);
+pub struct Weight(i32);
 
 impl Weight {
-    /// The smallest weight, −253.
+    /// The smallest weight of a script or an interface, −253.
     pub const MIN: Self = Self(-253);
-    /// The largest weight, 253.
+    /// The largest weight of a script or an interface, 253.
     pub const MAX: Self = Self(253);
     /// The weight of a check whose failure is a fault.
     pub const FAULT: Self = Self(0);
 
-    /// Makes a weight.
+    /// Makes a weight for a script, an interface or a probe.
     ///
     /// # Errors
     ///
     /// [`ConfigError::WeightOutOfRange`] outside of −253 to 253.
     pub const fn new(weight: i32) -> Result<Self, ConfigError> {
-        if weight < Self::MIN.0 as i32 || weight > Self::MAX.0 as i32 {
-            return Err(ConfigError::WeightOutOfRange { got: weight });
+        Self::within(weight, Self::MAX.0)
+    }
+
+    /// Makes a weight for processes; keepalived's default for them is 1.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::WeightOutOfRange`] outside of −254 to 254.
+    pub const fn of_process(weight: i32) -> Result<Self, ConfigError> {
+        Self::within(weight, 254)
+    }
+
+    /// Makes a weight for a file, the factor of its value; keepalived's default for them is 1.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::WeightOutOfRange`] for −2147483648, whose negative there is not.
+    pub const fn of_file(weight: i32) -> Result<Self, ConfigError> {
+        Self::within(weight, i32::MAX)
+    }
+
+    const fn within(weight: i32, limit: i32) -> Result<Self, ConfigError> {
+        if weight < -limit || weight > limit {
+            return Err(ConfigError::WeightOutOfRange { got: weight, limit });
         }
-        Ok(Self(weight as i16))
+        Ok(Self(weight))
     }
 
     /// Gives the number.
     pub const fn get(self) -> i32 {
-        self.0 as i32
+        self.0
+    }
+
+    /// What a file's value does: a number to add to the priority, or `None` for a fault.
+    pub(crate) fn of_value(self, value: i32, reverse: bool) -> Option<i64> {
+        let weight = i64::from(self.0);
+        if weight == 0 {
+            return ((value != 0) == reverse).then_some(0);
+        }
+        // |weight| and |value| are at most 2^31.
+        let change = i64::from(value) * if reverse { -weight } else { weight };
+        (change > FILE_FAULT).then_some(change.min(i64::from(Self::MAX.0)))
     }
 }
+
+/// At this change of the priority and below, a file's value is a fault.
+const FILE_FAULT: i64 = -254;
 
 impl core::fmt::Display for Weight {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -61,6 +98,8 @@ pub struct Tracked {
     pub reverse: bool,
     /// Whether it is up; `None` before its first result.
     pub up: Option<bool>,
+    /// The number that it found, if it finds numbers: a file's. It decides then, and not `up`.
+    pub value: Option<i32>,
 }
 
 impl Tracked {
@@ -70,6 +109,7 @@ impl Tracked {
             weight,
             reverse: false,
             up,
+            value: None,
         }
     }
 
@@ -98,7 +138,8 @@ const OWNER: u8 = 255;
 /// Works out the priority of a virtual router from its configured priority `base` (1 to 255) and its checks.
 ///
 /// Weights are summed first and the sum is then held within 1 to 254, so the order of the checks does not matter.
-/// A `base` of 255, the owner, ignores weights. A check with weight 0 means fault while it is down, for
+/// A `base` of 255, the owner, ignores weights, and with them the fault of a file whose value times its weight is at
+/// most −254. A check with weight 0 means fault while it is down, for
 /// the owner too, and until it has reported: fault until known. A check with another weight changes nothing
 /// before it has reported. (A check with `init_fail` is down from the start, not unknown.)
 ///
@@ -113,7 +154,20 @@ const OWNER: u8 = 255;
 pub fn effect(base: u8, tracked: impl IntoIterator<Item = Tracked>) -> Effect {
     let mut total = i64::from(base);
     let mut fault = false;
-    for Tracked { weight, reverse, up } in tracked {
+    for Tracked {
+        weight,
+        reverse,
+        up,
+        value,
+    } in tracked
+    {
+        if let Some(value) = value {
+            match weight.of_value(value, reverse) {
+                Some(change) => total += change,
+                None => fault |= weight == Weight::FAULT || base != OWNER,
+            }
+            continue;
+        }
         let weight = i64::from(weight.get());
         let change = if reverse { -weight } else { weight };
         match up {

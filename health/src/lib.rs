@@ -4,12 +4,13 @@
 //! # What it is
 //!
 //! * [`Check`]: one check as a sans-IO machine. It says when to run a probe, is told the [`Outcome`], counts
-//!   `rise` and `fall`, and says when the check goes up or down. It never runs a probe twice at once.
+//!   `rise` and `fall`, and says when the check goes up or down. It never runs a probe twice at once. Or it is
+//!   watched: it runs nothing, and is told results when there are some.
 //! * [`Hysteresis`]: the counting alone.
 //! * [`effect`]: what checks do to a VRRP priority, as a function of weights and states.
 //! * [`probe`](https://docs.rs/ha-health/latest/ha_health/probe/) (feature `probe`, tokio): a script in a process
-//!   group of its own, an HTTP request, a TCP connect; a trait for probes of your own; and a driver that runs one
-//!   check.
+//!   group of its own, an HTTP request, a TCP connect; watches of processes, of a file's number and of an interface;
+//!   traits for probes and watches of your own; and drivers that run one check.
 //!
 //! # What it is not
 //!
@@ -96,9 +97,11 @@ mod hysteresis;
 mod outcome;
 #[cfg(feature = "probe")]
 pub mod probe;
+mod watch_config;
 
 pub use check::{Check, Counters, Output};
 pub use config::{CheckConfig, CheckConfigBuilder, ConfigError};
 pub use effect::{Effect, Tracked, Weight};
 pub use hysteresis::Hysteresis;
 pub use outcome::{CannotExecute, Failure, Outcome};
+pub use watch_config::{WatchConfig, WatchConfigBuilder};

@@ -15,6 +15,7 @@ use core::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Outcome {
     failure: Option<Failure>,
+    value: Option<i32>,
     message: Option<Box<str>>,
 }
 
@@ -23,6 +24,7 @@ impl Outcome {
     pub const fn success() -> Self {
         Self {
             failure: None,
+            value: None,
             message: None,
         }
     }
@@ -31,6 +33,7 @@ impl Outcome {
     pub const fn failed(failure: Failure) -> Self {
         Self {
             failure: Some(failure),
+            value: None,
             message: None,
         }
     }
@@ -42,6 +45,13 @@ impl Outcome {
         self
     }
 
+    /// Adds the number that was found. Whatever else the outcome says, the number decides what a check does: a
+    /// failure with a number is one that leaves the last number standing.
+    pub fn with_value(mut self, value: i32) -> Self {
+        self.value = Some(value);
+        self
+    }
+
     /// Says whether the run succeeded.
     pub fn is_success(&self) -> bool {
         self.failure.is_none()
@@ -50,6 +60,11 @@ impl Outcome {
     /// Gives the reason of a failure.
     pub fn failure(&self) -> Option<Failure> {
         self.failure
+    }
+
+    /// Gives the number that was found, or that stands after a failure to find one.
+    pub fn value(&self) -> Option<i32> {
+        self.value
     }
 
     /// Gives what the target said.
@@ -66,9 +81,11 @@ impl From<Failure> for Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.failure {
-            None => f.write_str("ok")?,
-            Some(failure) => failure.fmt(f)?,
+        match (&self.failure, self.value) {
+            (None, None) => f.write_str("ok")?,
+            (None, Some(value)) => write!(f, "value {value}")?,
+            (Some(failure), None) => failure.fmt(f)?,
+            (Some(failure), Some(value)) => write!(f, "{failure}, value {value} stands")?,
         }
         match &self.message {
             None => Ok(()),
@@ -130,6 +147,46 @@ pub enum Failure {
         /// How much of the body was searched, in bytes.
         read: usize,
     },
+    /// Fewer processes run than are needed.
+    #[error("{found} of at least {quorum} processes")]
+    TooFew {
+        /// How many run.
+        found: u32,
+        /// How many are needed.
+        quorum: u32,
+    },
+    /// More processes run than may.
+    #[error("{found} processes, and at most {most} may run")]
+    TooMany {
+        /// How many run.
+        found: u32,
+        /// How many may run.
+        most: u32,
+    },
+    /// A file that should hold a number holds something else.
+    #[error("no number from -2147483648 to 2147483647")]
+    NotANumber,
+    /// A file can't be read or watched.
+    #[error("cannot read: OS error {errno}")]
+    Unreadable {
+        /// The error number of the operating system; 0 if it gave none.
+        errno: i32,
+    },
+    /// There is no interface of that name.
+    #[error("no such interface")]
+    NoInterface,
+    /// The interface is set down.
+    #[error("interface is down")]
+    InterfaceDown,
+    /// The interface has no carrier.
+    #[error("no carrier")]
+    NoCarrier,
+    /// What tells of changes can't be had from the operating system.
+    #[error("cannot watch: OS error {errno}")]
+    CannotWatch {
+        /// The error number of the operating system; 0 if it gave none.
+        errno: i32,
+    },
     /// The probe itself broke off without an outcome (it panicked, or its task was aborted).
     #[error("probe broke off")]
     Aborted,
@@ -157,6 +214,9 @@ pub enum CannotExecute {
         /// 126 or 127.
         code: i32,
     },
+    /// Root would run what others than root can change; the outcome's message says what.
+    #[error("others than root can change what root would run")]
+    Exposed,
     /// The operating system refused for another reason: no memory, too many processes.
     #[error("OS error {errno}")]
     Os {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use ha_health::probe::{Probe, Script};
+use ha_health::probe::{Probe, Script, User};
 use ha_health::{CannotExecute, Failure, Outcome};
 use support::{TempDir, eventually, is_alive, pids};
 use tokio::time::Instant;
@@ -156,7 +156,7 @@ async fn script_leads_a_process_group_of_its_own() {
 
 #[tokio::test]
 async fn user_is_changed_or_else_it_fails() {
-    let outcome = run(&Script::shell("id -u; id -g").user(1, 1)).await;
+    let outcome = run(&Script::shell("id -u; id -g").user(User::new(1, 1))).await;
     let uid_map = fs::read_to_string("/proc/self/uid_map").unwrap();
     let all_mapped = uid_map.split_whitespace().collect::<Vec<_>>() == ["0", "0", "4294967295"];
     let root = fs::metadata("/proc/self").unwrap().uid() == 0;

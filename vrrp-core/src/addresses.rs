@@ -168,6 +168,15 @@ impl AddressList {
     pub fn family(&self) -> Family {
         self.family
     }
+
+    /// Whether the first address is a link-local one, as it must be for IPv6 (RFC 9568 §5.2.9, erratum 8300): it is
+    /// the one that hosts take as their gateway. No IPv4 address is.
+    pub fn first_is_link_local(&self) -> bool {
+        match self.as_addresses().iter().next() {
+            Some(IpAddr::V6(first)) => first.is_unicast_link_local(),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Debug for AddressList {

@@ -1,12 +1,14 @@
 //! What a virtual router is configured to be. A [`Config`] that exists is valid.
 
 use alloc::boxed::Box;
-use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::packet::PASSWORD_LEN;
-use crate::{AddressList, AdverInterval, ChecksumForm, Family, Priority, Version, Vrid};
+use crate::damping::Damping;
+use crate::{
+    AddressList, AdverInterval, AuthenticationConfig, ChecksumForm, Family, Priority, UnicastPeer, Version,
+    Vrid,
+};
 
 /// What a master does when its effective priority drops while it serves: a check failed, or an operator asked.
 ///
@@ -24,42 +26,6 @@ pub enum Demotion {
     /// As keepalived does: the next advert carries the new priority, and a higher backup waits for its master-down
     /// timer.
     Plain,
-}
-
-/// VRRPv2 authentication as configured (RFC 2338 §5.3.6).
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum AuthenticationConfig {
-    /// None: type 0.
-    #[default]
-    None,
-    /// Simple text password: type 1, padded with zeros to eight octets. Anyone on the link can read it.
-    Simple([u8; PASSWORD_LEN]),
-}
-
-impl AuthenticationConfig {
-    /// A simple text password of 1 to 8 octets.
-    ///
-    /// # Errors
-    /// When it is empty or longer; keepalived cuts a longer one to 8, and so may its caller.
-    pub fn simple(password: &str) -> Result<Self, ConfigError> {
-        let len = password.len();
-        if !(1..=PASSWORD_LEN).contains(&len) {
-            return Err(ConfigError::PasswordLength { got: len });
-        }
-        let mut octets = [0; PASSWORD_LEN];
-        octets[..len].copy_from_slice(password.as_bytes());
-        Ok(Self::Simple(octets))
-    }
-}
-
-impl fmt::Debug for AuthenticationConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            // A password never reaches a log.
-            Self::Simple(_) => "Simple(…)",
-        })
-    }
 }
 
 /// What to do with an advert whose addresses are not ours.
@@ -84,9 +50,17 @@ pub struct Config {
     pub(crate) authentication: AuthenticationConfig,
     pub(crate) checksum: ChecksumForm,
     pub(crate) address_mismatch: AddressMismatch,
-    pub(crate) peers: Box<[IpAddr]>,
+    pub(crate) peers: Box<[UnicastPeer]>,
+    pub(crate) check_unicast_src: bool,
     pub(crate) demotion: Demotion,
     pub(crate) announce_delay: Duration,
+    pub(crate) announce_refresh: Duration,
+    pub(crate) lower_prio_announce_delay: Option<Duration>,
+    pub(crate) reassert: bool,
+    pub(crate) higher_prio_send_advert: bool,
+    pub(crate) down_timer_adverts: u8,
+    pub(crate) damping: Option<Damping>,
+    pub(crate) startup_delay: Duration,
 }
 
 impl Config {
@@ -111,8 +85,16 @@ impl Config {
                 checksum: ChecksumForm::PseudoHeader,
                 address_mismatch: AddressMismatch::Accept,
                 peers: Box::default(),
+                check_unicast_src: true,
                 demotion: Demotion::default(),
                 announce_delay: Duration::from_secs(5),
+                announce_refresh: Duration::ZERO,
+                lower_prio_announce_delay: None,
+                reassert: true,
+                higher_prio_send_advert: true,
+                down_timer_adverts: DEFAULT_DOWN_TIMER_ADVERTS,
+                damping: None,
+                startup_delay: Duration::ZERO,
             },
         }
     }
@@ -162,9 +144,19 @@ impl Config {
         self.priority == Priority::OWNER
     }
 
+    /// Authentication.
+    pub fn authentication(&self) -> &AuthenticationConfig {
+        &self.authentication
+    }
+
     /// Unicast peers; none means multicast.
-    pub fn peers(&self) -> &[IpAddr] {
+    pub fn peers(&self) -> &[UnicastPeer] {
         &self.peers
+    }
+
+    /// Whether unicast adverts from others than the peers are ignored.
+    pub fn check_unicast_src(&self) -> bool {
+        self.check_unicast_src
     }
 
     /// Form of checksum that it sends in VRRPv3 over IPv4.
@@ -180,6 +172,42 @@ impl Config {
     /// Time from taking the addresses to announcing them once more; zero for never (`garp_master_delay`).
     pub fn announce_delay(&self) -> Duration {
         self.announce_delay
+    }
+
+    /// Time between announcements while it is master; zero for none (`garp_master_refresh`).
+    pub fn announce_refresh(&self) -> Duration {
+        self.announce_refresh
+    }
+
+    /// Time from announcing because of a losing advert to announcing once more; zero for never
+    /// (`garp_lower_prio_delay`).
+    pub fn lower_prio_announce_delay(&self) -> Duration {
+        self.lower_prio_announce_delay.unwrap_or(self.announce_delay)
+    }
+
+    /// Whether it answers a losing advert with an advert and an announcement (not `lower_prio_no_advert`).
+    pub fn reassert(&self) -> bool {
+        self.reassert
+    }
+
+    /// Whether it sends one last advert when it is superseded.
+    pub fn higher_prio_send_advert(&self) -> bool {
+        self.higher_prio_send_advert
+    }
+
+    /// Adverts that may go missing before a backup takes over, 1 to 100.
+    pub fn down_timer_adverts(&self) -> u8 {
+        self.down_timer_adverts
+    }
+
+    /// When flapping holds preemption back; `None` for never.
+    pub fn damping(&self) -> Option<&Damping> {
+        self.damping.as_ref()
+    }
+
+    /// How long it stays in Initialize after the start (`vrrp_startup_delay`).
+    pub fn startup_delay(&self) -> Duration {
+        self.startup_delay
     }
 }
 
@@ -223,7 +251,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// VRRPv2 authentication. Default: none.
+    /// Authentication: a password or the IP authentication header in VRRPv2, HMAC in VRRPv3. Default: none.
     pub fn authentication(mut self, authentication: AuthenticationConfig) -> Self {
         self.config.authentication = authentication;
         self
@@ -241,9 +269,17 @@ impl ConfigBuilder {
         self
     }
 
-    /// Unicast peers, of the family of the addresses. Default: none, which means multicast.
-    pub fn peers(mut self, peers: &[IpAddr]) -> Self {
-        self.config.peers = peers.into();
+    /// Unicast peers (`unicast_peer`), of the family of the addresses; plain addresses have no limits of TTL. Default:
+    /// none, which means multicast.
+    pub fn peers<P: Into<UnicastPeer> + Copy>(mut self, peers: &[P]) -> Self {
+        self.config.peers = peers.iter().map(|peer| (*peer).into()).collect();
+        self
+    }
+
+    /// Whether to ignore unicast adverts from others than the peers (`check_unicast_src`); it counts with peers alone.
+    /// Default: yes.
+    pub fn check_unicast_src(mut self, check: bool) -> Self {
+        self.config.check_unicast_src = check;
         self
     }
 
@@ -256,6 +292,67 @@ impl ConfigBuilder {
     /// Time from taking the addresses to announcing them once more; zero for never. Default: 5 s, as keepalived.
     pub fn announce_delay(mut self, delay: Duration) -> Self {
         self.config.announce_delay = delay;
+        self
+    }
+
+    /// Time between announcements while it is master, for networks that forget where an address is; zero for none, else
+    /// at least a second. Default: none, as keepalived's `garp_master_refresh`.
+    pub fn announce_refresh(mut self, period: Duration) -> Self {
+        self.config.announce_refresh = period;
+        self
+    }
+
+    /// Time from announcing because of a losing advert to announcing once more; zero for never. Default: as
+    /// [`announce_delay`](Self::announce_delay), which is keepalived's `garp_lower_prio_delay`.
+    pub fn lower_prio_announce_delay(mut self, delay: Option<Duration>) -> Self {
+        self.config.lower_prio_announce_delay = delay;
+        self
+    }
+
+    /// Whether to answer the advert of a lower master at once, and to announce the addresses to hosts that it has led
+    /// astray (RFC 9568 §6.4.3; keepalived unless `lower_prio_no_advert`). Without, such an advert is counted and
+    /// discarded, as RFC 5798 has it, and the next advert comes in its time. Default: yes.
+    pub fn reassert(mut self, reassert: bool) -> Self {
+        self.config.reassert = reassert;
+        self
+    }
+
+    /// Whether a master that is superseded sends one last advert, with its own, losing priority. Default: yes
+    /// (keepalived's `higher_prio_send_advert`, where it is off).
+    ///
+    /// Why: two masters that were cut off from each other hear each other again. If the loser hears the winner first it
+    /// steps down without a word, the winner never learns that there was another, and hosts that have learned the
+    /// loser's hardware address keep it until it ages out. The last advert tells the winner, which announces the
+    /// addresses anew.
+    ///
+    /// It decides no election. It is sent by a backup and loses against the master that it is for, so to that one it is
+    /// one losing advert: ours and keepalived answer with an advert and an announcement, FRR and others that follow RFC
+    /// 5798 log and discard it. Backups do with it what they do with any advert: those below it start their
+    /// Master_Down_Timers anew, as the winner's own advert has made them do just before, and those above it that preempt
+    /// take no notice. Where VRRPv3 intervals differ a backup learns that of the loser, until the winner's next advert.
+    pub fn higher_prio_send_advert(mut self, last_advert: bool) -> Self {
+        self.config.higher_prio_send_advert = last_advert;
+        self
+    }
+
+    /// Adverts that may go missing before a backup takes over, 1 to 100: the factor in Master_Down_Interval. More make
+    /// a lossy network quieter and a takeover slower. Default: 3, the RFCs' number.
+    pub fn down_timer_adverts(mut self, adverts: u8) -> Self {
+        self.config.down_timer_adverts = adverts;
+        self
+    }
+
+    /// When flapping holds preemption back. An owner is not held back, and neither is a takeover from a master that has
+    /// fallen silent or stopped. Default: never.
+    pub fn damping(mut self, damping: Option<Damping>) -> Self {
+        self.config.damping = damping;
+        self
+    }
+
+    /// How long to stay in Initialize after the start, up to 1000 s: for a host whose network is not ready at once, so
+    /// that adverts of the master get lost. Default: not at all (keepalived's `vrrp_startup_delay`).
+    pub fn startup_delay(mut self, delay: Duration) -> Self {
+        self.config.startup_delay = delay;
         self
     }
 
@@ -278,8 +375,12 @@ impl ConfigBuilder {
                 got: config.adver_interval,
             });
         }
-        if config.version == Version::V3 && config.authentication != AuthenticationConfig::None {
-            return Err(ConfigError::AuthenticationInV3);
+        match (config.version, &config.authentication) {
+            (Version::V3, AuthenticationConfig::Simple(_) | AuthenticationConfig::Ah(_)) => {
+                return Err(ConfigError::AuthenticationInV3);
+            }
+            (Version::V2, AuthenticationConfig::Hmac(_)) => return Err(ConfigError::HmacInV2),
+            _ => {}
         }
         if config.is_owner() && !config.preempt {
             return Err(ConfigError::OwnerWithoutPreempt);
@@ -289,8 +390,23 @@ impl ConfigBuilder {
                 got: config.preempt_delay,
             });
         }
-        if let Some(peer) = config.peers.iter().find(|peer| Family::of(peer) != family) {
-            return Err(ConfigError::PeerFamily { family, peer: *peer });
+        if config.startup_delay > MAX_STARTUP_DELAY {
+            return Err(ConfigError::StartupDelay {
+                got: config.startup_delay,
+            });
+        }
+        if !config.announce_refresh.is_zero() && config.announce_refresh < MIN_ANNOUNCE_REFRESH {
+            return Err(ConfigError::AnnounceRefresh {
+                got: config.announce_refresh,
+            });
+        }
+        if !(1..=MAX_DOWN_TIMER_ADVERTS).contains(&config.down_timer_adverts) {
+            return Err(ConfigError::DownTimerAdverts {
+                got: config.down_timer_adverts,
+            });
+        }
+        for (index, peer) in config.peers.iter().enumerate() {
+            peer.check(family, &config.peers[..index])?;
         }
         config.address_mismatch = self.address_mismatch.unwrap_or(match config.version {
             Version::V2 => AddressMismatch::Discard,
@@ -302,6 +418,14 @@ impl ConfigBuilder {
 
 /// Longest `preempt_delay`, as in keepalived.
 pub const MAX_PREEMPT_DELAY: Duration = Duration::from_secs(1000);
+/// Longest `startup_delay`.
+pub const MAX_STARTUP_DELAY: Duration = Duration::from_secs(1000);
+/// Most `down_timer_adverts`, as in keepalived.
+pub const MAX_DOWN_TIMER_ADVERTS: u8 = 100;
+/// Adverts that may go missing unless configured (RFC 9568 §6.1: 3 × Active_Adver_Interval + Skew_Time).
+const DEFAULT_DOWN_TIMER_ADVERTS: u8 = 3;
+/// Shortest `announce_refresh`.
+const MIN_ANNOUNCE_REFRESH: Duration = Duration::from_secs(1);
 
 /// Why settings don't make a virtual router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -321,9 +445,12 @@ pub enum ConfigError {
         /// The interval configured.
         got: AdverInterval,
     },
-    /// VRRPv3 has no authentication (RFC 5798 §9).
-    #[error("authentication with VRRPv3: it has none; leave it out, or use version 2")]
+    /// VRRPv3 has neither passwords nor the IP authentication header (RFC 5798 §9).
+    #[error("a password or AH with VRRPv3, which has neither: use HMAC, or version 2 (IPv4)")]
     AuthenticationInV3,
+    /// The HMAC trailer is for VRRPv3: other VRRPv2 routers would refuse the length.
+    #[error("HMAC with VRRPv2: use version 3, or a password or AH")]
+    HmacInV2,
     /// A simple text password is 1 to 8 octets.
     #[error("password of {got} octets: VRRPv2 carries 1 to 8")]
     PasswordLength {
@@ -339,6 +466,24 @@ pub enum ConfigError {
         /// The delay given.
         got: Duration,
     },
+    /// The delay is too long to be meant.
+    #[error("startup_delay {got:?}: use 0 to 1000 s")]
+    StartupDelay {
+        /// The delay given.
+        got: Duration,
+    },
+    /// Announcing is broadcast, and every host on the link has to look at it.
+    #[error("announce_refresh {got:?}: use 0 for none, or 1 s and more")]
+    AnnounceRefresh {
+        /// The period given.
+        got: Duration,
+    },
+    /// A backup waits for one advert at least.
+    #[error("down_timer_adverts {got}: use 1 to 100")]
+    DownTimerAdverts {
+        /// The number given.
+        got: u8,
+    },
     /// Peers are of the family of the addresses.
     #[error("peer {peer} of a virtual router of {family}: use an address of that family")]
     PeerFamily {
@@ -346,6 +491,28 @@ pub enum ConfigError {
         family: Family,
         /// The peer.
         peer: IpAddr,
+    },
+    /// A peer is one host.
+    #[error("peer {peer} is not the address of a host: use the address that the peer sends its adverts from")]
+    PeerAddress {
+        /// The peer.
+        peer: IpAddr,
+    },
+    /// One peer stands twice.
+    #[error("peer {peer} stands twice: leave one out")]
+    PeerTwice {
+        /// The peer.
+        peer: IpAddr,
+    },
+    /// No TTL is within the limits.
+    #[error("peer {peer} with min_ttl {min} above max_ttl {max}: no advert could meet that")]
+    PeerTtl {
+        /// The peer.
+        peer: IpAddr,
+        /// Least TTL or hop limit.
+        min: u8,
+        /// Greatest TTL or hop limit.
+        max: u8,
     },
 }
 

@@ -67,6 +67,7 @@ mod options;
 mod plan;
 mod routers;
 mod sys;
+mod vmac;
 
 pub use config::{
     AddressOptions, Attachment, AttachmentBuilder, AttachmentError, Broadcast, NextHop, PreferredLft,
@@ -78,8 +79,9 @@ pub use driver::{Driver, DriverError, DriverEvent};
 pub use handle::{Commands, DriverHandle, StartError, Stopped, spawn, spawn_with};
 pub use linux::{LinuxNetwork, OpenError};
 pub use network::{
-    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Routing, RoutingError,
+    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Renewal, Routing, RoutingError,
 };
 pub use options::{DriverOptions, OptionsError};
-pub use plan::{LinkPlan, Plan, PlanError};
+pub use plan::{LinkPlan, Plan, PlanError, VmacPlan};
 pub use routers::{Effect, RouterCommand, RouterSet, Routers};
+pub use vmac::Vmac;

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vrrp_core::{Family, Vrid};
+use ipnet::{IpNet, Ipv6Net};
+use vrrp_core::{AuthenticationConfig, Family, GROUP_V4, GROUP_V6, HOP_LIMIT, UnicastPeer, Vrid};
 
 use crate::config::{Attachment, VirtualAddress, VirtualRoute};
-use crate::network::{LinkId, Placement, Routing};
+use crate::network::{LinkId, MacAddr, Placement, Routing};
 use crate::routers::Routers;
+use crate::vmac::Vmac;
 
 /// The interfaces that the virtual routers need, and who is where. A plan that exists is consistent.
 #[derive(Clone, Debug)]
@@ -28,20 +30,59 @@ pub struct LinkPlan {
     pub ipv4: bool,
     /// Whether a virtual router of IPv6 sends adverts on it.
     pub ipv6: bool,
+    /// Whether a virtual router on it sends adverts behind an IP authentication header.
+    pub ah: bool,
+    /// Whether a virtual router of IPv4 on it listens to the group.
+    pub group_v4: bool,
+    /// Whether a virtual router of IPv6 on it listens to the group.
+    pub group_v6: bool,
+    /// Set where it is the virtual MAC of a virtual router, made by the driver.
+    pub vmac: Option<VmacPlan>,
+}
+
+/// An interface to be made for a virtual MAC address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VmacPlan {
+    /// The interface that carries it, which adverts are heard on.
+    pub base: LinkId,
+    /// The address.
+    pub mac: MacAddr,
+    /// Family of its virtual router.
+    pub family: Family,
+    /// VRID of its virtual router.
+    pub vrid: Vrid,
 }
 
 /// Where one router sits.
 #[derive(Clone, Debug)]
 pub(crate) struct Seat {
     pub(crate) link: LinkId,
+    /// Its virtual MAC.
+    pub(crate) vmac: Option<LinkId>,
+    /// Where adverts go out: its interface or its virtual MAC.
+    pub(crate) out: LinkId,
     pub(crate) family: Family,
     pub(crate) source: Option<IpAddr>,
+    /// Where its adverts go: to its peers, or to the group.
+    pub(crate) destinations: Vec<IpAddr>,
     pub(crate) placements: Vec<Placement>,
     pub(crate) lease: Option<Duration>,
     pub(crate) announce_repeat: u8,
+    pub(crate) announce_refresh_repeat: u8,
+    pub(crate) lower_prio_announce_repeat: u8,
+    /// TTL or hop limit of its adverts.
+    pub(crate) hop_limit: u8,
     pub(crate) routing: Routing,
     pub(crate) track_primary: bool,
     pub(crate) track_source: bool,
+}
+
+impl Seat {
+    /// Where its addresses are, but for those that name an interface of their own.
+    pub(crate) fn home(&self) -> LinkId {
+        self.vmac.unwrap_or(self.link)
+    }
 }
 
 impl Plan {
@@ -93,9 +134,16 @@ impl Plan {
             });
         }
         let link = self.link(attachment.interface());
+        if self.links[link.0].vmac.is_some() {
+            return Err(PlanError::VmacName {
+                name: attachment.interface().into(),
+            });
+        }
+        let unicast = !config.peers().is_empty();
+        let needs = &mut self.links[link.0];
         match family {
-            Family::Ipv4 => self.links[link.0].ipv4 = true,
-            Family::Ipv6 => self.links[link.0].ipv6 = true,
+            Family::Ipv4 => (needs.ipv4, needs.group_v4) = (true, needs.group_v4 || !unicast),
+            Family::Ipv6 => (needs.ipv6, needs.group_v6) = (true, needs.group_v6 || !unicast),
         }
         if self.by_vrid.insert((link, family, vrid), index).is_some() {
             return Err(PlanError::DuplicateVrid {
@@ -104,48 +152,84 @@ impl Plan {
                 interface: attachment.interface().into(),
             });
         }
-        let place = |link, address: &VirtualAddress| Placement {
-            link,
-            net: address.net(),
-            label: address.label().map(Into::into),
-            lease: attachment.lease(),
-            owner: config.is_owner(),
-            accept: attachment.accept() || config.is_owner(),
-            promote_secondaries: attachment.promote_secondaries(),
-            options: address.options().clone(),
+        let vmac = attachment
+            .vmac()
+            .map(|vmac| self.vmac(link, family, vrid, vmac))
+            .transpose()?;
+        let out = attachment
+            .vmac()
+            .zip(vmac)
+            .filter(|(vmac, _)| !vmac.transmits_on_base() && config.peers().is_empty())
+            .map_or(link, |(_, vmac)| vmac);
+        if matches!(config.authentication(), AuthenticationConfig::Ah(_)) {
+            self.links[link.0].ah = true;
+            self.links[out.0].ah = true;
+        }
+        let home = vmac.unwrap_or(link);
+        let place = |link, address: &VirtualAddress| {
+            let placement = Placement {
+                link,
+                net: address.net(),
+                label: address.label().map(Into::into),
+                lease: attachment.lease(),
+                owner: config.is_owner(),
+                accept: attachment.accept() || config.is_owner(),
+                promote_secondaries: attachment.promote_secondaries(),
+                options: address.options().clone(),
+            };
+            if Some(link) == vmac {
+                on_vmac(placement)
+            } else {
+                placement
+            }
         };
         let placements: Vec<Placement> = if attachment.addresses().is_empty() {
             let advertised = config.addresses().as_addresses();
             advertised
                 .iter()
-                .map(|address| place(link, &VirtualAddress::from(address)))
+                .map(|address| place(home, &VirtualAddress::from(address)))
                 .collect()
         } else {
             let held = attachment.addresses().iter();
             held.map(|address| {
-                let link = address.dev().map_or(link, |dev| self.link(dev));
+                let link = address.dev().map_or(home, |dev| self.link(dev));
                 place(link, address)
             })
             .collect()
         };
         for placement in &placements {
+            let base = self.base(placement.link);
             let taken =
-                |other: &Placement| other.link == placement.link && other.address() == placement.address();
+                |other: &Placement| self.base(other.link) == base && other.address() == placement.address();
             if self.seats.iter().flat_map(|seat| &seat.placements).any(taken) {
                 return Err(PlanError::DuplicateAddress {
                     address: placement.address(),
-                    interface: self.links[placement.link.0].name.clone(),
+                    interface: self.links[base.0].name.clone(),
                 });
             }
         }
         let routing = self.routing(attachment)?;
         self.seats.push(Seat {
             link,
+            vmac,
+            out,
             family,
             source: attachment.source(),
+            destinations: match (config.peers(), family) {
+                ([], Family::Ipv4) => vec![GROUP_V4.into()],
+                ([], Family::Ipv6) => vec![GROUP_V6.into()],
+                (peers, _) => peers.iter().map(UnicastPeer::address).collect(),
+            },
             placements,
             lease: attachment.lease(),
             announce_repeat: attachment.announce_repeat(),
+            announce_refresh_repeat: attachment.announce_refresh_repeat(),
+            lower_prio_announce_repeat: attachment.lower_prio_announce_repeat(),
+            hop_limit: if unicast {
+                attachment.unicast_ttl()
+            } else {
+                HOP_LIMIT
+            },
             routing,
             track_primary: attachment.track_primary(),
             track_source: attachment.track_source(),
@@ -190,10 +274,64 @@ impl Plan {
                 name: name.into(),
                 ipv4: false,
                 ipv6: false,
+                ah: false,
+                group_v4: false,
+                group_v6: false,
+                vmac: None,
             });
             LinkId(self.links.len() - 1)
         })
     }
+
+    /// Adds the interface of a virtual MAC.
+    fn vmac(&mut self, base: LinkId, family: Family, vrid: Vrid, vmac: &Vmac) -> Result<LinkId, PlanError> {
+        let name = match vmac.given_name() {
+            Some(name) if self.link_id(name).is_some() => {
+                return Err(PlanError::VmacName { name: name.into() });
+            }
+            Some(name) => name.to_owned(),
+            None => self.free_name(&Vmac::default_name(family, vrid)),
+        };
+        let link = self.link(&name);
+        self.links[link.0].vmac = Some(VmacPlan {
+            base,
+            mac: vmac
+                .given_mac()
+                .unwrap_or_else(|| Vmac::default_mac(family, vrid)),
+            family,
+            vrid,
+        });
+        Ok(link)
+    }
+
+    /// The same VRID on another interface is another virtual router, whose interface needs another name.
+    fn free_name(&self, name: &str) -> String {
+        let mut numbered = name.to_owned();
+        let mut number = 1;
+        while self.link_id(&numbered).is_some() {
+            number += 1;
+            numbered = format!("{name}.{number}");
+        }
+        numbered
+    }
+
+    /// The interface that carries a virtual MAC; any other itself.
+    fn base(&self, link: LinkId) -> LinkId {
+        self.links[link.0].vmac.map_or(link, |vmac| vmac.base)
+    }
+}
+
+/// Fits an address to an interface of its own.
+fn on_vmac(mut placement: Placement) -> Placement {
+    match placement.net {
+        // Without the link's prefix there is no way back to a neighbour that speaks to it.
+        IpNet::V6(net) if net.addr().is_unicast_link_local() => {
+            placement.net = Ipv6Net::new(net.addr(), 64).map_or(placement.net, IpNet::V6);
+        }
+        // The way to the subnet is the carrying interface's, which has an address there and asks for neighbours with it.
+        _ => placement.options.no_prefix_route = true,
+    }
+    placement
 }
 
 /// Why routers and attachments don't fit together.
@@ -228,6 +366,14 @@ pub enum PlanError {
         /// Interface of both.
         interface: String,
     },
+    /// An interface has one name, and a name one interface.
+    #[error(
+        "{name} is to be the interface of a virtual MAC, but another virtual router uses an interface of that name: choose another name"
+    )]
+    VmacName {
+        /// The name.
+        name: String,
+    },
     /// To the kernel, two routes are one if they agree in destination, table, TOS and metric.
     #[error("route {route} stands twice: give one of them another metric, or leave it out")]
     DuplicateRoute {
@@ -250,4 +396,131 @@ pub enum PlanError {
         /// Interface of both.
         interface: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use vrrp_core::{AddressList, Config, VirtualRouter};
+
+    use super::*;
+    use crate::{RouterSet, VirtualAddress};
+
+    #[test]
+    fn a_virtual_mac_holds_the_addresses_and_sends_the_adverts() {
+        let plan = plan([(51, "192.0.2.100", attach("eth0", Vmac::new()))]).unwrap();
+        let (base, vmac) = (plan.link_id("eth0").unwrap(), plan.link_id("vrrp.51").unwrap());
+        let expected = VmacPlan {
+            base,
+            mac: MacAddr([0, 0, 0x5e, 0, 1, 51]),
+            family: Family::Ipv4,
+            vrid: Vrid::new(51).unwrap(),
+        };
+        assert_eq!(plan.links()[vmac.index()].vmac, Some(expected));
+        let seat = &plan.seats[0];
+        assert_eq!((seat.link, seat.vmac, seat.out), (base, Some(vmac), vmac));
+        assert_eq!(seat.placements[0].link, vmac);
+        assert!(plan.links()[base.index()].ipv4 && !plan.links()[vmac.index()].ipv4);
+    }
+
+    #[test]
+    fn with_xmit_base_or_unicast_peers_adverts_come_from_the_interface() {
+        let xmit_base = attach("eth0", Vmac::new().xmit_base(true));
+        let one = plan([(51, "192.0.2.100", xmit_base)]).unwrap();
+        assert_eq!(one.seats[0].out, one.seats[0].link);
+        assert_ne!(one.seats[0].placements[0].link, one.seats[0].link);
+        let peer = ip("192.0.2.11");
+        let router = router(51, "192.0.2.100", |config| config.peers(&[peer]));
+        let attachment = attach("eth0", Vmac::new());
+        let two = Plan::new(&RouterSet::new(vec![router]), &[attachment]).unwrap();
+        assert_eq!(two.seats[0].out, two.seats[0].link);
+    }
+
+    #[test]
+    fn each_router_gets_an_interface_of_its_own() {
+        let vmac = || Vmac::new();
+        let plan = plan([
+            (51, "192.0.2.100", attach("eth0", vmac())),
+            (51, "fe80::200", attach("eth0", vmac())),
+            (51, "192.0.2.100", attach("eth1", vmac())),
+        ])
+        .unwrap();
+        let names: Vec<_> = plan
+            .seats
+            .iter()
+            .map(|seat| plan.links[seat.vmac.unwrap().0].name.as_str())
+            .collect();
+        assert_eq!(names, ["vrrp.51", "vrrp6.51", "vrrp.51.2"]);
+        assert_eq!(plan.seats[1].placements[0].net.to_string(), "fe80::200/64");
+        assert!(!plan.seats[1].placements[0].options.no_prefix_route);
+        assert!(plan.seats[0].placements[0].options.no_prefix_route);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_refused() {
+        let named = |name: &str| attach("eth0", Vmac::new().name(name));
+        let taken = PlanError::VmacName { name: "v0".into() };
+        let twice = plan([(1, "192.0.2.1", named("v0")), (2, "192.0.2.2", named("v0"))]);
+        assert_eq!(twice.err(), Some(taken.clone()));
+        let as_base = plan([
+            (1, "192.0.2.1", named("v0")),
+            (2, "192.0.2.2", attach("v0", Vmac::new())),
+        ]);
+        assert_eq!(as_base.err(), Some(taken));
+    }
+
+    #[test]
+    fn one_address_on_two_virtual_macs_of_an_interface_is_refused() {
+        let routers = [
+            (1, "192.0.2.1", attach("eth0", Vmac::new())),
+            (2, "192.0.2.1", attach("eth0", Vmac::new())),
+        ];
+        let expected = PlanError::DuplicateAddress {
+            address: ip("192.0.2.1"),
+            interface: "eth0".into(),
+        };
+        assert_eq!(plan(routers).err(), Some(expected));
+    }
+
+    #[test]
+    fn an_address_with_an_interface_of_its_own_is_not_on_the_virtual_mac() {
+        let attachment = Attachment::builder("eth0")
+            .vmac(Vmac::new())
+            .address(ip("192.0.2.1"))
+            .address(VirtualAddress::from(ip("198.51.100.1")).on("eth1"));
+        let plan = plan([(1, "192.0.2.1", attachment.build().unwrap())]).unwrap();
+        let links: Vec<_> = plan.seats[0]
+            .placements
+            .iter()
+            .map(|placement| plan.links[placement.link.0].name.as_str())
+            .collect();
+        assert_eq!(links, ["vrrp.1", "eth1"]);
+    }
+
+    fn plan<const N: usize>(routers: [(u8, &str, Attachment); N]) -> Result<Plan, PlanError> {
+        let (routers, attachments): (Vec<_>, Vec<_>) = routers
+            .into_iter()
+            .map(|(vrid, vip, attachment)| (router(vrid, vip, |config| config), attachment))
+            .unzip();
+        Plan::new(&RouterSet::new(routers), &attachments)
+    }
+
+    fn router(
+        vrid: u8,
+        vip: &str,
+        change: impl FnOnce(vrrp_core::ConfigBuilder) -> vrrp_core::ConfigBuilder,
+    ) -> VirtualRouter {
+        let list = AddressList::new(&[ip(vip)]).unwrap();
+        let config = change(Config::builder(Vrid::new(vrid).unwrap(), list));
+        VirtualRouter::new(config.build().unwrap(), ip("192.0.2.10"))
+    }
+
+    fn attach(interface: &str, vmac: Vmac) -> Attachment {
+        Attachment::builder(interface).vmac(vmac).build().unwrap()
+    }
+
+    fn ip(address: &str) -> IpAddr {
+        address.parse().unwrap()
+    }
 }

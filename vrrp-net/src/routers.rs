@@ -2,9 +2,13 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
-use vrrp_core::{Fault, Output, Priority, VirtualRouter};
+use vrrp_core::{
+    Fault, HmacConfig, Output, Priority, SwitchoverEnd, SwitchoverError, SyncGroup, SyncGroupError,
+    VirtualRouter,
+};
 
 /// An effect of [`Routers`], in the order in which it must happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +45,10 @@ pub trait Routers {
     /// The virtual router of this index, for the driver to feed.
     fn router_mut(&mut self, index: usize) -> &mut VirtualRouter;
 
+    /// Facts were fed to routers through [`router_mut`](Self::router_mut): makes those agree that belong together, as
+    /// sync groups. The driver calls it before it polls for outputs; without such routers there is nothing to do.
+    fn settle(&mut self, _now: Duration) {}
+
     /// Time has come: everything that is due, of the routers and of its own. Early and spurious calls are harmless.
     fn handle_timeout(&mut self, now: Duration);
 
@@ -54,28 +62,127 @@ pub trait Routers {
     fn poll_timeout(&self) -> Option<Duration>;
 }
 
-/// Virtual routers side by side, each on its own.
+/// Virtual routers side by side, each on its own or held together with others by a [`SyncGroup`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouterSet {
+    seats: Seats,
+    groups: Vec<SyncGroup>,
+    /// The group of each router.
+    group_of: Vec<Option<usize>>,
+    /// Groups that a member was fed of since they were settled.
+    unsettled: Vec<usize>,
+    /// Switchovers that did not begin.
+    refused: VecDeque<(usize, SwitchoverError)>,
+}
+
+/// The routers, and which of them may hold outputs, so that a fact for one doesn't poll all the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seats {
     routers: Vec<VirtualRouter>,
-    /// Routers that may hold outputs, so that a fact for one doesn't poll all the others.
     touched: VecDeque<usize>,
+}
+
+impl Index<usize> for Seats {
+    type Output = VirtualRouter;
+
+    fn index(&self, index: usize) -> &VirtualRouter {
+        &self.routers[index]
+    }
+}
+
+impl IndexMut<usize> for Seats {
+    fn index_mut(&mut self, index: usize) -> &mut VirtualRouter {
+        if self.touched.back() != Some(&index) {
+            self.touched.push_back(index);
+        }
+        &mut self.routers[index]
+    }
 }
 
 impl RouterSet {
     /// Takes virtual routers in Initialize; the driver starts them.
     pub fn new(routers: Vec<VirtualRouter>) -> Self {
         Self {
-            routers,
-            touched: VecDeque::new(),
+            group_of: vec![None; routers.len()],
+            seats: Seats {
+                routers,
+                touched: VecDeque::new(),
+            },
+            groups: Vec::new(),
+            unsettled: Vec::new(),
+            refused: VecDeque::new(),
         }
     }
 
-    fn touch(&mut self, index: usize) -> &mut VirtualRouter {
-        if self.touched.back() != Some(&index) {
-            self.touched.push_back(index);
+    /// Takes virtual routers in Initialize, and groups whose members are master together or not at all.
+    ///
+    /// # Errors
+    /// When a group names a router that is not there, or two groups name the same.
+    pub fn with_groups(routers: Vec<VirtualRouter>, groups: Vec<SyncGroup>) -> Result<Self, SyncGroupError> {
+        let mut set = Self::new(routers);
+        for (index, group) in groups.iter().enumerate() {
+            for member in group.members() {
+                let place = set.group_of.get_mut(*member);
+                *place.ok_or(SyncGroupError::Unknown { member: *member })? = Some(index);
+            }
+            group.join(&mut set.seats)?;
         }
-        &mut self.routers[index]
+        set.groups = groups;
+        Ok(set)
+    }
+
+    /// The routers, in order.
+    pub fn routers(&self) -> &[VirtualRouter] {
+        &self.seats.routers
+    }
+
+    /// The sync groups, in order.
+    pub fn groups(&self) -> &[SyncGroup] {
+        &self.groups
+    }
+
+    /// The sync group of a router, as its index in [`groups`](Self::groups).
+    pub fn group_of(&self, router: usize) -> Option<usize> {
+        self.group_of.get(router).copied().flatten()
+    }
+
+    /// Sets the effective priority; in a sync group as [`SyncGroup::set_priority`] says.
+    pub fn set_priority(&mut self, now: Duration, router: usize, priority: Priority) {
+        match self.group_of[router] {
+            Some(group) => self.groups[group].set_priority(now, &mut self.seats, router, priority),
+            None => self.seats[router].set_priority(now, priority),
+        }
+    }
+
+    /// Something that the router needs is gone; see [`VirtualRouter::handle_fault`].
+    pub fn handle_fault(&mut self, now: Duration, router: usize, fault: Fault) {
+        self.router_mut(router).handle_fault(now, fault);
+        self.settle(now);
+    }
+
+    /// Something that the router needs is back; see [`VirtualRouter::handle_recovery`].
+    pub fn handle_recovery(&mut self, now: Duration, router: usize, fault: Fault) {
+        self.router_mut(router).handle_recovery(now, fault);
+        self.settle(now);
+    }
+
+    /// Hands over to the best backup, with the whole sync group; see [`VirtualRouter::handle_switchover`].
+    ///
+    /// # Errors
+    /// When one of them can't. Then nothing has changed.
+    pub fn handle_switchover(&mut self, now: Duration, router: usize) -> Result<(), SwitchoverError> {
+        match self.group_of[router] {
+            Some(group) => self.groups[group].handle_switchover(now, &mut self.seats),
+            None => self.seats[router].handle_switchover(now),
+        }
+    }
+
+    /// Ends the hold after a switchover, of the whole sync group; see [`VirtualRouter::handle_resume`].
+    pub fn handle_resume(&mut self, now: Duration, router: usize) {
+        match self.group_of[router] {
+            Some(group) => self.groups[group].handle_resume(now, &mut self.seats),
+            None => self.seats[router].handle_resume(now),
+        }
     }
 }
 
@@ -86,7 +193,7 @@ impl From<VirtualRouter> for RouterSet {
 }
 
 /// What control code may ask of a [`RouterSet`]. An index that no router has is ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RouterCommand {
     /// Set the effective priority; see [`VirtualRouter::set_priority`].
@@ -110,20 +217,42 @@ pub enum RouterCommand {
         /// What is back.
         fault: Fault,
     },
+    /// Set other keys or another mode of HMAC; see [`VirtualRouter::set_hmac`]. Ignored by a router that was not
+    /// configured with HMAC.
+    Hmac {
+        /// Index of the virtual router.
+        router: usize,
+        /// The new settings.
+        config: HmacConfig,
+    },
     /// Give up mastership and stop; see [`VirtualRouter::handle_shutdown`].
     Shutdown {
+        /// Index of the virtual router.
+        router: usize,
+    },
+    /// Hand over to the best backup, with the whole sync group; see [`VirtualRouter::handle_switchover`]. Each member's
+    /// [`Output::Switchover`] tells the end, also when it does not begin.
+    Switchover {
+        /// Index of the virtual router.
+        router: usize,
+    },
+    /// End the hold after a switchover, of the whole sync group; see [`VirtualRouter::handle_resume`].
+    Resume {
         /// Index of the virtual router.
         router: usize,
     },
 }
 
 impl RouterCommand {
-    fn router(self) -> usize {
-        match self {
+    fn router(&self) -> usize {
+        match *self {
             Self::Priority { router, .. }
+            | Self::Hmac { router, .. }
             | Self::Fault { router, .. }
             | Self::Recovery { router, .. }
-            | Self::Shutdown { router } => router,
+            | Self::Shutdown { router }
+            | Self::Switchover { router }
+            | Self::Resume { router } => router,
         }
     }
 }
@@ -133,50 +262,79 @@ impl Routers for RouterSet {
     type Event = Infallible;
 
     fn len(&self) -> usize {
-        self.routers.len()
+        self.seats.routers.len()
     }
 
     fn router(&self, index: usize) -> &VirtualRouter {
-        &self.routers[index]
+        &self.seats[index]
     }
 
     fn router_mut(&mut self, index: usize) -> &mut VirtualRouter {
-        self.touch(index)
+        if let Some(group) = self.group_of[index] {
+            if self.unsettled.last() != Some(&group) {
+                self.unsettled.push(group);
+            }
+        }
+        &mut self.seats[index]
+    }
+
+    fn settle(&mut self, now: Duration) {
+        while let Some(group) = self.unsettled.pop() {
+            self.groups[group].settle(now, &mut self.seats);
+        }
     }
 
     fn handle_timeout(&mut self, now: Duration) {
-        for index in 0..self.routers.len() {
-            if self.routers[index].poll_timeout().is_some_and(|at| at <= now) {
-                self.touch(index).handle_timeout(now);
+        for index in 0..self.len() {
+            if self.seats[index].poll_timeout().is_some_and(|at| at <= now) {
+                self.router_mut(index).handle_timeout(now);
             }
         }
+        self.settle(now);
     }
 
     fn handle_command(&mut self, now: Duration, command: RouterCommand) {
-        if command.router() >= self.routers.len() {
+        let index = command.router();
+        if index >= self.len() {
             return;
         }
-        let router = self.touch(command.router());
         match command {
-            RouterCommand::Priority { priority, .. } => router.set_priority(now, priority),
-            RouterCommand::Fault { fault, .. } => router.handle_fault(now, fault),
-            RouterCommand::Recovery { fault, .. } => router.handle_recovery(now, fault),
-            RouterCommand::Shutdown { .. } => router.handle_shutdown(now),
+            RouterCommand::Priority { priority, .. } => self.set_priority(now, index, priority),
+            RouterCommand::Fault { fault, .. } => self.handle_fault(now, index, fault),
+            RouterCommand::Recovery { fault, .. } => self.handle_recovery(now, index, fault),
+            RouterCommand::Shutdown { .. } => self.router_mut(index).handle_shutdown(now),
+            RouterCommand::Switchover { .. } => {
+                if let Err(error) = self.handle_switchover(now, index) {
+                    self.refused.push_back((index, error));
+                }
+            }
+            RouterCommand::Resume { .. } => self.handle_resume(now, index),
+            RouterCommand::Hmac { config, .. } => {
+                let _ = self.router_mut(index).set_hmac(config);
+            }
         }
+        self.settle(now);
     }
 
     fn poll_output(&mut self) -> Option<Effect<Infallible>> {
-        while let Some(&index) = self.touched.front() {
-            if let Some(output) = self.routers[index].poll_output() {
+        if let Some((index, error)) = self.refused.pop_front() {
+            let end = SwitchoverEnd::Refused(error);
+            return Some(Effect::Router(index, Output::Switchover(end)));
+        }
+        while let Some(&index) = self.seats.touched.front() {
+            if let Some(output) = self.seats.routers[index].poll_output() {
                 return Some(Effect::Router(index, output));
             }
-            self.touched.pop_front();
+            self.seats.touched.pop_front();
         }
         None
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        self.routers.iter().filter_map(VirtualRouter::poll_timeout).min()
+        self.routers()
+            .iter()
+            .filter_map(VirtualRouter::poll_timeout)
+            .min()
     }
 }
 

@@ -9,6 +9,7 @@ use lb_proxy::balance::{BackendId, BackendState, Upstream};
 use lb_proxy::proxy::{ProxyConfig, Server, ServerHandle};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
+use vrrp_core::SwitchoverEnd;
 use vrrp_net::{Commands, DriverHandle};
 
 use super::bus::Bus;
@@ -16,8 +17,11 @@ use super::event::Event;
 use super::handle::ProxyError;
 use super::local;
 use super::node::{Command, Node};
-use super::stack::{BackendCheck, NamedProbe};
+use super::notify::Notifying;
+use super::sources::Sources;
+use super::stack::BackendCheck;
 use super::status::{NodeStatus, ProxyStatus, Status};
+use super::switchover::{ResumeReply, SwitchoverReply, Switchovers};
 
 /// How often backends are looked at for changes that requests caused, and the VRRP thread for being alive.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -36,8 +40,16 @@ pub(super) enum Input {
     CheckChanged { check: usize, up: bool },
     /// The node's part of a status.
     NodeStatus { token: u64, status: Box<NodeStatus> },
+    /// A switchover has ended.
+    SwitchedOver { token: u64, end: Option<SwitchoverEnd> },
+    /// A hold has ended.
+    Resumed { token: u64, found: bool },
     /// Somebody asks for the status.
     Status(oneshot::Sender<Status>),
+    /// Hand over a virtual router or a sync group.
+    Switchover(Arc<str>, SwitchoverReply),
+    /// End the hold after that.
+    Resume(Arc<str>, ResumeReply),
     /// End a proxy at once.
     AbortProxy(String, oneshot::Sender<Result<(), ProxyError>>),
     /// Start a proxy again.
@@ -52,14 +64,30 @@ pub(super) enum Drive {
     /// vrrp-net, on a thread of its own.
     Thread(DriverHandle<Command>),
     /// There is no virtual router: checks alone, on the control thread.
-    Here { node: Box<Node>, bus: Bus },
+    Here {
+        node: Box<Node>,
+        bus: Bus,
+        commands: mpsc::UnboundedSender<Command>,
+        inbox: mpsc::UnboundedReceiver<Command>,
+    },
 }
 
 impl Drive {
     pub(super) fn here(node: Node, bus: Bus) -> Self {
+        let (commands, inbox) = mpsc::unbounded_channel();
         Self::Here {
             node: Box::new(node),
             bus,
+            commands,
+            inbox,
+        }
+    }
+
+    /// Sends commands to the node from any thread.
+    pub(super) fn commands(&self) -> NodeCommands {
+        match self {
+            Self::Thread(driver) => NodeCommands::Thread(driver.commands()),
+            Self::Here { commands, .. } => NodeCommands::Here(commands.clone()),
         }
     }
 }
@@ -81,14 +109,14 @@ struct Watched {
 
 /// Sends commands to the node, wherever it is driven.
 #[derive(Clone, Debug)]
-enum NodeCommands {
+pub(super) enum NodeCommands {
     Thread(Commands<Command>),
     Here(mpsc::UnboundedSender<Command>),
 }
 
 impl NodeCommands {
     /// Whether somebody took it.
-    fn send(&self, command: Command) -> bool {
+    pub(super) fn send(&self, command: Command) -> bool {
         match self {
             Self::Thread(commands) => commands.send(command).is_ok(),
             Self::Here(commands) => commands.send(command).is_ok(),
@@ -123,7 +151,9 @@ pub(super) struct Control {
     name: Arc<str>,
     events: broadcast::Sender<Event>,
     drive: Option<Drive>,
-    probes: Vec<NamedProbe>,
+    sources: Sources,
+    /// There if somebody is to be notified.
+    notifying: Option<Notifying>,
     /// Probes under way, one a check at most.
     running: JoinSet<()>,
     upstreams: Vec<Watched>,
@@ -131,6 +161,7 @@ pub(super) struct Control {
     proxies: Vec<ProxySlot>,
     questions: HashMap<u64, oneshot::Sender<Status>>,
     next_token: u64,
+    switchovers: Switchovers,
 }
 
 impl Control {
@@ -138,7 +169,7 @@ impl Control {
         name: Arc<str>,
         events: broadcast::Sender<Event>,
         drive: Drive,
-        probes: Vec<NamedProbe>,
+        sources: Sources,
         upstreams: Vec<Upstream>,
         backend_checks: Vec<BackendCheck>,
         proxies: Vec<ProxySlot>,
@@ -154,14 +185,22 @@ impl Control {
             name,
             events,
             drive: Some(drive),
-            probes,
+            sources,
             running: JoinSet::new(),
             upstreams: upstreams.into_iter().map(watch).collect(),
             backend_checks,
             proxies,
             questions: HashMap::new(),
             next_token: 0,
+            notifying: None,
+            switchovers: Switchovers::default(),
         }
+    }
+
+    /// Waits at the end until others have been notified of it.
+    pub(super) fn notifying(mut self, notifying: Option<Notifying>) -> Self {
+        self.notifying = notifying;
+        self
     }
 
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Input>) {
@@ -195,8 +234,12 @@ impl Control {
 
     fn start_drive(&mut self) -> NodeCommands {
         match self.drive.take() {
-            Some(Drive::Here { node, bus }) => {
-                let (commands, inbox) = mpsc::unbounded_channel();
+            Some(Drive::Here {
+                node,
+                mut bus,
+                commands,
+                inbox,
+            }) => {
                 tokio::spawn(local::run(*node, inbox, move |event| bus.publish_node(event)));
                 NodeCommands::Here(commands)
             }
@@ -220,6 +263,22 @@ impl Control {
                     let _ = reply.send(self.status(*status));
                 }
             }
+            Input::Switchover(name, reply) => {
+                if let Some(token) = self.switchovers.begin(Arc::clone(&name), reply) {
+                    if !commands.send(Command::Switchover { name, token }) {
+                        self.switchovers.abandon();
+                    }
+                }
+            }
+            Input::Resume(name, reply) => {
+                if let Some(token) = self.switchovers.resume(Arc::clone(&name), reply) {
+                    if !commands.send(Command::Resume { name, token }) {
+                        self.switchovers.abandon();
+                    }
+                }
+            }
+            Input::SwitchedOver { token, end } => self.switchovers.ended(token, end),
+            Input::Resumed { token, found } => self.switchovers.resumed(token, found),
             Input::AbortProxy(name, reply) => {
                 let _ = reply.send(self.abort_proxy(&name));
             }
@@ -234,7 +293,10 @@ impl Control {
     fn start_probe(&mut self, check: usize, timeout: Duration, commands: NodeCommands) {
         // Forget those that have ended.
         while self.running.try_join_next().is_some() {}
-        let probe = Arc::clone(&self.probes[check].probe);
+        // A check that is watched never asks.
+        let Some(probe) = self.sources.probe(check) else {
+            return;
+        };
         let run = ProbeRun {
             check,
             commands,
@@ -348,6 +410,7 @@ impl Control {
             self.tell(Event::Failed { reason });
             // Nobody is left to answer these.
             self.questions.clear();
+            self.switchovers.abandon();
         }
     }
 
@@ -367,6 +430,13 @@ impl Control {
         // What a probe has started ends with it, and before whoever asked for the end may end the process.
         self.running.shutdown().await;
         let mut drains = JoinSet::new();
+        if let Some(notifying) = self.notifying.take() {
+            // What it tells was told by the end of VRRP.
+            drains.spawn(async move {
+                notifying.ended().await;
+                0
+            });
+        }
         for proxy in &mut self.proxies {
             if let Some(server) = proxy.server.take() {
                 drains.spawn(async move {

@@ -3,15 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ha_health::CheckConfig;
-use ha_health::probe::Probe;
+use ha_health::probe::{Probe, Watch};
+use ha_health::{Check, CheckConfig, WatchConfig, Weight};
 use lb_proxy::balance::{BackendId, Upstream};
 use lb_proxy::proxy::ProxyConfig;
+use vrrp_core::{SyncGroup, SyncGroupError};
 use vrrp_net::{Attachment, DriverOptions};
 
 use super::handle::{Handle, StartError};
 use super::instance::{Instance, Track};
-use super::node::{Node, NodeInstance, TrackedCheck};
+use super::node::{Node, NodeGroup, NodeInstance, TrackedCheck};
+use super::notify::{NotifyFifo, Target};
 
 /// Virtual routers, checks and proxies that work together: everything that one host runs.
 #[derive(Debug)]
@@ -19,23 +21,63 @@ pub struct Stack {
     pub(super) name: Arc<str>,
     pub(super) node: Node,
     pub(super) instances: Vec<Arc<str>>,
+    pub(super) targets: Vec<Target>,
+    pub(super) fifos: Vec<NotifyFifo>,
     pub(super) attachments: Vec<Attachment>,
-    pub(super) checks: Vec<NamedProbe>,
+    pub(super) checks: Vec<NamedSource>,
     pub(super) upstreams: Vec<Upstream>,
     pub(super) backend_checks: Vec<BackendCheck>,
     pub(super) proxies: Vec<(Arc<str>, ProxyConfig)>,
     pub(super) driver: DriverOptions,
 }
 
-/// How a check is made.
-pub(super) struct NamedProbe {
+/// Where a check's results come from.
+pub(super) struct NamedSource {
     pub(super) name: Arc<str>,
-    pub(super) probe: Arc<dyn Probe>,
+    pub(super) source: Source,
 }
 
-impl fmt::Debug for NamedProbe {
+impl fmt::Debug for NamedSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("NamedProbe").field(&self.name).finish()
+        f.debug_tuple("NamedSource").field(&self.name).finish()
+    }
+}
+
+/// What is asked, or tells by itself.
+#[derive(Clone)]
+pub(super) enum Source {
+    Probe(Arc<dyn Probe>),
+    Watch(Arc<dyn Watch>),
+}
+
+/// A check with its settings.
+enum CheckPart {
+    Probe(CheckConfig, Arc<dyn Probe>),
+    Watch(WatchConfig, Arc<dyn Watch>),
+}
+
+impl CheckPart {
+    fn name(&self) -> &str {
+        match self {
+            Self::Probe(config, _) => config.name(),
+            Self::Watch(config, _) => config.name(),
+        }
+    }
+
+    fn weight(&self) -> Weight {
+        match self {
+            Self::Probe(config, _) => config.weight(),
+            Self::Watch(config, _) => config.weight(),
+        }
+    }
+
+    fn split(self) -> (Check, NamedSource) {
+        let name = self.name().into();
+        let (check, source) = match self {
+            Self::Probe(config, probe) => (config.into(), Source::Probe(probe)),
+            Self::Watch(config, watch) => (config.into(), Source::Watch(watch)),
+        };
+        (check, NamedSource { name, source })
     }
 }
 
@@ -53,10 +95,12 @@ impl Stack {
         StackBuilder {
             node: node.into(),
             instances: Vec::new(),
+            groups: Vec::new(),
             checks: Vec::new(),
             upstreams: Vec::new(),
             backend_checks: Vec::new(),
             proxies: Vec::new(),
+            fifos: Vec::new(),
             driver: DriverOptions::default(),
         }
     }
@@ -76,11 +120,21 @@ impl Stack {
 pub struct StackBuilder {
     node: Arc<str>,
     instances: Vec<Instance>,
-    checks: Vec<(CheckConfig, Arc<dyn Probe>)>,
+    groups: Vec<Group>,
+    checks: Vec<CheckPart>,
     upstreams: Vec<Upstream>,
     backend_checks: Vec<(String, BackendId, String)>,
     proxies: Vec<(Arc<str>, ProxyConfig)>,
+    fifos: Vec<NotifyFifo>,
     driver: DriverOptions,
+}
+
+/// A sync group by the names of its members.
+#[derive(Debug)]
+struct Group {
+    name: Arc<str>,
+    members: Vec<Arc<str>>,
+    tracking_weight: bool,
 }
 
 impl StackBuilder {
@@ -90,11 +144,51 @@ impl StackBuilder {
         self
     }
 
+    /// Holds virtual routers together: they are master together or not at all (keepalived's `vrrp_sync_group`), and
+    /// [`switchover`](super::Handle::switchover) moves them by the group's name too. See [`SyncGroup`].
+    ///
+    /// Without `tracking_weight` the weights of what members track are ignored and only faults count, as keepalived has
+    /// it; with it what one member tracks with a weight changes the priorities of all.
+    pub fn sync_group<M: Into<Arc<str>>>(
+        mut self,
+        name: impl Into<Arc<str>>,
+        members: impl IntoIterator<Item = M>,
+        tracking_weight: bool,
+    ) -> Self {
+        self.groups.push(Group {
+            name: name.into(),
+            members: members.into_iter().map(Into::into).collect(),
+            tracking_weight,
+        });
+        self
+    }
+
     /// Adds a check. It runs whether or not something tracks it.
     ///
     /// All probes share the control thread: one that blocks it delays the others, and answers, but no advert.
     pub fn check(mut self, config: CheckConfig, probe: impl Probe + 'static) -> Self {
-        self.checks.push((config, Arc::new(probe)));
+        self.checks.push(CheckPart::Probe(config, Arc::new(probe)));
+        self
+    }
+
+    /// Adds a check that is told its results as soon as there are some: of a process, a file, an interface. It is
+    /// tracked by its name as any other.
+    ///
+    /// All watches share a thread of their own, from which a result goes to the VRRP thread without a detour, however
+    /// busy everything else is. A watch that ends is begun anew after a second.
+    ///
+    /// ```
+    /// use ha_health::{Weight, WatchConfig, probe};
+    /// use ha_stack::Stack;
+    ///
+    /// let nginx = probe::Process::builder("nginx").build()?;
+    /// let config = WatchConfig::builder("nginx").weight(Weight::of_process(-20)?).build()?;
+    /// let builder = Stack::builder("node-a").watch(config, nginx);
+    /// assert_eq!(builder.watches().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn watch(mut self, config: WatchConfig, watch: impl Watch + 'static) -> Self {
+        self.checks.push(CheckPart::Watch(config, Arc::new(watch)));
         self
     }
 
@@ -128,6 +222,12 @@ impl StackBuilder {
         self
     }
 
+    /// Adds a FIFO that is told of each change of state of each virtual router and group. There may be several.
+    pub fn notify_fifo(mut self, fifo: NotifyFifo) -> Self {
+        self.fifos.push(fifo);
+        self
+    }
+
     /// Name of the node.
     pub fn node(&self) -> &str {
         &self.node
@@ -138,9 +238,20 @@ impl StackBuilder {
         &self.instances
     }
 
-    /// The checks so far.
-    pub fn checks(&self) -> impl ExactSizeIterator<Item = &CheckConfig> {
-        self.checks.iter().map(|(config, _)| config)
+    /// The checks so far that run a probe.
+    pub fn checks(&self) -> impl Iterator<Item = &CheckConfig> {
+        self.checks.iter().filter_map(|check| match check {
+            CheckPart::Probe(config, _) => Some(config),
+            CheckPart::Watch(..) => None,
+        })
+    }
+
+    /// The checks so far that are watched.
+    pub fn watches(&self) -> impl Iterator<Item = &WatchConfig> {
+        self.checks.iter().filter_map(|check| match check {
+            CheckPart::Watch(config, _) => Some(config),
+            CheckPart::Probe(..) => None,
+        })
     }
 
     /// Names and configurations of the proxies so far.
@@ -154,10 +265,14 @@ impl StackBuilder {
     /// When a name stands twice, or refers to nothing. See [`BuildError`].
     pub fn build(self) -> Result<Stack, BuildError> {
         unique("instance", self.instances.iter().map(|one| &*one.name))?;
-        unique("check", self.checks.iter().map(|(config, _)| config.name()))?;
+        // A switchover goes by either name.
+        let groups = self.groups.iter().map(|group| &*group.name);
+        let instances = self.instances.iter().map(|one| &*one.name);
+        unique("instance or sync group", instances.chain(groups))?;
+        unique("check", self.checks.iter().map(CheckPart::name))?;
         unique("proxy", self.proxies.iter().map(|(name, _)| &**name))?;
         let check_index = |name: &str, by: &str| {
-            let found = self.checks.iter().position(|(config, _)| config.name() == name);
+            let found = self.checks.iter().position(|check| check.name() == name);
             found.ok_or_else(|| BuildError::UnknownCheck {
                 check: name.to_owned(),
                 by: by.to_owned(),
@@ -169,7 +284,7 @@ impl StackBuilder {
                 let check = check_index(&track.check, &instance.name)?;
                 Ok(TrackedCheck {
                     check,
-                    weight: track.weight.unwrap_or_else(|| self.checks[check].0.weight()),
+                    weight: track.weight.unwrap_or_else(|| self.checks[check].weight()),
                     reverse: track.reverse,
                 })
             };
@@ -194,18 +309,27 @@ impl StackBuilder {
                 backend,
             });
         }
-        let (configs, checks) = self
-            .checks
-            .into_iter()
-            .map(|(config, probe)| {
-                let name = config.name().into();
-                (config, NamedProbe { name, probe })
-            })
-            .unzip();
+        let (machines, checks): (Vec<Check>, _) = self.checks.into_iter().map(CheckPart::split).unzip();
+        let groups = self
+            .groups
+            .iter()
+            .map(|group| find_members(group, &self.instances));
+        let groups = groups.collect::<Result<_, _>>()?;
         Ok(Stack {
             name: self.node,
-            node: Node::new(instances, configs),
+            node: Node::with_groups(instances, groups, machines)
+                .map_err(|error| sync_group_error(&self.groups, &self.instances, error))?,
             instances: self.instances.iter().map(|one| Arc::clone(&one.name)).collect(),
+            targets: self
+                .instances
+                .iter()
+                .map(|one| Target {
+                    name: Arc::clone(&one.name),
+                    notify: one.notify.clone(),
+                    members: Vec::new(),
+                })
+                .collect(),
+            fifos: self.fifos,
             attachments: self.instances.into_iter().map(|one| one.attachment).collect(),
             checks,
             upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect(),
@@ -232,10 +356,40 @@ pub enum BuildError {
     /// Two parts of one kind share a name.
     #[error("two of kind {kind} are called {name}: give each its own name")]
     DuplicateName {
-        /// `instance`, `check`, `proxy` or `upstream`.
+        /// `instance`, `instance or sync group`, `check`, `proxy` or `upstream`.
         kind: &'static str,
         /// The name.
         name: String,
+    },
+    /// A sync group names a virtual router that is not there.
+    #[error("sync group {group} names instance {member}, which does not exist")]
+    UnknownMember {
+        /// The group's name.
+        group: String,
+        /// The member's name.
+        member: String,
+    },
+    /// A sync group names nothing.
+    #[error("sync group {group} has no members: name the instances that it holds together")]
+    EmptyGroup {
+        /// The group's name.
+        group: String,
+    },
+    /// A sync group names a virtual router twice.
+    #[error("sync group {group} names instance {member} twice: name it once")]
+    TwiceInGroup {
+        /// The group's name.
+        group: String,
+        /// The member's name.
+        member: String,
+    },
+    /// Two sync groups name the same virtual router.
+    #[error("instance {member} is in sync groups {} and {}: put all members into one", .groups[0], .groups[1])]
+    InTwoGroups {
+        /// The member's name.
+        member: String,
+        /// The groups' names.
+        groups: [String; 2],
     },
     /// A check is tracked that is not there.
     #[error("{by} tracks check {check}, which does not exist")]
@@ -272,6 +426,44 @@ fn unique<'a>(kind: &'static str, names: impl Iterator<Item = &'a str>) -> Resul
         }
     }
     Ok(())
+}
+
+fn find_members(group: &Group, instances: &[Instance]) -> Result<NodeGroup, BuildError> {
+    let index = |name: &Arc<str>| {
+        let found = instances.iter().position(|instance| instance.name == *name);
+        found.ok_or_else(|| BuildError::UnknownMember {
+            group: group.name.to_string(),
+            member: name.to_string(),
+        })
+    };
+    let members = group.members.iter().map(index).collect::<Result<Vec<_>, _>>()?;
+    let made = SyncGroup::new(members).map_err(|error| match error {
+        SyncGroupError::Twice { member } => BuildError::TwiceInGroup {
+            group: group.name.to_string(),
+            member: instances[member].name.to_string(),
+        },
+        _ => BuildError::EmptyGroup {
+            group: group.name.to_string(),
+        },
+    })?;
+    Ok(NodeGroup {
+        name: Arc::clone(&group.name),
+        group: made.tracking_weight(group.tracking_weight),
+    })
+}
+
+/// Members have been found, so what is left is one in two groups.
+fn sync_group_error(groups: &[Group], instances: &[Instance], error: SyncGroupError) -> BuildError {
+    let (SyncGroupError::InTwoGroups { member } | SyncGroupError::Unknown { member }) = error else {
+        unreachable!("groups were made before: {error}");
+    };
+    let name = &instances[member].name;
+    let mut of = groups.iter().filter(|group| group.members.contains(name));
+    let mut next = || of.next().map(|group| group.name.to_string()).unwrap_or_default();
+    BuildError::InTwoGroups {
+        member: name.to_string(),
+        groups: [next(), next()],
+    }
 }
 
 /// The upstreams that were added, and those of proxies that were not.

@@ -190,6 +190,15 @@ impl Diagnostics {
         }
     }
 
+    /// Adds others that are not among them yet.
+    pub(crate) fn absorb(&mut self, others: Self) {
+        for one in others.kept {
+            if !self.kept.contains(&one) {
+                self.push(one);
+            }
+        }
+    }
+
     /// Those that were kept.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.kept.iter()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ha_health::CheckConfig;
 use ha_health::probe::Probe;
 use lb_proxy::balance::UpstreamConfig;
+use vrrp_net::DriverOptions;
 
 use super::instance::InstanceDraft;
 use super::proxy::ProxyDraft;
@@ -17,6 +18,8 @@ pub(crate) struct Draft {
     pub(crate) node: Vec<Spanned<String>>,
     /// keepalived's `router_id`, the node's name where no other is given.
     pub(crate) router_id: Option<String>,
+    /// How the VRRP thread runs; given once at most.
+    pub(crate) thread: Vec<Spanned<DriverOptions>>,
     pub(crate) instances: Vec<InstanceDraft>,
     pub(crate) checks: Vec<CheckDraft>,
     pub(crate) upstreams: Vec<UpstreamDraft>,
@@ -51,6 +54,16 @@ pub(crate) enum Format {
         expect(dead_code, reason = "made by the import alone")
     )]
     Keepalived,
+}
+
+impl Format {
+    /// How this format writes it.
+    pub(crate) fn choose<T>(self, toml: T, keepalived: T) -> T {
+        match self {
+            Self::Toml => toml,
+            Self::Keepalived => keepalived,
+        }
+    }
 }
 
 /// A script's command line.

@@ -15,7 +15,8 @@ pub(super) fn instance(instance: &InstanceDraft, checks: &[CheckDraft], diagnost
             .map(|one| one.config.weight())
     };
     let weighted: Vec<_> = instance
-        .tracks
+        .tracking
+        .checks
         .iter()
         .filter(|track| {
             let weight = track

@@ -74,7 +74,8 @@
 //! upstream_keepalive = 64
 //! ```
 //!
-//! Times are strings with their unit (`us`, `ms`, `s`, `m`, `h`). A key that is not known is an error.
+//! Times are strings with their unit (`us`, `ms`, `s`, `m`, `h`). A key that is not known is an error. Every key, and
+//! every keyword of a keepalived.conf, stands in [`reference()`], which is `CONFIG.md` of this crate.
 //!
 //! ```
 //! use ha_stack::config::Configuration;
@@ -89,14 +90,18 @@
 //! assert!(report.contains("did you mean `priority`?"));
 //! ```
 
+pub(crate) mod checks;
 mod diagnostic;
 pub(crate) mod draft;
 pub(crate) mod instance;
 mod lint;
+pub(crate) mod mac;
 pub(crate) mod proxy;
+mod reference;
 mod resolve;
+pub(crate) mod routing;
 mod script;
-mod secret;
+pub(crate) mod secret;
 mod source;
 pub(crate) mod suggest;
 pub(crate) mod toml;
@@ -105,6 +110,7 @@ mod unique;
 use std::path::Path;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use reference::reference;
 pub use source::{FileId, MAX_FILE, Place, ReadError, Sources, Span, Spanned};
 
 use crate::{Stack, StackBuilder};

@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ha_health::{CheckConfig, Weight};
+use ha_health::{WatchConfig, Weight};
 use lb_proxy::balance::Upstream;
 
 use super::draft::{CheckDraft, Draft, Format, UpstreamDraft};
@@ -14,9 +13,6 @@ use super::proxy::ProxyDraft;
 use super::suggest::nearest;
 use super::{Diagnostic, Diagnostics, Sources, Spanned, lint, script, unique};
 use crate::{Instance, Interface, Stack, StackBuilder, Track};
-
-/// How often a tracked interface is looked at: keepalived hears of it from the kernel, and so almost at once.
-const INTERFACE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Makes the stack, as far as the draft allows; tells everything that is wrong.
 pub(super) fn resolve(
@@ -62,7 +58,7 @@ fn used_checks(draft: &Draft, diagnostics: &mut Diagnostics) -> HashSet<String> 
     let tracks = draft
         .instances
         .iter()
-        .flat_map(|one| &one.tracks)
+        .flat_map(|one| &one.tracking.checks)
         .map(|track| &track.check);
     let backends = draft
         .upstreams
@@ -107,7 +103,9 @@ fn assemble(
         .or_else(|| draft.node.into_iter().next().map(|name| name.value))
         .or(draft.router_id)
         .unwrap_or_else(host_name);
-    let mut builder = add_interfaces(Stack::builder(name), &draft.instances)?;
+    let thread = draft.thread.first().map(|thread| thread.value);
+    let builder = Stack::builder(name).driver_options(thread.unwrap_or_default());
+    let mut builder = add_interfaces(builder, &draft.instances)?;
     let addresses = draft.instances.iter().flat_map(|one| &one.addresses);
     let virtual_addresses: Vec<IpAddr> = addresses.map(|address| address.value).collect();
     let reversed = draft.checks.iter().filter(|one| one.reverse);
@@ -229,6 +227,7 @@ fn interface_check_name(interface: &str) -> String {
 fn refuse_interface_names(instances: &[InstanceDraft], checks: &[CheckDraft], diagnostics: &mut Diagnostics) {
     for instance in instances {
         for tracked in instance
+            .tracking
             .interfaces
             .iter()
             .filter(|tracked| needs_check(instance, tracked))
@@ -249,15 +248,15 @@ fn refuse_interface_names(instances: &[InstanceDraft], checks: &[CheckDraft], di
 fn add_interfaces(mut builder: StackBuilder, instances: &[InstanceDraft]) -> Option<StackBuilder> {
     let mut added: Vec<&str> = Vec::new();
     for instance in instances {
-        for tracked in &instance.interfaces {
+        for tracked in &instance.tracking.interfaces {
             let interface = tracked.interface.value.as_str();
             if added.contains(&interface) || !needs_check(instance, tracked) {
                 continue;
             }
             added.push(interface);
-            let config = CheckConfig::builder(interface_check_name(interface)).interval(INTERFACE_INTERVAL);
+            let config = WatchConfig::builder(interface_check_name(interface));
             // The name of an interface has been checked; it makes the name of a check.
-            builder = builder.check(config.build().ok()?, Interface::new(interface));
+            builder = builder.watch(config.build().ok()?, Interface::new(interface));
         }
     }
     Some(builder)
@@ -265,6 +264,7 @@ fn add_interfaces(mut builder: StackBuilder, instances: &[InstanceDraft]) -> Opt
 
 fn with_tracks(draft: InstanceDraft, reversed: &HashSet<String>) -> Instance {
     let interfaces: Vec<Track> = draft
+        .tracking
         .interfaces
         .iter()
         .filter(|tracked| needs_check(&draft, tracked))
@@ -274,7 +274,7 @@ fn with_tracks(draft: InstanceDraft, reversed: &HashSet<String>) -> Instance {
                 .reverse(tracked.reverse)
         })
         .collect();
-    let checks = draft.tracks.into_iter().map(|track| {
+    let checks = draft.tracking.checks.into_iter().map(|track| {
         // Whoever gives a weight says all of it; the check's own holds for the others.
         let reverse = track.reverse || (track.weight.is_none() && reversed.contains(&track.check.value));
         let tracked = Track::new(track.check.value).reverse(reverse);

@@ -12,7 +12,12 @@ use super::{Diagnostic, Diagnostics, Span, Spanned};
 
 /// Tells of everything that stands twice, with both places.
 pub(super) fn check(draft: &Draft, diagnostics: &mut Diagnostics) {
-    unique_node(&draft.node, diagnostics);
+    unique_setting("the node's name is given twice", &draft.node, diagnostics);
+    unique_setting(
+        "settings of the VRRP thread are given twice",
+        &draft.thread,
+        diagnostics,
+    );
     unique(
         "virtual router",
         draft.instances.iter().map(|one| &one.name),
@@ -30,13 +35,13 @@ pub(super) fn check(draft: &Draft, diagnostics: &mut Diagnostics) {
     unique_listens(&draft.proxies, diagnostics);
 }
 
-fn unique_node(names: &[Spanned<String>], diagnostics: &mut Diagnostics) {
-    let Some((first, others)) = names.split_first() else {
+fn unique_setting<T>(message: &str, given: &[Spanned<T>], diagnostics: &mut Diagnostics) {
+    let Some((first, others)) = given.split_first() else {
         return;
     };
     for other in others {
         diagnostics.push(
-            Diagnostic::error("the node's name is given twice")
+            Diagnostic::error(message)
                 .at(other.span)
                 .also(first.span, "first here")
                 .help("leave one of them out"),

@@ -52,6 +52,29 @@ impl Statement {
         number.map(|number| Spanned::new(number, word.span))
     }
 
+    /// A switch: on without a word.
+    pub(super) fn switch(&self, diagnostics: &mut Diagnostics) -> Option<Spanned<bool>> {
+        let Some(word) = self.words.first() else {
+            return Some(Spanned::new(true, self.keyword.span));
+        };
+        let on = match word.text.to_ascii_lowercase().as_str() {
+            "on" | "true" | "yes" => true,
+            "off" | "false" | "no" => false,
+            _ => {
+                diagnostics.push(
+                    Diagnostic::error(format!("`{}` is neither on nor off", word.text))
+                        .at(word.span)
+                        .help(format!(
+                            "write `{0} on`, `{0} off`, or `{0}` alone for on",
+                            self.keyword.text
+                        )),
+                );
+                return None;
+            }
+        };
+        Some(Spanned::new(on, word.span))
+    }
+
     /// Seconds, with a fraction or without.
     pub(super) fn seconds(&self, diagnostics: &mut Diagnostics) -> Option<Spanned<Duration>> {
         let word = self.argument("1", diagnostics)?;

@@ -1,84 +1,109 @@
 //! `global_defs`.
 
-use std::time::Duration;
+use vrrp_core::Version;
+use vrrp_net::DriverOptions;
 
-use vrrp_core::{ChecksumForm, Version};
-
+use super::instance::{self, Reader};
+use super::keywords::{Grammar, Keyword, not_read};
 use super::tree::Block;
 use super::unsupported;
-use crate::config::suggest::nearest;
-use crate::config::{Diagnostic, Diagnostics, Spanned};
+use super::user::UserName;
+use crate::config::{Diagnostics, FileId, Span, Spanned};
 
-const KNOWN: [&str; 6] = [
-    "router_id",
-    "vrrp_version",
-    "script_user",
-    "vrrp_garp_master_delay",
-    "vrrp_garp_master_repeat",
-    "v3_checksum_as_v2",
-];
+/// What may stand in the block, besides the defaults of instances.
+pub(super) const BLOCK: Grammar<Globals> = Grammar {
+    block: "global_defs",
+    read: &[&[
+        Keyword::new("router_id", |statement, to, diagnostics| {
+            let word = statement.argument("lb1", diagnostics);
+            to.router_id = word.map(|word| word.text.clone());
+        }),
+        Keyword::new("script_user", |statement, to, diagnostics| {
+            to.script_user = UserName::of(statement, diagnostics);
+        }),
+        Keyword::new("vrrp_startup_delay", |statement, to, diagnostics| {
+            let delay = statement.seconds(diagnostics);
+            to.defaults.parts.protocol.startup_delay = delay;
+        }),
+        Keyword::new("vrrp_rt_priority", |statement, to, diagnostics| {
+            if let Some(priority) = statement.number(1, 99, "50", diagnostics) {
+                to.thread(priority.span).realtime = Some(priority.value);
+            }
+        }),
+        Keyword::new("vrrp_no_swap", |statement, to, _| {
+            to.thread(statement.keyword.span).lock_memory = true;
+        }),
+    ]],
+    unsupported: unsupported::GLOBAL,
+};
 
 /// What holds for all instances and scripts of a file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Globals {
     pub(super) router_id: Option<String>,
-    pub(super) version: Option<Spanned<Version>>,
     /// User and group of scripts.
-    pub(super) script_user: Option<Spanned<(String, Option<String>)>>,
-    pub(super) announce_delay: Option<Duration>,
-    pub(super) announce_repeat: Option<u8>,
-    pub(super) checksum: Option<ChecksumForm>,
+    pub(super) script_user: Option<Spanned<UserName>>,
+    /// How the VRRP thread runs, and what says so first.
+    pub(super) thread: Option<Spanned<DriverOptions>>,
+    /// What instances say unless they say otherwise.
+    defaults: Reader,
+}
+
+impl Globals {
+    /// None said.
+    pub(super) fn new(file: FileId) -> Self {
+        Self {
+            router_id: None,
+            script_user: None,
+            thread: None,
+            defaults: Reader::new(Spanned::new(String::new(), file.span(0..0))),
+        }
+    }
+
+    /// keepalived goes on with a message where a right is missing.
+    fn thread(&mut self, at: Span) -> &mut DriverOptions {
+        let options = DriverOptions {
+            best_effort: true,
+            ..DriverOptions::default()
+        };
+        &mut self.thread.get_or_insert(Spanned::new(options, at)).value
+    }
+
+    /// Begins an instance with the defaults.
+    pub(super) fn reader(&self, name: Spanned<String>) -> Reader {
+        let mut reader = self.defaults.clone();
+        reader.parts.name = name;
+        // That one depends on the family.
+        reader.parts.protocol.version = None;
+        reader
+    }
+
+    /// `vrrp_version`.
+    pub(super) fn version(&self) -> Option<Spanned<Version>> {
+        self.defaults.parts.protocol.version
+    }
 }
 
 pub(super) fn read(block: &Block, globals: &mut Globals, diagnostics: &mut Diagnostics) {
     for statement in &block.statements {
-        let keyword = statement.keyword.text.as_str();
-        match keyword {
-            "router_id" => {
-                let word = statement.argument("lb1", diagnostics);
-                globals.router_id = word.map(|word| word.text.clone());
-            }
-            "vrrp_version" => {
-                let version = statement.number::<u8>(2, 3, "3", diagnostics);
-                globals.version = version.map(|one| Spanned::new(version_of(one.value), one.span));
-            }
-            "script_user" => {
-                if let Some(user) = statement.words.first() {
-                    let group = statement.words.get(1).map(|group| group.text.clone());
-                    globals.script_user = Some(Spanned::new((user.text.clone(), group), statement.span()));
-                } else {
-                    statement.argument("nobody", diagnostics);
-                }
-            }
-            "vrrp_garp_master_delay" => {
-                globals.announce_delay = statement.seconds(diagnostics).map(|one| one.value);
-            }
-            "vrrp_garp_master_repeat" => {
-                globals.announce_repeat = statement.number(0, 255, "5", diagnostics).map(|one| one.value);
-            }
-            "v3_checksum_as_v2" => globals.checksum = Some(ChecksumForm::MessageOnly),
-            _ => match unsupported::global(keyword) {
-                Some(consequence) => {
-                    diagnostics.push(unsupported::warning(keyword, consequence).at(statement.keyword.span));
-                }
-                None => diagnostics.push(unknown(keyword, "global_defs", &KNOWN).at(statement.keyword.span)),
-            },
+        let name = statement.keyword.text.as_str();
+        if let Some((_, keyword)) = defaults().find(|(global, _)| *global == name) {
+            (keyword.read)(statement, &mut globals.defaults, diagnostics);
+        } else if let Some(keyword) = BLOCK.find(name) {
+            (keyword.read)(statement, globals, diagnostics);
+        } else {
+            diagnostics.push(not_read(statement, BLOCK.block, BLOCK.unsupported, names()));
         }
     }
 }
 
-pub(super) fn version_of(version: u8) -> Version {
-    match version {
-        2 => Version::V2,
-        _ => Version::V3,
-    }
+/// Defaults of instances by their names here.
+fn defaults() -> impl Iterator<Item = (&'static str, &'static Keyword<Reader>)> + Clone {
+    let keywords = instance::BLOCK.keywords();
+    keywords.filter_map(|keyword| Some((keyword.global?, keyword)))
 }
 
-/// keepalived logs a keyword that it doesn't know, and goes on without it; here a typing error stops the start.
-pub(super) fn unknown(keyword: &str, block: &str, known: &[&str]) -> Diagnostic {
-    let diagnostic = Diagnostic::error(format!("unknown keyword `{keyword}` in {block}"));
-    match nearest(keyword, known.iter().copied()) {
-        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-        None => diagnostic.help(format!("known keywords: {}", known.join(", "))),
-    }
+/// All that is read.
+pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
+    BLOCK.names().chain(defaults().map(|(name, _)| name))
 }

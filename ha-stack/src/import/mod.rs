@@ -4,21 +4,25 @@
 //! Words and their meaning are those of keepalived.conf(5) of version 2. Where keepalived and this program differ, a
 //! warning says so at the line that it concerns.
 
-mod addresses;
 mod arguments;
 mod global;
 mod instance;
+mod keywords;
 mod lexer;
 mod script;
-mod settle;
 mod tree;
 mod unsupported;
+mod user;
 
 use crate::config::draft::Draft;
 use crate::config::suggest::nearest;
 use crate::config::{Diagnostic, Diagnostics, FileId, Sources};
 use global::Globals;
+use keywords::Grammar;
 use tree::{Block, Statement};
+
+/// Keywords at the top of a file that are read.
+const TOP_LEVEL: [&str; 3] = ["global_defs", "vrrp_script", "vrrp_instance"];
 
 /// Reads one file into the draft. Everything that is wrong is told.
 pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnostics: &mut Diagnostics) {
@@ -34,12 +38,13 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
     }
     refuse_preprocessing(&statements, diagnostics);
     // `global_defs` may stand behind what it concerns.
-    let mut globals = Globals::default();
+    let mut globals = Globals::new(file);
     for statement in statements.iter().filter(|one| one.keyword.text == "global_defs") {
         if let Some(block) = body(statement, diagnostics) {
             global::read(block, &mut globals, diagnostics);
         }
     }
+    draft.thread.extend(globals.thread);
     draft.router_id = draft.router_id.take().or_else(|| globals.router_id.clone());
     for statement in &statements {
         match statement.keyword.text.as_str() {
@@ -49,6 +54,39 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
             keyword => other(keyword, statement, sources.name(file), diagnostics),
         }
     }
+}
+
+/// A block for people.
+pub(crate) struct BlockReference {
+    pub(crate) name: &'static str,
+    pub(crate) read: Vec<&'static str>,
+    /// Keywords that nothing is made of, with what follows.
+    pub(crate) unsupported: Vec<(&'static [&'static str], &'static str)>,
+}
+
+/// All blocks with all of their keywords.
+pub(crate) fn blocks() -> Vec<BlockReference> {
+    fn block<R>(grammar: &Grammar<R>) -> BlockReference {
+        BlockReference {
+            name: grammar.block,
+            read: grammar.names().collect(),
+            unsupported: unsupported::all(grammar.unsupported),
+        }
+    }
+    vec![
+        BlockReference {
+            name: "top of the file",
+            read: TOP_LEVEL.to_vec(),
+            unsupported: unsupported::all(unsupported::TOP_LEVEL),
+        },
+        BlockReference {
+            read: global::names().collect(),
+            ..block(&global::BLOCK)
+        },
+        block(&instance::BLOCK),
+        block(&instance::authentication::BLOCK),
+        block(&script::BLOCK),
+    ]
 }
 
 /// The block of a statement that must have one.
@@ -114,17 +152,16 @@ fn other(keyword: &str, statement: &Statement, file: &str, diagnostics: &mut Dia
         return;
     }
     let at = statement.keyword.span;
-    if let Some(consequence) = unsupported::top_level(keyword) {
+    if let Some(consequence) = unsupported::find(unsupported::TOP_LEVEL, keyword) {
         diagnostics.push(unsupported::warning(keyword, consequence).at(at));
         return;
     }
-    let known = ["global_defs", "vrrp_script", "vrrp_instance"];
     let diagnostic = Diagnostic::error(format!("unknown keyword `{keyword}`")).at(at);
-    diagnostics.push(match nearest(keyword, known) {
+    diagnostics.push(match nearest(keyword, TOP_LEVEL) {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
         None if keyword.starts_with('[') => diagnostic.help(format!(
             "{file} is read as a keepalived.conf; give a TOML file a name that ends in .toml"
         )),
-        None => diagnostic.help(format!("known keywords: {}", known.join(", "))),
+        None => diagnostic.help(format!("known keywords: {}", TOP_LEVEL.join(", "))),
     });
 }

@@ -1,8 +1,10 @@
-//! Probes that do IO, on tokio: a script, an HTTP request, a TCP connect, or one of your own.
+//! Probes that do IO, on tokio: a script, an HTTP request, a TCP connect, or one of your own; and watches that tell by
+//! themselves: of processes, of a file's number, of an interface, or of something of your own.
 //!
 //! A probe is usable by itself: call [`Probe::probe`] with a timeout and await the outcome. [`run`](run()) drives
 //! one [`Check`](crate::Check) with one probe; a program with a loop of its own keeps the check there, spawns the
-//! probe at [`Output::Start`](crate::Output::Start) and hands the outcome back.
+//! probe at [`Output::Start`](crate::Output::Start) and hands the outcome back. A watch is driven in the same way by
+//! [`run_watch`].
 //!
 //! Everything here needs a tokio runtime with IO and time enabled. Dropping the future of a probe ends it: sockets
 //! are closed, and the processes of a script are killed.
@@ -16,18 +18,31 @@ use core::time::Duration;
 use crate::{Failure, Outcome};
 
 mod capture;
+mod descriptor;
+mod file;
 mod group;
 mod http;
+mod interface;
+mod number;
+mod process;
 mod run;
 mod script;
+mod security;
 mod tcp;
+mod user;
+mod watch;
 mod words;
 
 pub use ::http::Method;
+pub use file::File;
 pub use http::{Http, HttpBuilder, HttpError};
+pub use interface::Interface;
+pub use process::{ParamMatch, Process, ProcessBuilder, ProcessError};
 pub use run::run;
 pub use script::{Script, ScriptError};
 pub use tcp::Tcp;
+pub use user::{User, UserError};
+pub use watch::{Tell, Watch, WatchFuture, run_watch};
 
 /// The future of one run.
 pub type ProbeFuture<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
@@ -105,5 +120,12 @@ async fn within(timeout: Duration, run: impl Future<Output = Outcome>) -> Outcom
     match tokio::time::timeout(timeout, run).await {
         Ok(outcome) => outcome,
         Err(_) => Failure::TimedOut { after: timeout }.into(),
+    }
+}
+
+/// Says in our words why something can't be watched.
+fn cannot_watch(error: &std::io::Error) -> Failure {
+    Failure::CannotWatch {
+        errno: error.raw_os_error().unwrap_or(0),
     }
 }

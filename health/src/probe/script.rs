@@ -10,12 +10,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 
 use nix::errno::Errno;
+use nix::unistd::Uid;
 use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::capture::Capture;
 use super::group::Group;
-use super::{Probe, ProbeFuture, words};
+use super::{Probe, ProbeFuture, User, security, words};
 use crate::{CannotExecute, Failure, Outcome};
 
 /// Runs a program and succeeds if it ends with exit status 0 in time.
@@ -47,7 +48,9 @@ pub struct Script {
     program: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
-    user: Option<(u32, u32)>,
+    user: Option<User>,
+    secure: bool,
+    shell: bool,
 }
 
 /// Why there is no program to run.
@@ -96,6 +99,8 @@ impl Script {
             args,
             env: Vec::new(),
             user: None,
+            secure: false,
+            shell: false,
         })
     }
 
@@ -119,6 +124,8 @@ impl Script {
             args,
             env: Vec::new(),
             user: None,
+            secure: false,
+            shell: true,
         }
     }
 
@@ -129,11 +136,28 @@ impl Script {
         self
     }
 
-    /// Runs it as another user and group, without supplementary groups. We must be root; otherwise each run fails
-    /// with [`CannotExecute::PermissionDenied`].
+    /// Adds an argument behind those that it has.
     #[must_use]
-    pub fn user(mut self, uid: u32, gid: u32) -> Self {
-        self.user = Some((uid, gid));
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Runs it as another user and group, without supplementary groups (keepalived's `user`). If they are not ours we
+    /// must be root; otherwise each run fails with [`CannotExecute::PermissionDenied`].
+    #[must_use]
+    pub fn user(mut self, user: User) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// Refuses to run it as root if others than root can change it, or a folder or a link on the way to it
+    /// (keepalived's `enable_script_security`). It then fails with [`CannotExecute::Exposed`], and its message says what
+    /// can be changed by whom. Of a line for a shell the program that it begins with is looked at too, if it says where
+    /// it is. Default no.
+    #[must_use]
+    pub fn secure(mut self, secure: bool) -> Self {
+        self.secure = secure;
         self
     }
 
@@ -153,13 +177,30 @@ impl Script {
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).process_group(0);
-        if let Some((uid, gid)) = self.user {
-            command.uid(uid).gid(gid);
+        if let Some(user) = self.user.filter(|user| !user.is_ours()) {
+            command.uid(user.uid()).gid(user.gid());
         }
         command
     }
 
+    /// Says what is wrong with running it as the user that it would run as.
+    fn exposed(&self) -> Option<security::Exposed> {
+        let uid = self.user.map_or_else(|| Uid::effective().as_raw(), User::uid);
+        if !self.secure || uid != 0 {
+            return None;
+        }
+        let line = self.args.get(1).filter(|_| self.shell);
+        let begins_with = line.and_then(|line| security::program_of_line(line));
+        security::check(&self.program)
+            .and_then(|()| begins_with.map_or(Ok(()), |program| security::check(program.as_ref())))
+            .err()
+    }
+
     async fn run(&self, timeout: Duration) -> Outcome {
+        if let Some(exposed) = self.exposed() {
+            return Outcome::failed(Failure::CannotExecute(CannotExecute::Exposed))
+                .with_message(alloc::format!("{exposed}"));
+        }
         let deadline = Instant::now() + timeout;
         let mut command = self.command();
         let started = Capture::attach(&mut command)

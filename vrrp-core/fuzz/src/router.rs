@@ -2,7 +2,10 @@
 //!
 //! Input: an octet of flags, the priority, the interval, and then facts until the input ends: an octet that names one
 //! (modulo [`FACTS`]) and what belongs to it. Flags: 1 VRRPv2, 2 no preemption, 4 password, 8 yield, 16 plain, 32
-//! preempt_delay of three intervals, 64 no second announcement. A fact:
+//! preempt_delay of three intervals, 64 no second announcement, 128 another octet of flags follows the interval: 1 a
+//! down timer of one advert, 2 announcements refreshed, 4 no reassertion, 8 no last advert, 16 damping after two
+//! transitions in ten intervals, 32 startup delayed by an interval, 64 no second announcement after a losing advert. A
+//! fact:
 //!
 //! | octet | fact | then |
 //! |---|---|---|
@@ -17,6 +20,8 @@
 //! | 8 | it stood still | |
 //! | 9 | priority | priority |
 //! | 10 | source address | last octet |
+//! | 11 | switchover | |
+//! | 12 | the hold ends | |
 //!
 //! How an advert differs, as bits: 1 other password, 2 other interval, 4 other VRID, 8 unicast, 16 other addresses,
 //! 32 other version.
@@ -25,14 +30,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use vrrp_core::{
-    AddressList, AdverInterval, Advert, AuthenticationConfig, ChecksumForm, Config, Demotion, Discard,
-    Envelope, Fault, GROUP_V4, HOP_LIMIT, Output, Packet, Priority, State, Version, VirtualRouter, Vrid,
+    AddressList, AdverInterval, Advert, AuthenticationConfig, ChecksumForm, Config, ConfigBuilder, Damping,
+    Demotion, Discard, Envelope, Fault, GROUP_V4, HOP_LIMIT, Output, Packet, Priority, State, SwitchoverEnd,
+    Version, VirtualRouter, Vrid,
 };
 
 use super::input::Input;
 
 /// How many kinds of facts there are.
-pub const FACTS: u8 = 11;
+pub const FACTS: u8 = 13;
 
 /// Facts that one input may feed; the rest of it is not read.
 const MAX_FACTS: usize = 4096;
@@ -84,7 +90,30 @@ fn config(input: &mut Input<'_>) -> Option<Config> {
     if set(64) {
         config = config.announce_delay(Duration::ZERO);
     }
+    if set(128) {
+        config = more(config, interval.duration(), input.u8())?;
+    }
     config.build().ok()
+}
+
+fn more(mut config: ConfigBuilder, interval: Duration, flags: u8) -> Option<ConfigBuilder> {
+    let set = |bit: u8| flags & bit != 0;
+    if set(1) {
+        config = config.down_timer_adverts(1);
+    }
+    if set(2) {
+        config = config.announce_refresh(Duration::from_secs(1).max(interval / 2));
+    }
+    if set(16) {
+        config = config.damping(Some(Damping::new(2, interval * 10).ok()?));
+    }
+    if set(32) {
+        config = config.startup_delay(interval);
+    }
+    if set(64) {
+        config = config.lower_prio_announce_delay(Some(Duration::ZERO));
+    }
+    Some(config.reassert(!set(4)).higher_prio_send_advert(!set(8)))
 }
 
 /// A router, the time, and what its outputs have come to.
@@ -93,6 +122,10 @@ struct Watch {
     now: Duration,
     holds_addresses: bool,
     became_master: u64,
+    /// Startups that were not shut down.
+    started: bool,
+    /// A switchover has begun, and its end has not been told.
+    switching: bool,
 }
 
 /// A fact as it was fed.
@@ -110,6 +143,8 @@ impl Watch {
             now: Duration::from_secs(1_000_000),
             holds_addresses: false,
             became_master: 0,
+            started: false,
+            switching: false,
         }
     }
 
@@ -117,8 +152,14 @@ impl Watch {
         let before = self.router.clone();
         let now = self.now;
         let fact = match input.u8() % FACTS {
-            0 => self.own(|router| router.handle_startup(now)),
-            1 => self.own(|router| router.handle_shutdown(now)),
+            0 => {
+                self.started = true;
+                self.own(|router| router.handle_startup(now))
+            }
+            1 => {
+                self.started = false;
+                self.own(|router| router.handle_shutdown(now))
+            }
             2 => self.advert(input),
             3 => {
                 self.now = self.router.poll_timeout().unwrap_or(now).max(now);
@@ -142,9 +183,20 @@ impl Watch {
                 let priority = Priority::new(input.u8());
                 self.own(|router| router.set_priority(now, priority))
             }
-            _ => {
+            10 => {
                 let source = [192, 0, 2, input.u8()].into();
                 self.own(|router| router.set_source(source))
+            }
+            11 => {
+                let begun = self.router.handle_switchover(now).is_ok();
+                assert!(!begun || !std::mem::replace(&mut self.switching, true));
+                assert!(!begun || before.state() == State::Master && before.priority() != Priority::OWNER);
+                Fact::Own
+            }
+            _ => {
+                let fact = self.own(|router| router.handle_resume(now));
+                assert!(!self.router.is_held());
+                fact
             }
         };
         self.check(&before, fact);
@@ -203,7 +255,6 @@ impl Watch {
 
     fn check(&mut self, before: &VirtualRouter, fact: Fact) {
         let (from, to) = (before.state(), self.router.state());
-        let quiet = self.router.clone();
         let outputs: Vec<Output> = std::iter::from_fn(|| self.router.poll_output()).collect();
         assert!(outputs.len() <= VirtualRouter::MAX_OUTPUTS, "{outputs:?}");
         let mut changes = 0;
@@ -211,12 +262,30 @@ impl Watch {
             match output {
                 Output::Advertise(Priority::STOP) => assert_eq!(from, State::Master, "only a master stops"),
                 Output::Advertise(priority) => {
-                    assert_eq!(to, State::Master, "only a master advertises");
+                    let last = (from, to) == (State::Master, State::Backup);
+                    assert!(
+                        to == State::Master || last,
+                        "only a master advertises, and one that is superseded"
+                    );
                     assert_eq!(*priority, self.router.priority());
                 }
                 Output::AcquireAddresses => assert!(!std::mem::replace(&mut self.holds_addresses, true)),
-                Output::ReleaseAddresses => assert!(std::mem::replace(&mut self.holds_addresses, false)),
-                Output::AnnounceAddresses => assert!(self.holds_addresses),
+                Output::ReleaseAddresses | Output::HandOverAddresses => {
+                    assert!(std::mem::replace(&mut self.holds_addresses, false));
+                }
+                Output::AnnounceAddresses(_) => assert!(self.holds_addresses),
+                Output::Rival(_) => assert_eq!(from, State::Master, "only a master has rivals"),
+                Output::Switchover(end) => {
+                    assert!(
+                        std::mem::replace(&mut self.switching, false),
+                        "an end without a beginning"
+                    );
+                    assert_eq!(*end == SwitchoverEnd::NobodyTookOver, to == State::Master);
+                    assert_eq!(
+                        self.router.is_held(),
+                        matches!(end, SwitchoverEnd::Done(_)) || before.is_held()
+                    );
+                }
                 Output::Transition(change) => {
                     assert_eq!((change.from, change.to), (from, to));
                     changes += 1;
@@ -224,8 +293,12 @@ impl Watch {
             }
         }
         assert_eq!(changes, usize::from(from != to), "one fact, one transition");
+        assert!(
+            !self.switching || to == State::Master,
+            "a switchover ends with mastership"
+        );
         assert_eq!(self.holds_addresses, to == State::Master);
-        self.check_fact(before, fact, &quiet);
+        self.check_fact(before, fact, &self.router);
         self.check_deadline(fact);
         self.check_priority(before);
         self.became_master += u64::from(from != to && to == State::Master);
@@ -256,10 +329,15 @@ impl Watch {
                 let due = before.poll_timeout().is_some_and(|at| at <= self.now);
                 assert!(due || before == after, "a spurious timeout changes nothing");
                 let took_over = (from, to) == (State::Backup, State::Master);
-                assert!(from == to || took_over, "time makes nobody step down");
+                let started = from == State::Initialize;
+                assert!(from == to || took_over || started, "time makes nobody step down");
                 assert!(
-                    !due || took_over || from == State::Master,
-                    "a backup whose timer fires is master"
+                    !due || took_over || started || from == State::Master,
+                    "a backup whose timer fires is master, whatever holds its preemption back"
+                );
+                assert!(
+                    !due || !started || to != State::Initialize,
+                    "a start that is due is made"
                 );
             }
             Fact::Own => {}
@@ -267,8 +345,12 @@ impl Watch {
     }
 
     fn check_deadline(&self, fact: Fact) {
-        let running = matches!(self.router.state(), State::Backup | State::Master);
-        assert_eq!(self.router.poll_timeout().is_some(), running);
+        let waiting = match self.router.state() {
+            State::Backup | State::Master => true,
+            State::Initialize => self.started,
+            State::Fault => false,
+        };
+        assert_eq!(self.router.poll_timeout().is_some(), waiting);
         let Some(deadline) = self.router.poll_timeout() else {
             return;
         };

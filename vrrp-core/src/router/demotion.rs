@@ -8,7 +8,7 @@
 use core::time::Duration;
 
 use super::VirtualRouter;
-use super::state::Role;
+use super::state::{Offer, Role};
 use super::timers;
 use crate::{Demotion, Priority};
 
@@ -48,7 +48,7 @@ impl VirtualRouter {
         let Role::Master(master) = &mut self.role else {
             return;
         };
-        if master.yielding {
+        if master.offer.is_some() {
             // The offer stands; it is to anyone.
             return;
         }
@@ -65,11 +65,15 @@ impl VirtualRouter {
         let Role::Master(master) = &mut self.role else {
             return;
         };
+        if master.offer == Some(Offer::Switchover) {
+            // Asked for whatever the priority.
+            return;
+        }
         let revoke = master
             .demoted
             .as_mut()
             .is_some_and(|demoted| demoted.revoke(now, priority));
-        if core::mem::take(&mut master.yielding) || revoke {
+        if master.offer.take().is_some() || revoke {
             // The 0 has armed the skew timers of backups that would be in the wrong by now.
             master.adver_at = now + interval;
             self.advertise(priority);
@@ -92,9 +96,7 @@ impl VirtualRouter {
     fn demote(&mut self, now: Duration) {
         let interval = self.config.adver_interval();
         let priority = self.priority;
-        let version = self.config.version();
-        let longest_skew = timers::skew_time(version, Priority::new(1), interval);
-        let skew_unit = timers::skew_unit(version, interval);
+        let skew_unit = timers::skew_unit(self.config.version(), interval);
         let interval = interval.duration();
         let Role::Master(master) = &mut self.role else {
             return;
@@ -117,10 +119,25 @@ impl VirtualRouter {
             }
             Demotion::Yield => {
                 master.demoted = Some(demoted);
-                master.yielding = true;
-                master.adver_at = now + longest_skew + interval;
-                self.advertise(Priority::STOP);
+                self.offer(now, Offer::Demotion);
             }
         }
+    }
+
+    /// Priority 0, and silence for as long as the lowest backup needs to take over; it serves meanwhile.
+    pub(super) fn offer(&mut self, now: Duration, offer: Offer) {
+        let silence = self.group.unwrap_or_default().max(self.silence());
+        let Role::Master(master) = &mut self.role else {
+            return;
+        };
+        master.offer = Some(offer);
+        master.adver_at = now + silence;
+        self.advertise(Priority::STOP);
+    }
+
+    /// The longest skew time of any backup, and one interval.
+    pub(super) fn silence(&self) -> Duration {
+        let interval = self.config.adver_interval();
+        timers::skew_time(self.config.version(), Priority::new(1), interval) + interval.duration()
     }
 }

@@ -3,8 +3,10 @@
 use core::time::Duration;
 
 use super::demotion::Demoted;
-use super::output::{Output, Reason};
-use super::state::{Backup, Master, Peer, Preemption, Role};
+use super::output::{Announcement, Output, Reason};
+use super::rival::RivalCause;
+use super::state::{Backup, Master, Offer, Peer, Preemption, Role};
+use super::switchover::SwitchoverEnd;
 use super::{VirtualRouter, timers};
 use crate::{AdverInterval, Priority, Version};
 
@@ -12,12 +14,12 @@ use crate::{AdverInterval, Priority, Version};
 const REASSERT_INTERVAL: Duration = Duration::from_secs(1);
 
 impl VirtualRouter {
-    pub(super) fn elect(&mut self, now: Duration, peer: Peer, interval: AdverInterval) {
+    pub(super) fn elect(&mut self, now: Duration, peer: Peer, interval: AdverInterval, cause: RivalCause) {
         match &self.role {
-            Role::Initialize | Role::Fault => {}
+            Role::Initialize { .. } | Role::Fault => {}
             Role::Backup(_) => self.elect_as_backup(now, peer, interval),
-            Role::Master(master) if master.yielding => self.elect_as_yielding(now, peer, interval),
-            Role::Master(_) => self.elect_as_master(now, peer, interval),
+            Role::Master(master) if master.offer.is_some() => self.elect_as_yielding(now, peer, interval),
+            Role::Master(_) => self.elect_as_master(now, peer, interval, cause),
         }
     }
 
@@ -30,6 +32,9 @@ impl VirtualRouter {
             return;
         };
         backup.master = Some(peer);
+        if follow {
+            backup.wants_master = None;
+        }
         if stop {
             // `preempt_delay` is against taking from a master. This one goes, and if a lower advert follows it calls
             // an election.
@@ -41,17 +46,18 @@ impl VirtualRouter {
         } else if follow {
             backup.learn(version, interval);
             backup.master_down_at =
-                now + timers::master_down_interval(version, self.priority, backup.master_adver_interval);
+                now + timers::master_down_interval(&self.config, self.priority, backup.master_adver_interval);
         }
         // Else: a lower master that we preempt. The timer runs on, and when it fires we are master.
     }
 
     /// Whether a backup obeys an advert of this priority; keeps `preempt_delay`.
     fn follows(&mut self, now: Duration, priority: Priority) -> bool {
+        let held = self.held;
         let Role::Backup(backup) = &mut self.role else {
             return false;
         };
-        if backup.preemption == Preemption::Renounced {
+        if held || backup.preemption == Preemption::Renounced {
             return true;
         }
         if priority >= self.priority {
@@ -72,15 +78,16 @@ impl VirtualRouter {
             Role::Backup(backup) => match backup.preemption {
                 Preemption::Idle | Preemption::Renounced => false,
                 Preemption::Delayed { until } => {
-                    self.config.preempt() && (now >= until || self.config.is_owner())
+                    let held = self.held || self.damper.holds(now);
+                    self.config.preempt() && (now >= until && !held || self.config.is_owner())
                 }
             },
-            Role::Initialize | Role::Master(_) | Role::Fault => false,
+            Role::Initialize { .. } | Role::Master(_) | Role::Fault => false,
         }
     }
 
     /// RFC 9568 §6.4.3, RFC 3768 §6.4.3. Preempt_Mode means nothing to a master.
-    fn elect_as_master(&mut self, now: Duration, peer: Peer, interval: AdverInterval) {
+    fn elect_as_master(&mut self, now: Duration, peer: Peer, interval: AdverInterval, cause: RivalCause) {
         if peer.priority == Priority::STOP {
             self.advertise(self.priority);
             let adver_at = now + self.config.adver_interval().duration();
@@ -92,25 +99,29 @@ impl VirtualRouter {
         {
             self.step_down(now, peer, interval, Reason::Superseded(peer));
         } else {
-            self.reassert(now);
+            self.counters.lower_received_as_master += 1;
+            self.note_rival(now, peer, interval, cause);
+            if self.config.reassert {
+                self.reassert(now);
+            }
         }
     }
 
     /// RFC 9568 §6.4.3 sends an advert at once; VRRPv2 may as well, and keepalived does. Hosts that the other master
     /// has led astray need an announcement too.
     fn reassert(&mut self, now: Duration) {
-        self.counters.lower_received_as_master += 1;
         self.advertise(self.priority);
-        let delay = self.config.announce_delay();
+        let delay = self.config.lower_prio_announce_delay();
         let Role::Master(master) = &mut self.role else {
             return;
         };
         if now >= master.reassert_from {
             master.reassert_from = now + REASSERT_INTERVAL;
             if !delay.is_zero() {
-                master.announce_at = Some(now + delay);
+                master.announce_at = Some((now + delay, Announcement::Reassert));
             }
-            self.outputs.push_back(Output::AnnounceAddresses);
+            self.outputs
+                .push_back(Output::AnnounceAddresses(Announcement::Reassert));
         }
     }
 
@@ -122,17 +133,47 @@ impl VirtualRouter {
     }
 
     fn step_down(&mut self, now: Duration, peer: Peer, interval: AdverInterval, reason: Reason) {
-        let version = self.config.version();
+        let offer = self.take_offer();
         let mut backup = self.fresh_backup(now);
         backup.master = Some(peer);
-        backup.learn(version, interval);
+        backup.learn(self.config.version(), interval);
         backup.master_down_at =
-            now + timers::master_down_interval(version, self.priority, backup.master_adver_interval);
-        if matches!(reason, Reason::Yielded(_)) {
-            backup.preemption = Preemption::Renounced;
+            now + timers::master_down_interval(&self.config, self.priority, backup.master_adver_interval);
+        self.outputs.push_back(Output::HandOverAddresses);
+        if offer.is_none() && self.config.higher_prio_send_advert {
+            // A winner that has not heard us yet learns that hosts may look for its addresses here.
+            self.advertise(self.priority);
         }
-        self.outputs.push_back(Output::ReleaseAddresses);
-        self.enter(Role::Backup(backup), reason);
+        self.hand_over(now, backup, offer, Some(peer), reason);
+    }
+
+    /// The offer that is under way, which the caller ends.
+    pub(super) fn take_offer(&mut self) -> Option<Offer> {
+        match &mut self.role {
+            Role::Master(master) => master.offer.take(),
+            Role::Initialize { .. } | Role::Backup(_) | Role::Fault => None,
+        }
+    }
+
+    /// Becomes a backup of `peer`, and keeps what was promised with the offer.
+    pub(super) fn hand_over(
+        &mut self,
+        now: Duration,
+        mut backup: Backup,
+        offer: Option<Offer>,
+        peer: Option<Peer>,
+        reason: Reason,
+    ) {
+        match offer {
+            Some(Offer::Demotion) => backup.preemption = Preemption::Renounced,
+            Some(Offer::Switchover) => self.held = true,
+            None => {}
+        }
+        self.enter(now, Role::Backup(backup), reason);
+        if offer == Some(Offer::Switchover) {
+            let end = peer.map_or(SwitchoverEnd::Interrupted, SwitchoverEnd::Done);
+            self.outputs.push_back(Output::Switchover(end));
+        }
     }
 
     /// Why a backup whose Master_Down_Timer fires takes over.
@@ -148,27 +189,59 @@ impl VirtualRouter {
         }
     }
 
-    pub(super) fn master_timeout(&mut self, now: Duration) {
-        let interval = self.config.adver_interval().duration();
-        let priority = self.priority;
-        let Role::Master(master) = &mut self.role else {
+    /// The Master_Down_Timer has fired. In a sync group that is a wish, which lasts until a master is heard.
+    pub(super) fn master_down(&mut self, now: Duration) {
+        let reason = self.takeover_reason(now);
+        if self.group.is_none() {
+            self.become_master(now, reason);
             return;
-        };
-        if master.announce_at.is_some_and(|at| now >= at) {
-            master.announce_at = None;
-            self.outputs.push_back(Output::AnnounceAddresses);
         }
+        let interval = self.master_down_interval();
+        if let Role::Backup(backup) = &mut self.role {
+            backup.wants_master = Some(reason);
+            backup.master_down_at = now + interval;
+        }
+    }
+
+    pub(super) fn master_timeout(&mut self, now: Duration) {
+        self.announce_when_due(now);
+        let interval = self.config.adver_interval().duration();
         let Role::Master(master) = &mut self.role else {
             return;
         };
         if now >= master.adver_at {
-            master.yielding = false;
             // Keeps the beat when woken late, and does not catch up when woken very late.
             let next = master.adver_at + interval;
             master.adver_at = if next > now { next } else { now + interval };
-            self.advertise(priority);
+            let offer = master.offer.take();
+            self.advertise(self.priority);
+            if offer == Some(Offer::Switchover) {
+                self.outputs
+                    .push_back(Output::Switchover(SwitchoverEnd::NobodyTookOver));
+            }
+            self.tell_parted_rival(now);
         }
         self.demote_when_due(now);
+    }
+
+    fn announce_when_due(&mut self, now: Duration) {
+        let refresh = self.config.announce_refresh();
+        let Role::Master(master) = &mut self.role else {
+            return;
+        };
+        let again = master.announce_at.filter(|(at, _)| now >= *at);
+        let due = master.refresh_at.is_some_and(|at| now >= at);
+        if due {
+            master.refresh_at = Some(now + refresh);
+        }
+        if let Some((_, announcement)) = again {
+            master.announce_at = None;
+            // One that is due for both reasons is sent as the stronger.
+            self.outputs.push_back(Output::AnnounceAddresses(announcement));
+        } else if due {
+            self.outputs
+                .push_back(Output::AnnounceAddresses(Announcement::Refresh));
+        }
     }
 }
 
@@ -184,7 +257,8 @@ impl Backup {
 impl Master {
     pub(super) fn next_deadline(&self) -> Duration {
         let demote_at = self.demoted.and_then(Demoted::due_at);
-        [self.announce_at, demote_at]
+        let announce_at = self.announce_at.map(|(at, _)| at);
+        [announce_at, self.refresh_at, demote_at]
             .into_iter()
             .flatten()
             .fold(self.adver_at, Duration::min)

@@ -14,10 +14,18 @@ pub enum Fault {
     Check,
     /// The virtual addresses could not be added.
     Addresses,
+    /// Another member of its sync group is at fault.
+    SyncGroup,
 }
 
 impl Fault {
-    const ALL: [Self; 4] = [Self::Link, Self::SourceAddress, Self::Check, Self::Addresses];
+    const ALL: [Self; 5] = [
+        Self::Link,
+        Self::SourceAddress,
+        Self::Check,
+        Self::Addresses,
+        Self::SyncGroup,
+    ];
 
     const fn bit(self) -> u8 {
         1 << self as u8
@@ -31,6 +39,7 @@ impl fmt::Display for Fault {
             Self::SourceAddress => "no source address",
             Self::Check => "check failed",
             Self::Addresses => "virtual addresses refused",
+            Self::SyncGroup => "another member of the sync group is at fault",
         })
     }
 }

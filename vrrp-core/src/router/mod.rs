@@ -5,8 +5,12 @@ mod demotion;
 mod discard;
 mod election;
 mod fault;
+mod member;
 mod output;
+mod proofs;
+mod rival;
 mod state;
+mod switchover;
 pub(crate) mod timers;
 
 use alloc::collections::VecDeque;
@@ -16,20 +20,27 @@ use core::time::Duration;
 pub use counters::{Counters, Discards};
 pub use discard::Discard;
 pub use fault::{Fault, Faults};
-pub use output::{Output, Reason, Transition};
+pub use output::{Announcement, Output, Reason, Transition};
+pub use proofs::NoHmac;
+pub use rival::{Rival, RivalCause};
 pub use state::{Peer, State};
+pub use switchover::{SwitchoverEnd, SwitchoverError};
 
-use crate::config::{AuthenticationConfig, Config};
-use crate::packet::{Advert, Authentication};
+use crate::authentication::{AuthenticationConfig, WallClock};
+use crate::config::Config;
+use crate::damping::Damper;
+use crate::packet::{Advert, Authentication, Proof};
 use crate::{AdverInterval, Packet, Priority};
-use state::{Backup, Master, Preemption, Role};
+use proofs::Proofs;
+use rival::Rivals;
+use state::{Backup, Master, Offer, Preemption, Role};
 
 /// One virtual router: feed it facts with the time, do what [`poll_output`](Self::poll_output) says after each, and
 /// come back at [`poll_timeout`](Self::poll_timeout).
 ///
 /// `now` is the time since an epoch of the caller's, and must not run backwards. Nothing here blocks, fails or reads a
-/// clock. Equality and hash cover everything, counters included; [`take_counters`](Self::take_counters) sets those to
-/// zero for callers that compare states.
+/// clock. Equality and hash cover everything but what was seen of [rivals](Rival), counters included;
+/// [`take_counters`](Self::take_counters) sets those to zero for callers that compare states.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VirtualRouter {
     config: Config,
@@ -39,24 +50,41 @@ pub struct VirtualRouter {
     priority: Priority,
     faults: Faults,
     role: Role,
+    /// Why it is in that state.
+    reason: Option<Reason>,
+    /// It has handed over on purpose, and preempts nobody.
+    held: bool,
+    /// A member of a sync group, in which the longest silence is this.
+    group: Option<Duration>,
+    damper: Damper,
+    rivals: Rivals,
+    proofs: Proofs,
+    wall_clock: WallClock,
     counters: Counters,
     outputs: VecDeque<Output>,
 }
 
 impl VirtualRouter {
-    /// Most outputs that one fact yields: those of becoming master, or an announcement, an advert and an election that
-    /// are due at once. The queue never holds more when it is drained after each fact.
-    pub const MAX_OUTPUTS: usize = 4;
+    /// Most outputs that one fact yields: an announcement, an advert, news of a rival and an election that are due at
+    /// once. The queue never holds more when it is drained after each fact.
+    pub const MAX_OUTPUTS: usize = 5;
 
     /// Makes a router in Initialize. `source` is the address that its adverts come from, the primary one of the
     /// interface.
     pub fn new(config: Config, source: IpAddr) -> Self {
         Self {
             priority: config.priority(),
+            damper: Damper::new(config.damping),
+            proofs: Proofs::new(config.authentication()),
+            wall_clock: WallClock::default(),
             config,
             source,
             faults: Faults::default(),
-            role: Role::Initialize,
+            role: Role::Initialize { start_at: None },
+            reason: None,
+            held: false,
+            group: None,
+            rivals: Rivals::default(),
             counters: Counters::default(),
             outputs: VecDeque::with_capacity(Self::MAX_OUTPUTS),
         }
@@ -64,27 +92,26 @@ impl VirtualRouter {
 
     /// Startup (RFC 9568 §6.4.1): the owner becomes master at once, everyone else a backup for Master_Down_Interval.
     /// With a fault standing, the state is Fault. Does nothing once started.
+    ///
+    /// With [`Config::startup_delay`] all of that happens so much later.
     pub fn handle_startup(&mut self, now: Duration) {
-        if !matches!(self.role, Role::Initialize) {
-            return;
-        }
-        if let Some(fault) = self.faults.iter().next() {
-            self.enter(Role::Fault, Reason::Fault(fault));
-        } else if self.config.is_owner() {
-            self.become_master(now, Reason::Startup);
-        } else {
-            let backup = self.fresh_backup(now);
-            self.enter(Role::Backup(backup), Reason::Startup);
+        let delay = self.config.startup_delay();
+        match &mut self.role {
+            Role::Initialize { start_at } if !delay.is_zero() => *start_at = start_at.or(Some(now + delay)),
+            Role::Initialize { .. } => self.start(now),
+            Role::Backup(_) | Role::Master(_) | Role::Fault => {}
         }
     }
 
-    /// Shutdown (RFC 9568 §6.4.2, §6.4.3): a master sends priority 0 and gives the addresses up.
-    pub fn handle_shutdown(&mut self, _now: Duration) {
-        if matches!(self.role, Role::Initialize) {
+    /// Shutdown (RFC 9568 §6.4.2, §6.4.3): a master sends priority 0 and gives the addresses up. A hold ends.
+    pub fn handle_shutdown(&mut self, now: Duration) {
+        self.held = false;
+        if let Role::Initialize { start_at } = &mut self.role {
+            *start_at = None;
             return;
         }
         self.give_up();
-        self.enter(Role::Initialize, Reason::Shutdown);
+        self.enter(now, Role::Initialize { start_at: None }, Reason::Shutdown);
     }
 
     /// An advert for this VRID, interface and family arrived.
@@ -94,37 +121,40 @@ impl VirtualRouter {
     /// counters has changed.
     pub fn handle_advert(&mut self, now: Duration, packet: &Packet<'_>) -> Result<(), Discard> {
         let checked = match self.role {
-            Role::Initialize | Role::Fault => Err(Discard::NotRunning),
-            Role::Backup(_) | Role::Master(_) => self.check(packet),
+            Role::Initialize { .. } | Role::Fault => Err(Discard::NotRunning),
+            Role::Backup(_) | Role::Master(_) => self.check(now, packet),
         };
-        self.count(packet, checked);
-        checked?;
+        let cause = self.count(packet, checked);
         let peer = Peer {
             address: packet.source(),
             priority: packet.priority(),
         };
-        self.elect(now, peer, packet.adver_interval());
-        Ok(())
+        match checked {
+            Ok(()) => {
+                self.proofs.accept(packet);
+                self.elect(now, peer, packet.adver_interval(), cause);
+            }
+            Err(discard) => self.note_discarded(now, peer, packet.adver_interval(), discard),
+        }
+        checked
     }
 
     /// Time has come. Early, late and spurious calls are harmless.
     pub fn handle_timeout(&mut self, now: Duration) {
         match &self.role {
-            Role::Backup(backup) if now >= backup.master_down_at => {
-                let reason = self.takeover_reason(now);
-                self.become_master(now, reason);
-            }
-            Role::Initialize | Role::Backup(_) | Role::Fault => {}
+            Role::Backup(backup) if now >= backup.master_down_at => self.master_down(now),
+            Role::Initialize { start_at: Some(at) } if now >= *at => self.start(now),
+            Role::Initialize { .. } | Role::Backup(_) | Role::Fault => {}
             Role::Master(_) => self.master_timeout(now),
         }
     }
 
     /// Something that the router needs is gone: it gives the addresses up and waits in Fault.
-    pub fn handle_fault(&mut self, _now: Duration, fault: Fault) {
+    pub fn handle_fault(&mut self, now: Duration, fault: Fault) {
         self.faults.insert(fault);
         if matches!(self.role, Role::Backup(_) | Role::Master(_)) {
             self.give_up();
-            self.enter(Role::Fault, Reason::Fault(fault));
+            self.enter(now, Role::Fault, Reason::Fault(fault));
         }
     }
 
@@ -135,7 +165,7 @@ impl VirtualRouter {
             return;
         }
         let backup = self.returning_backup(now);
-        self.enter(Role::Backup(backup), Reason::Recovered);
+        self.enter(now, Role::Backup(backup), Reason::Recovered);
     }
 
     /// The process stood still (SIGSTOP, suspend) for longer than the master-down interval, and another may have
@@ -143,16 +173,17 @@ impl VirtualRouter {
     /// (the owner for one interval).
     pub fn handle_pause(&mut self, now: Duration) {
         match self.role {
-            Role::Initialize | Role::Fault => {}
+            Role::Initialize { .. } | Role::Fault => {}
             Role::Backup(ref mut backup) => {
                 let interval = backup.master_adver_interval;
+                backup.wants_master = None;
                 backup.master_down_at =
-                    now + timers::master_down_interval(self.config.version(), self.priority, interval);
+                    now + timers::master_down_interval(&self.config, self.priority, interval);
             }
             Role::Master(_) => {
                 self.outputs.push_back(Output::ReleaseAddresses);
                 let backup = self.returning_backup(now);
-                self.enter(Role::Backup(backup), Reason::Paused);
+                self.enter(now, Role::Backup(backup), Reason::Paused);
             }
         }
     }
@@ -161,6 +192,8 @@ impl VirtualRouter {
     ///
     /// A backup shifts its Master_Down_Timer by the change of skew time. A master whose priority drops does what
     /// [`Config::demotion`] says; otherwise its next advert carries the new one.
+    ///
+    /// The members of a sync group move together by [`SyncGroup::set_priority`](crate::SyncGroup::set_priority).
     pub fn set_priority(&mut self, now: Duration, priority: Priority) {
         if self.config.is_owner() {
             return;
@@ -171,7 +204,7 @@ impl VirtualRouter {
             return;
         }
         match &mut self.role {
-            Role::Initialize | Role::Fault => {}
+            Role::Initialize { .. } | Role::Fault => {}
             Role::Backup(backup) => {
                 let skew = |priority| {
                     timers::skew_time(self.config.version(), priority, backup.master_adver_interval)
@@ -204,13 +237,15 @@ impl VirtualRouter {
     /// When to call [`handle_timeout`](Self::handle_timeout) next; `None` for not at all.
     pub fn poll_timeout(&self) -> Option<Duration> {
         match &self.role {
-            Role::Initialize | Role::Fault => None,
+            Role::Initialize { start_at } => *start_at,
+            Role::Fault => None,
             Role::Backup(backup) => Some(backup.master_down_at),
             Role::Master(master) => Some(master.next_deadline()),
         }
     }
 
-    /// The advert of this router with the given priority, as [`Output::Advertise`] asks.
+    /// What an advert of this router with the given priority says: the one that [`next_advert`](Self::next_advert)
+    /// gives, without the proof of AH or HMAC.
     pub fn advert(&self, priority: Priority) -> Advert<'_> {
         Advert {
             version: self.config.version(),
@@ -219,16 +254,18 @@ impl VirtualRouter {
             adver_interval: self.config.adver_interval(),
             addresses: self.config.addresses().as_addresses(),
             authentication: match &self.config.authentication {
-                AuthenticationConfig::None => Authentication::None,
+                AuthenticationConfig::None | AuthenticationConfig::Hmac(_) => Authentication::None,
                 AuthenticationConfig::Simple(password) => Authentication::Simple(password),
+                AuthenticationConfig::Ah(_) => Authentication::Ah,
             },
+            proof: Proof::None,
         }
     }
 
     /// State of the machine.
     pub fn state(&self) -> State {
         match self.role {
-            Role::Initialize => State::Initialize,
+            Role::Initialize { .. } => State::Initialize,
             Role::Backup(_) => State::Backup,
             Role::Master(_) => State::Master,
             Role::Fault => State::Fault,
@@ -258,7 +295,7 @@ impl VirtualRouter {
     /// Who is master as far as this router knows: itself, or the sender of the last advert.
     pub fn master(&self) -> Option<Peer> {
         match &self.role {
-            Role::Initialize | Role::Fault => None,
+            Role::Initialize { .. } | Role::Fault => None,
             Role::Backup(backup) => backup.master.filter(|peer| peer.priority != Priority::STOP),
             Role::Master(_) => Some(Peer {
                 address: self.source,
@@ -271,7 +308,7 @@ impl VirtualRouter {
     pub fn master_adver_interval(&self) -> AdverInterval {
         match &self.role {
             Role::Backup(backup) => backup.master_adver_interval,
-            Role::Initialize | Role::Master(_) | Role::Fault => self.config.adver_interval(),
+            Role::Initialize { .. } | Role::Master(_) | Role::Fault => self.config.adver_interval(),
         }
     }
 
@@ -280,9 +317,24 @@ impl VirtualRouter {
         timers::skew_time(self.config.version(), self.priority, self.master_adver_interval())
     }
 
-    /// Master_Down_Interval: three intervals of the master and the skew time.
+    /// Master_Down_Interval: three intervals of the master (or as many as configured) and the skew time.
     pub fn master_down_interval(&self) -> Duration {
-        timers::master_down_interval(self.config.version(), self.priority, self.master_adver_interval())
+        timers::master_down_interval(&self.config, self.priority, self.master_adver_interval())
+    }
+
+    /// Why it is in its state; `None` before the start.
+    pub fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// Whether it is a member of a [`SyncGroup`](crate::SyncGroup).
+    pub fn is_grouped(&self) -> bool {
+        self.group.is_some()
+    }
+
+    /// Until when flapping holds its preemption back, or did so last; `None` for never so far.
+    pub fn damped_until(&self) -> Option<Duration> {
+        self.damper.until()
     }
 
     /// Counts since the start, or since they were taken.
@@ -290,20 +342,37 @@ impl VirtualRouter {
         &self.counters
     }
 
+    fn start(&mut self, now: Duration) {
+        if let Some(fault) = self.faults.iter().next() {
+            self.enter(now, Role::Fault, Reason::Fault(fault));
+        } else if self.config.is_owner() && self.group.is_none() {
+            self.become_master(now, Reason::Startup);
+        } else {
+            let mut backup = self.fresh_backup(now);
+            if self.config.is_owner() {
+                backup.wants_master = Some(Reason::Startup);
+            }
+            self.enter(now, Role::Backup(backup), Reason::Startup);
+        }
+    }
+
     fn become_master(&mut self, now: Duration, reason: Reason) {
         self.counters.became_master += 1;
         self.advertise(self.priority);
         self.outputs.push_back(Output::AcquireAddresses);
-        self.outputs.push_back(Output::AnnounceAddresses);
-        let delay = self.config.announce_delay();
+        self.outputs
+            .push_back(Output::AnnounceAddresses(Announcement::Takeover));
+        let after = |delay: Duration| (!delay.is_zero()).then(|| now + delay);
         let master = Master {
+            since: now,
             adver_at: now + self.config.adver_interval().duration(),
-            announce_at: (!delay.is_zero()).then(|| now + delay),
+            announce_at: after(self.config.announce_delay()).map(|at| (at, Announcement::Again)),
+            refresh_at: after(self.config.announce_refresh()),
             reassert_from: now,
-            yielding: false,
+            offer: None,
             demoted: None,
         };
-        self.enter(Role::Master(master), reason);
+        self.enter(now, Role::Master(master), reason);
     }
 
     /// Stops serving because of ourselves: others should know at once.
@@ -317,11 +386,11 @@ impl VirtualRouter {
     fn fresh_backup(&self, now: Duration) -> Backup {
         let interval = self.config.adver_interval();
         Backup {
-            master_down_at: now
-                + timers::master_down_interval(self.config.version(), self.priority, interval),
+            master_down_at: now + timers::master_down_interval(&self.config, self.priority, interval),
             master_adver_interval: interval,
             master: None,
             preemption: Preemption::Idle,
+            wants_master: None,
         }
     }
 
@@ -335,15 +404,24 @@ impl VirtualRouter {
         backup
     }
 
-    fn enter(&mut self, role: Role, reason: Reason) {
+    fn enter(&mut self, now: Duration, role: Role, reason: Reason) {
         let from = self.state();
+        let offer = self.take_offer();
         self.role = role;
-        let transition = Transition {
-            from,
-            to: self.state(),
-            reason,
-        };
-        self.outputs.push_back(Output::Transition(transition));
+        self.reason = Some(reason);
+        let to = self.state();
+        if let Some(damping) = &self.config.damping {
+            let deliberate = matches!(reason, Reason::Startup | Reason::Shutdown);
+            if (from == State::Master || to == State::Master) && !deliberate {
+                self.damper.note(now, damping);
+            }
+        }
+        self.outputs
+            .push_back(Output::Transition(Transition { from, to, reason }));
+        if offer == Some(Offer::Switchover) {
+            self.outputs
+                .push_back(Output::Switchover(SwitchoverEnd::Interrupted));
+        }
     }
 
     fn advertise(&mut self, priority: Priority) {
@@ -352,13 +430,19 @@ impl VirtualRouter {
         self.outputs.push_back(Output::Advertise(priority));
     }
 
-    fn count(&mut self, packet: &Packet<'_>, checked: Result<(), Discard>) {
-        let mismatch = !matches!(checked, Err(Discard::Vrid { .. } | Discard::Family { .. }))
-            && !self.has_our_addresses(packet);
+    /// Counts an advert, and says what it would mean if its sender went on beside us.
+    fn count(&mut self, packet: &Packet<'_>, checked: Result<(), Discard>) -> RivalCause {
+        let foreign = matches!(checked, Err(Discard::Vrid { .. } | Discard::Family { .. }));
+        let mismatch = !foreign && !self.has_our_addresses(packet);
         self.counters.address_mismatches += u64::from(mismatch);
         match checked {
             Ok(()) => self.counters.count_accepted(packet, &self.config),
             Err(discard) => self.counters.discards.count(discard),
+        }
+        if mismatch {
+            RivalCause::Addresses
+        } else {
+            RivalCause::Deaf
         }
     }
 }

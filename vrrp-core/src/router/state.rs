@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use super::demotion::Demoted;
+use super::output::{Announcement, Reason};
 use crate::{AdverInterval, Priority};
 
 /// State of a virtual router (RFC 9568 §6.4), and keepalived's FAULT.
@@ -35,7 +36,10 @@ impl fmt::Display for State {
 /// A state with what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Role {
-    Initialize,
+    Initialize {
+        /// When a start that was put off is due.
+        start_at: Option<Duration>,
+    },
     Backup(Backup),
     Master(Master),
     Fault,
@@ -50,6 +54,8 @@ pub(super) struct Backup {
     /// Whose adverts we follow.
     pub(super) master: Option<Peer>,
     pub(super) preemption: Preemption,
+    /// In a sync group: the Master_Down_Timer has fired, for this reason, and the others have yet to agree.
+    pub(super) wants_master: Option<Reason>,
 }
 
 /// Another router as its last accepted advert showed it.
@@ -74,14 +80,27 @@ pub(super) enum Preemption {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Master {
+    /// Since when.
+    pub(super) since: Duration,
     /// Adver_Timer.
     pub(super) adver_at: Duration,
-    /// When to announce the addresses once more (`garp_master_delay`).
-    pub(super) announce_at: Option<Duration>,
+    /// When to announce the addresses once more, and as what (`garp_master_delay`, `garp_lower_prio_delay`).
+    pub(super) announce_at: Option<(Duration, Announcement)>,
+    /// When to refresh the announcement (`garp_master_refresh`).
+    pub(super) refresh_at: Option<Duration>,
     /// From when on a losing advert may trigger an announcement again.
     pub(super) reassert_from: Duration,
     /// Whether `adver_at` ends a silence in which any advert is yielded to.
-    pub(super) yielding: bool,
+    pub(super) offer: Option<Offer>,
     /// The last demotion, which may not be repeated within an interval.
     pub(super) demoted: Option<Demoted>,
+}
+
+/// Why a master is silent and yields to anyone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Offer {
+    /// Its priority has dropped.
+    Demotion,
+    /// An operator asked for it.
+    Switchover,
 }

@@ -2,10 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{AdverInterval, Priority, Version};
-
-/// Adverts that may go missing before a backup takes over (RFC 9568 §6.1: 3 × Active_Adver_Interval + Skew_Time).
-pub(crate) const DOWN_ADVERTS: u32 = 3;
+use crate::{AdverInterval, Config, Priority, Version};
 
 /// The time of which skew times are shares: in VRRPv2 a second, in VRRPv3 the master's interval.
 pub(crate) fn skew_unit(version: Version, master: AdverInterval) -> Duration {
@@ -30,7 +27,7 @@ pub(crate) fn skew_time(version: Version, priority: Priority, master: AdverInter
     })
 }
 
-/// Time without an advert after which a backup takes over.
-pub(crate) fn master_down_interval(version: Version, priority: Priority, master: AdverInterval) -> Duration {
-    master.duration() * DOWN_ADVERTS + skew_time(version, priority, master)
+/// Time without an advert after which a backup takes over (RFC 9568 §6.1; the factor is 3 unless configured).
+pub(crate) fn master_down_interval(config: &Config, priority: Priority, master: AdverInterval) -> Duration {
+    master.duration() * u32::from(config.down_timer_adverts()) + skew_time(config.version(), priority, master)
 }

@@ -33,6 +33,10 @@ pub enum Action {
     Resume(NodeId),
     /// The node is asked to stop in an orderly way.
     Shutdown(NodeId),
+    /// The operator asks the node to hand over whatever it is master of.
+    Switchover(NodeId),
+    /// The operator ends the hold that a switchover leaves behind.
+    EndHold(NodeId),
     /// Every router of the node gets this priority.
     SetPriority(NodeId, Priority),
     /// Something that the node's routers need is gone.
@@ -55,6 +59,8 @@ impl Action {
             | Self::Pause(node)
             | Self::Resume(node)
             | Self::Shutdown(node)
+            | Self::Switchover(node)
+            | Self::EndHold(node)
             | Self::SetPriority(node, _)
             | Self::Fault(node, _)
             | Self::Recovery(node, _)
@@ -73,6 +79,8 @@ impl fmt::Display for Action {
             Self::Pause(_) => f.write_str("stands still"),
             Self::Resume(_) => f.write_str("runs again"),
             Self::Shutdown(_) => f.write_str("is asked to stop"),
+            Self::Switchover(_) => f.write_str("is asked to hand over"),
+            Self::EndHold(_) => f.write_str("is held no longer"),
             Self::SetPriority(_, priority) => write!(f, "gets priority {priority}"),
             Self::Fault(_, fault) => write!(f, "fault: {fault}"),
             Self::Recovery(_, fault) => write!(f, "no longer: {fault}"),

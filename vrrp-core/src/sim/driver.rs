@@ -6,12 +6,14 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::mem;
 use core::net::IpAddr;
+use core::time::Duration;
 
 use super::lan::{Fate, Transit};
 use super::node::{Hold, Host, Power};
 use super::{Event, Node, NodeId, Rule, Sim};
 use crate::{
-    Envelope, Family, GROUP_V4, GROUP_V6, HOP_LIMIT, Output, Packet, Priority, Reason, VirtualRouter,
+    Envelope, Family, GROUP_V4, GROUP_V6, HOP_LIMIT, Output, Packet, Priority, Reason, State, SwitchoverEnd,
+    VirtualRouter,
 };
 
 impl<N: Node> Sim<N> {
@@ -44,6 +46,7 @@ impl<N: Node> Sim<N> {
         host.power = Power::Running;
         let now = host.clock.local(self.now);
         host.node.handle_resume(now);
+        host.node.settle(now);
         // Before the outputs: a router that is still master renews what the kernel took away, and one that stepped
         // down has nothing to release twice.
         host.renew();
@@ -67,8 +70,14 @@ impl<N: Node> Sim<N> {
         let id = transit.to;
         let host = &mut self.hosts[id.0];
         let now = host.clock.local(self.now);
-        let packet = Packet::parse(&transit.octets, &transit.envelope)
-            .map_err(|error| Rule::Readable { to: id, error })?;
+        let parsed = match transit.ah {
+            true => Packet::parse_ah(&transit.octets),
+            false => Packet::parse(&transit.octets, &transit.envelope),
+        };
+        let packet = parsed.map_err(|error| Rule::Readable { to: id, error })?;
+        for router in host.node.routers_mut() {
+            router.set_wall_clock(now, wall_clock(self.now));
+        }
         if let Err(discard) = host.node.handle_advert(now, &packet) {
             self.trace
                 .push(self.now, id, Event::Discarded(packet.source(), discard));
@@ -79,6 +88,9 @@ impl<N: Node> Sim<N> {
 
     /// Does what the node wants done.
     pub(super) fn drain(&mut self, id: NodeId) {
+        let host = &mut self.hosts[id.0];
+        let now = host.clock.local(self.now);
+        host.node.settle(now);
         while let Some((index, output)) = self.hosts[id.0].node.poll_output() {
             let host = &mut self.hosts[id.0];
             let vrid = host.node.routers()[index].config().vrid();
@@ -98,10 +110,23 @@ impl<N: Node> Sim<N> {
                     self.holds_changed = true;
                     Event::Released(vrid)
                 }
-                Output::AnnounceAddresses => Event::Announced(vrid),
+                Output::HandOverAddresses => {
+                    host.holds[index] = Hold::Until(self.now + Self::HAND_OVER);
+                    self.holds_changed = true;
+                    Event::HandedOver(vrid)
+                }
+                Output::AnnounceAddresses(_) => Event::Announced(vrid),
                 Output::Transition(change) => {
                     host.yielded[index] = matches!(change.reason, Reason::Yielded(_));
+                    if change.to == State::Initialize {
+                        host.held[index] = false;
+                    }
                     Event::Changed(vrid, change)
+                }
+                Output::Rival(rival) => Event::Rival(vrid, rival),
+                Output::Switchover(end) => {
+                    host.held[index] |= matches!(end, SwitchoverEnd::Done(_));
+                    Event::Switchover(vrid, end)
                 }
             };
             self.trace.push(self.now, id, event);
@@ -114,6 +139,7 @@ impl<N: Node> Sim<N> {
     }
 
     fn advertise(&mut self, id: NodeId, index: usize, priority: Priority) {
+        let now = self.hosts[id.0].clock.local(self.now);
         let router = &self.hosts[id.0].node.routers()[index];
         let source = router.source();
         let group = match router.config().family() {
@@ -125,24 +151,40 @@ impl<N: Node> Sim<N> {
                 group,
                 (0..self.hosts.len()).map(NodeId).filter(|to| *to != id).collect(),
             )],
-            peers => peers.iter().map(|peer| (*peer, self.nodes_at(*peer))).collect(),
+            peers => peers
+                .iter()
+                .map(|peer| (peer.address(), self.nodes_at(peer.address())))
+                .collect(),
         };
-        for (destination, receivers) in destinations {
-            let advert = self.hosts[id.0].node.routers()[index].advert(priority);
-            let mut octets = Vec::with_capacity(advert.wire_len());
-            let form = self.hosts[id.0].node.routers()[index].config().checksum();
+        let form = router.config().checksum();
+        let router = &mut self.hosts[id.0].node.routers_mut()[index];
+        router.set_wall_clock(now, wall_clock(self.now));
+        let advert = router.next_advert(now, priority);
+        let ah = advert.ah();
+        let packet = |(destination, receivers): (IpAddr, Vec<NodeId>)| {
+            let mut octets = Vec::new();
             // A `Vec` always has room.
-            let _ = advert.emit(source, destination, form, &mut octets);
+            let _ = match (ah, source, destination) {
+                (Some(ah), IpAddr::V4(source), IpAddr::V4(destination)) => {
+                    ah.emit(source, destination, HOP_LIMIT, 1, &mut octets)
+                }
+                _ => advert.emit(source, destination, form, &mut octets),
+            };
             let envelope = Envelope {
                 source,
                 destination,
                 hop_limit: HOP_LIMIT,
             };
-            let octets: Arc<[u8]> = octets.into();
+            (envelope, Arc::from(octets), receivers)
+        };
+        let packets: Vec<(Envelope, Arc<[u8]>, Vec<NodeId>)> = destinations.into_iter().map(packet).collect();
+        let ah = ah.is_some();
+        for (envelope, octets, receivers) in packets {
             for to in receivers {
                 let transit = Transit {
                     to,
                     envelope,
+                    ah,
                     octets: octets.clone(),
                 };
                 let fate = self.lan.send(self.now, id, priority, transit);
@@ -170,4 +212,9 @@ impl<N: Node> Sim<N> {
             .map(|(id, _)| NodeId(id))
             .collect()
     }
+}
+
+/// The wall clock of all nodes: 2026-01-01 when the simulation begins.
+fn wall_clock(now: Duration) -> Duration {
+    Duration::from_secs(1_767_225_600) + now
 }

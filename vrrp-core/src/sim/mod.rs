@@ -10,9 +10,13 @@
 //! - a running node holds the addresses exactly when it is master;
 //! - two nodes that hear each other are both master only while an advert travels, at most there and back;
 //! - once faults have ceased for [`Sim::settle_time`], which is the longest master-down interval and three times the
-//!   longest way, exactly one is master, and no backup that preempts is above it (where their intervals are equal).
+//!   longest way, exactly one is master, and no backup that preempts is above it (where their intervals are equal);
+//!   flap damping, a yield or the hold after a switchover excuse a backup from preempting, but never from taking over
+//!   from a master that is silent;
+//! - members of a sync group are never in different roles on one node.
 //!
-//! A node is anything that is a [`Node`]: a [`VirtualRouter`], a `Vec` of them, or a program's own composition.
+//! A node is anything that is a [`Node`]: a [`VirtualRouter`], a `Vec` of them, a [`Grouped`], or a program's own
+//! composition.
 //!
 //! ```
 //! use core::time::Duration;
@@ -44,6 +48,7 @@
 mod action;
 mod clock;
 mod driver;
+mod grouped;
 mod lan;
 mod node;
 mod outages;
@@ -59,6 +64,7 @@ use core::time::Duration;
 
 pub use action::{Action, NodeId};
 pub use clock::Clock;
+pub use grouped::Grouped;
 pub use node::Node;
 pub use path::Path;
 pub use rules::{Rule, Violation};
@@ -109,6 +115,8 @@ impl Sim {
 impl<N: Node> Sim<N> {
     /// How long addresses of a killed or paused process stay on its host, unless set: 3 s.
     pub const DEFAULT_LEASE: Duration = Duration::from_secs(3);
+    /// How long addresses stay after they were handed over: longer than any driver keeps them.
+    pub const HAND_OVER: Duration = Duration::from_millis(100);
     /// Packets that wait for a paused node, as in a socket's buffer; later ones are dropped.
     pub const MAX_QUEUE: usize = 256;
     /// Steps in one instant after which the nodes are said to keep each other busy for ever.
@@ -184,6 +192,13 @@ impl<N: Node> Sim<N> {
             Action::Pause(_) => self.pause(id),
             Action::Resume(_) => self.resume(id).map_err(|rule| self.violation(rule))?,
             Action::Shutdown(_) => self.feed(id, |node| node.handle_shutdown(now)),
+            Action::Switchover(_) => self.feed(id, |node| node.handle_switchover(now)),
+            Action::EndHold(_) => {
+                self.feed_routers(id, |router| router.handle_resume(now));
+                if self.hosts[id.0].is_running() {
+                    self.hosts[id.0].held.fill(false);
+                }
+            }
             Action::SetPriority(_, priority) => {
                 self.feed_routers(id, |router| router.set_priority(now, priority));
             }
@@ -431,6 +446,7 @@ impl<N: Node> Sim<N> {
     fn find_broken_rule(&self) -> Result<(), Rule> {
         for (id, host) in self.hosts.iter().enumerate() {
             rules::check_holds(NodeId(id), host)?;
+            rules::check_groups(NodeId(id), host)?;
         }
         for ((vrid, family), bounds) in self.groups.iter().zip(&self.bounds) {
             if let Some(bounds) = bounds {

@@ -8,12 +8,15 @@ use core::time::Duration;
 
 use super::Clock;
 use super::lan::Transit;
-use crate::{AdverInterval, Discard, Family, Faults, Output, Packet, Priority, State, VirtualRouter, Vrid};
+use crate::{
+    AdverInterval, Discard, Family, Faults, Output, Packet, Priority, State, SyncGroup, VirtualRouter, Vrid,
+};
 
 /// A node as the simulator drives it: one or more virtual routers, and whatever decides about them.
 ///
-/// A [`VirtualRouter`] is one, and a `Vec` of them. A program with health checks or a sync group around its routers
-/// overrides the methods by which time and facts reach them; the sim looks at the routers to check its rules.
+/// A [`VirtualRouter`] is one, a `Vec` of them, and with sync groups [`Grouped`](super::Grouped). A program with health
+/// checks around its routers overrides the methods by which time and facts reach them; the sim looks at the routers to
+/// check its rules.
 /// Restarting a node clones it as it was added.
 pub trait Node: Clone {
     /// The routers, always the same in the same order.
@@ -21,6 +24,22 @@ pub trait Node: Clone {
 
     /// The routers, to feed facts to them.
     fn routers_mut(&mut self) -> &mut [VirtualRouter];
+
+    /// The sync groups among them, by which the sim checks that members are master together.
+    fn groups(&self) -> &[SyncGroup] {
+        &[]
+    }
+
+    /// Facts were fed; called after each, before the outputs are drained. Sync groups make their members agree here.
+    fn settle(&mut self, _now: Duration) {}
+
+    /// The operator asks for a switchover of everything that is master here.
+    fn handle_switchover(&mut self, now: Duration) {
+        for router in self.routers_mut() {
+            // One that is not master has nothing to hand over.
+            let _ = router.handle_switchover(now);
+        }
+    }
 
     /// The process has started.
     fn handle_startup(&mut self, now: Duration) {
@@ -140,6 +159,8 @@ pub(super) struct Host<N> {
     pub(super) master_since: Vec<Option<Duration>>,
     /// Whether each router has yielded, and its priority has not risen since.
     pub(super) yielded: Vec<bool>,
+    /// Whether each router has handed over on purpose, and is held since.
+    pub(super) held: Vec<bool>,
     vitals: Vec<Vitals>,
 }
 
@@ -157,6 +178,7 @@ impl<N: Node> Host<N> {
             holds: vec![Hold::No; count],
             master_since: vec![None; count],
             yielded: vec![false; count],
+            held: vec![false; count],
             vitals: Vec::with_capacity(count),
         }
     }
@@ -187,6 +209,7 @@ impl<N: Node> Host<N> {
         self.power = power;
         self.master_since.fill(None);
         self.yielded.fill(false);
+        self.held.fill(false);
     }
 
     /// Nobody renews the leases any more.

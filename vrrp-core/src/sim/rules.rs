@@ -21,7 +21,17 @@
 //! **It is the highest.** A backup that preempts, and hears only lower adverts, is master by `T + d + MDI`, as its
 //! timer is not armed again. With `preempt_delay` `D` it follows a lower master for `D` from the first advert that it
 //! hears of it, and only then stops arming its timer: as there is a master by `T + d + MDI`, heard by `T + 2d + MDI`,
-//! it is master itself by `T + 2d + 2 MDI + D`. One that yielded does not preempt until its priority rises.
+//! it is master itself by `T + 2d + 2 MDI + D`. One that yielded does not preempt until its priority rises, one that
+//! handed over on purpose not until its hold ends, and one that flapped not until its damping ends, and then within
+//! the same time. None of the three delays the taking over from a master that is silent, so the rule before this one
+//! holds for them as for all.
+//!
+//! **Sync groups.** Let all nodes have the same groups, and in each group the same settings for all members. The timers
+//! of a backup's members run out within the times above, each by itself, and what has run out stays so until a master
+//! is heard that the member follows; so a group moves when its last member would have, within the same times. A
+//! member that steps down takes the others with it in that instant. Their master is the same node, whose members
+//! became master together too, and answers their priority 0 at once. On one node members are in different roles for
+//! no time at all.
 //!
 //! **Only with one interval for all.** Where VRRPv3 nodes differ in `A`, a backup that may not preempt learns the
 //! interval of whoever it heard last. The last advert of a master with a short interval can overtake, or cross, the
@@ -41,7 +51,7 @@ use super::node::{Hold, Host};
 use super::{Clock, NodeId, Path, Record};
 use crate::config::AddressMismatch;
 use crate::router::timers;
-use crate::{AdverInterval, Family, ParseError, Priority, State, Version, VirtualRouter, Vrid};
+use crate::{AdverInterval, Family, ParseError, Priority, State, UnicastPeer, Version, VirtualRouter, Vrid};
 
 /// A rule that a step broke, with what it takes to see it again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +107,16 @@ pub enum Rule {
         /// Since when both are.
         since: Duration,
     },
+    /// Members of a sync group are master together or not at all.
+    #[error("{node}: vrid {master} is master and vrid {other} of its sync group is not")]
+    MasterTogether {
+        /// The node.
+        node: NodeId,
+        /// The member that is master.
+        master: Vrid,
+        /// The member that is not.
+        other: Vrid,
+    },
     /// Without faults for the settle time, exactly one node is master.
     #[error("vrid {vrid}: {masters} masters, and no fault since {quiet_since:?}")]
     ExactlyOneMaster {
@@ -143,6 +163,8 @@ pub(super) struct Member<'a> {
     clock: Clock,
     master_since: Option<Duration>,
     preempts: bool,
+    /// Until when flapping holds its preemption back.
+    damped_until: Option<Duration>,
 }
 
 /// The routers of one VRID and family that run and are not at fault.
@@ -158,7 +180,8 @@ pub(super) fn members<N: super::Node>(hosts: &[Host<N>], vrid: Vrid, family: Fam
                     clock: host.clock,
                     master_since: host.master_since[index],
                     // By the settings and by what was seen, not by what the router says of itself.
-                    preempts: router.config().preempt() && !host.yielded[index],
+                    preempts: router.config().preempt() && !host.yielded[index] && !host.held[index],
+                    damped_until: router.damped_until().map(|until| host.clock.global(until)),
                 });
             }
         }
@@ -207,7 +230,7 @@ impl Bounds {
         };
         for member in members {
             let config = member.router.config();
-            let down = timers::master_down_interval(config.version(), member.router.priority(), longest);
+            let down = timers::master_down_interval(config, member.router.priority(), longest);
             let time = match config.preempt_delay() {
                 Duration::ZERO => down + longest_path * 3,
                 delay => down * 2 + delay + longest_path * 5,
@@ -248,9 +271,9 @@ pub(super) fn check_masters(
             }
         }
     }
-    if bounds.settle_time.is_none_or(|time| now <= quiet_since + time) {
+    let Some(settle_time) = bounds.settle_time.filter(|time| now > quiet_since + *time) else {
         return Ok(());
-    }
+    };
     let [(master, _)] = masters[..] else {
         // Groups without members are not checked.
         let vrid = members[0].router.config().vrid();
@@ -261,7 +284,11 @@ pub(super) fn check_masters(
         });
     };
     let above = members.iter().find(|member| {
-        member.id != master.id && member.preempts && member.router.priority() > master.router.priority()
+        let damped = member
+            .damped_until
+            .is_some_and(|until| now <= until + settle_time);
+        let preempts = member.preempts && !damped;
+        member.id != master.id && preempts && member.router.priority() > master.router.priority()
     });
     match above {
         Some(backup) => Err(Rule::HighestIsMaster {
@@ -290,6 +317,24 @@ pub(super) fn check_holds<N: super::Node>(id: NodeId, host: &Host<N>) -> Result<
     Ok(())
 }
 
+/// Checks that the members of each sync group of a running node are master together or not at all.
+pub(super) fn check_groups<N: super::Node>(id: NodeId, host: &Host<N>) -> Result<(), Rule> {
+    let routers = host.node.routers();
+    for group in host.node.groups().iter().filter(|_| host.is_running()) {
+        let is_master = |member: &&usize| routers[**member].state() == State::Master;
+        let master = group.members().iter().find(is_master);
+        let other = group.members().iter().find(|member| !is_master(member));
+        if let (Some(master), Some(other)) = (master, other) {
+            return Err(Rule::MasterTogether {
+                node: id,
+                master: routers[*master].config().vrid(),
+                other: routers[*other].config().vrid(),
+            });
+        }
+    }
+    Ok(())
+}
+
 fn intervals(members: &[Member<'_>]) -> impl Iterator<Item = AdverInterval> {
     members
         .iter()
@@ -310,6 +355,10 @@ fn hears(one: &VirtualRouter, other: &VirtualRouter) -> bool {
         && one.source() != other.source()
         && match ours.peers() {
             [] => theirs.peers().is_empty(),
-            peers => peers.contains(&other.source()) && theirs.peers().contains(&one.source()),
+            peers => lists(peers, other) && lists(theirs.peers(), one),
         }
+}
+
+fn lists(peers: &[UnicastPeer], router: &VirtualRouter) -> bool {
+    peers.iter().any(|peer| peer.address() == router.source())
 }

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use super::{Action, NodeId};
-use crate::{Discard, Priority, Transition, Vrid};
+use crate::{Discard, Priority, Rival, SwitchoverEnd, Transition, Vrid};
 
 /// One line of the trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +37,16 @@ pub enum Event {
     Announced(Vrid),
     /// It gave the addresses up.
     Released(Vrid),
-    /// The kernel removed the addresses, since nobody renewed their lease.
+    /// It will give the addresses up soon: another master has them.
+    HandedOver(Vrid),
+    /// The kernel removed the addresses, since nobody renewed their lease; or they were handed over.
     LeaseEnded(Vrid),
     /// A router changed its state.
     Changed(Vrid, Transition),
+    /// A router told of another master.
+    Rival(Vrid, Rival),
+    /// A router told how a switchover ended.
+    Switchover(Vrid, SwitchoverEnd),
 }
 
 impl fmt::Display for Record {
@@ -56,7 +62,21 @@ impl fmt::Display for Record {
             Event::Acquired(vrid) => write!(f, "vrid {vrid} takes the addresses"),
             Event::Announced(vrid) => write!(f, "vrid {vrid} announces the addresses"),
             Event::Released(vrid) => write!(f, "vrid {vrid} gives the addresses up"),
-            Event::LeaseEnded(vrid) => write!(f, "vrid {vrid} loses the addresses: their lease has ended"),
+            Event::HandedOver(vrid) => write!(f, "vrid {vrid} hands the addresses over"),
+            Event::LeaseEnded(vrid) => write!(f, "vrid {vrid} has the addresses no longer"),
+            Event::Rival(vrid, rival) => write!(f, "vrid {vrid} tells of a rival: {rival}"),
+            Event::Switchover(vrid, SwitchoverEnd::Done(peer)) => {
+                write!(f, "vrid {vrid} has handed over to {}", peer.address)
+            }
+            Event::Switchover(vrid, SwitchoverEnd::NobodyTookOver) => {
+                write!(f, "vrid {vrid} could hand over to nobody")
+            }
+            Event::Switchover(vrid, SwitchoverEnd::Interrupted) => {
+                write!(f, "vrid {vrid} was interrupted in handing over")
+            }
+            Event::Switchover(vrid, SwitchoverEnd::Refused(error)) => {
+                write!(f, "vrid {vrid} does not hand over: {error}")
+            }
             Event::Changed(vrid, change) => {
                 write!(
                     f,

@@ -102,3 +102,14 @@ fn a_repeated_address_does_not_stand_for_another() {
     let both_ways = |a: Addresses<'_>, b: Addresses<'_>| (a.same_set(b), b.same_set(a));
     assert_eq!(both_ways(packet.addresses(), ours.as_addresses()), (false, false));
 }
+
+#[test]
+fn the_first_address_tells_whether_hosts_can_take_it_as_their_gateway() {
+    let list = |addresses: &[&str]| {
+        let addresses: Vec<IpAddr> = addresses.iter().map(|address| ip(address)).collect();
+        AddressList::new(&addresses).expect("valid")
+    };
+    assert!(list(&["fe80::200", "2001:db8::100"]).first_is_link_local());
+    assert!(!list(&["2001:db8::100", "fe80::200"]).first_is_link_local());
+    assert!(!list(&["169.254.0.1"]).first_is_link_local());
+}

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use vrrp_core::Output::AnnounceAddresses;
 use vrrp_core::{AdverInterval, Demotion, Reason, State, Version};
 
 use crate::support::*;
@@ -46,12 +45,9 @@ fn elect_repeats_its_advert_before_skew_times_end_also_at_long_intervals() {
 fn elect_yields_by_the_ordinary_rule_alone() {
     let mut bench = master(Demotion::Elect);
     bench.set_priority(80);
-    assert_eq!(bench.hear_from(HIGHER, 79), [sends(80), AnnounceAddresses]);
+    assert_eq!(bench.hear_from(HIGHER, 79), [sends(80), reasserts()]);
     assert_eq!(bench.hear_from(LOWER, 80), [sends(80)]);
-    assert_eq!(
-        bench.hear_from(LOWER, 81),
-        steps_down(Reason::Superseded(peer(LOWER, 81)))
-    );
+    assert_eq!(bench.hear_from(LOWER, 81), superseded(80, peer(LOWER, 81)));
 }
 
 /// What the 0 and the advert behind it do to backups: a preempting one above keeps the skew timer, all others wait
@@ -180,7 +176,7 @@ fn yield_is_silent_for_the_longest_skew_and_one_interval_and_goes_on() {
         assert_eq!(bench.expire(), [sends(80)]);
         assert_eq!(bench.deadline(), centis(cs).duration());
         // The offer is over.
-        assert_eq!(bench.hear_from(HIGHER, 79), [sends(80), AnnounceAddresses]);
+        assert_eq!(bench.hear_from(HIGHER, 79), [sends(80), reasserts()]);
     }
 }
 
@@ -190,7 +186,7 @@ fn while_it_yields_any_advert_is_yielded_to() {
         let mut bench = master(Demotion::Yield);
         bench.set_priority(80);
         bench.wait(ms(500));
-        let expected = steps_down(Reason::Yielded(peer(LOWER, priority)));
+        let expected = yielded(peer(LOWER, priority));
         assert_eq!(bench.hear_from(LOWER, priority), expected);
     }
 }
@@ -216,7 +212,7 @@ fn a_rise_ends_the_silence_at_once() {
     bench.wait(ms(300));
     assert_eq!(bench.set_priority(100), [sends(100)]);
     assert_eq!(bench.deadline(), secs(1));
-    assert_eq!(bench.hear_from(HIGHER, 99), [sends(100), AnnounceAddresses]);
+    assert_eq!(bench.hear_from(HIGHER, 99), [sends(100), reasserts()]);
 }
 
 #[test]

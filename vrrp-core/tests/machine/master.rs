@@ -1,5 +1,6 @@
 //! RFC 9568 §6.4.3, RFC 3768 §6.4.3: Master.
 
+use vrrp_core::Announcement;
 use vrrp_core::Output::{AnnounceAddresses, ReleaseAddresses};
 use vrrp_core::{Reason, State};
 
@@ -51,7 +52,7 @@ fn it_announces_the_addresses_once_more_after_the_announce_delay() {
     let start = bench.now;
     let mut announced = Vec::new();
     while bench.now < start + secs(10) {
-        if bench.expire().contains(&AnnounceAddresses) {
+        if bench.expire().contains(&AnnounceAddresses(Announcement::Again)) {
             announced.push(bench.now - start);
         }
     }
@@ -76,15 +77,12 @@ fn priority_zero_is_answered_at_once_and_resets_the_timer() {
 fn a_higher_advert_makes_it_backup() {
     let mut bench = Bench::master(v3(100));
     let outputs = bench.hear_every(centis(300), LOWER, 101);
-    assert_eq!(outputs, steps_down(Reason::Superseded(peer(LOWER, 101))));
+    assert_eq!(outputs, superseded(100, peer(LOWER, 101)));
     assert_eq!(bench.deadline(), us(10_828_125));
     assert_eq!(bench.router.master(), Some(peer(LOWER, 101)));
 
     let mut bench = Bench::master(v2(100));
-    assert_eq!(
-        bench.hear_from(LOWER, 101),
-        steps_down(Reason::Superseded(peer(LOWER, 101)))
-    );
+    assert_eq!(bench.hear_from(LOWER, 101), superseded(100, peer(LOWER, 101)));
     assert_eq!(bench.deadline(), us(3_609_375));
 }
 
@@ -93,10 +91,7 @@ fn a_higher_advert_makes_it_backup() {
 fn a_higher_advert_makes_it_backup_without_preempt_too() {
     for version in BOTH {
         let mut bench = Bench::master(builder(version, 100).preempt(false));
-        assert_eq!(
-            bench.hear_from(LOWER, 101),
-            steps_down(Reason::Superseded(peer(LOWER, 101)))
-        );
+        assert_eq!(bench.hear_from(LOWER, 101), superseded(100, peer(LOWER, 101)));
     }
 }
 
@@ -106,10 +101,7 @@ fn a_higher_advert_makes_it_backup_without_preempt_too() {
 fn of_equal_priorities_the_higher_address_stays_master() {
     for version in BOTH {
         let mut bench = Bench::master(builder(version, 100));
-        assert_eq!(
-            bench.hear_from(HIGHER, 100),
-            steps_down(Reason::Superseded(peer(HIGHER, 100)))
-        );
+        assert_eq!(bench.hear_from(HIGHER, 100), superseded(100, peer(HIGHER, 100)));
         let mut bench = Bench::master(builder(version, 100));
         bench.hear_from(LOWER, 100);
         assert_eq!(bench.router.state(), State::Master);
@@ -139,7 +131,7 @@ fn a_losing_advert_is_answered_at_once_and_the_addresses_are_announced() {
         for (source, priority) in [(HIGHER, 99), (LOWER, 100), (HIGHER, 1)] {
             let mut bench = Bench::master(builder(version, 100));
             bench.wait(ms(400));
-            assert_eq!(bench.hear_from(source, priority), [sends(100), AnnounceAddresses]);
+            assert_eq!(bench.hear_from(source, priority), [sends(100), reasserts()]);
             assert_eq!(bench.deadline(), ms(600));
             assert_eq!(bench.router.counters().lower_received_as_master, 1);
         }
@@ -151,17 +143,17 @@ fn a_losing_advert_is_answered_at_once_and_the_addresses_are_announced() {
 fn announcements_for_losing_adverts_are_rate_limited_and_repeated_once() {
     let mut bench = Bench::master(v3(100));
     bench.wait(ms(100));
-    assert_eq!(bench.hear(99), [sends(100), AnnounceAddresses]);
+    assert_eq!(bench.hear(99), [sends(100), reasserts()]);
     for _ in 0..8 {
         bench.wait(ms(100));
         assert_eq!(bench.hear(99), [sends(100)]);
     }
     bench.wait(ms(200));
-    assert_eq!(bench.hear(99), [sends(100), AnnounceAddresses]);
+    assert_eq!(bench.hear(99), [sends(100), reasserts()]);
     let last = bench.now;
     let mut announced = Vec::new();
     while bench.now < last + secs(20) {
-        if bench.expire().contains(&AnnounceAddresses) {
+        if bench.expire().contains(&reasserts()) {
             announced.push(bench.now - last);
         }
     }
@@ -209,12 +201,9 @@ fn a_timeout_before_the_advertisement_is_due_does_nothing() {
 #[test]
 fn an_owner_yields_to_another_owner_of_higher_address_and_to_nobody_else() {
     let mut bench = Bench::master(v3(255));
-    assert_eq!(bench.hear_from(HIGHER, 254), [sends(255), AnnounceAddresses]);
+    assert_eq!(bench.hear_from(HIGHER, 254), [sends(255), reasserts()]);
     assert_eq!(bench.hear_from(LOWER, 255), [sends(255)]);
-    assert_eq!(
-        bench.hear_from(HIGHER, 255),
-        steps_down(Reason::Superseded(peer(HIGHER, 255)))
-    );
+    assert_eq!(bench.hear_from(HIGHER, 255), superseded(255, peer(HIGHER, 255)));
 }
 
 /// Trap 15: an advert is made when it is sent.
@@ -225,7 +214,7 @@ fn a_raised_priority_is_in_the_next_advert() {
     assert_eq!(bench.set_priority(150), []);
     assert_eq!(bench.deadline(), ms(700));
     assert_eq!(bench.expire(), [sends(150)]);
-    assert_eq!(bench.hear_from(HIGHER, 149), [sends(150), AnnounceAddresses]);
+    assert_eq!(bench.hear_from(HIGHER, 149), [sends(150), reasserts()]);
 }
 
 #[test]

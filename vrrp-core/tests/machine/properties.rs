@@ -110,6 +110,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// RFC 9568 §7.1, RFC 3768 §7.1: a discarded advert touches no state and no timer. Rows B8, M10, I3, F3; trap 1.
+    /// A master may tell of a rival, which is for people.
     #[test]
     fn a_rejected_advert_changes_counters_and_nothing_else(
         bench in any_state(), kind in 0..6_u8, priority in any::<u8>(), later in 0..5000_u64,
@@ -121,6 +122,7 @@ proptest! {
         prop_assert!(bench.receive(&heard).is_err());
         prop_assert_eq!(bench.router.counters().discards.total(), 1);
         prop_assert_eq!(bench.router.counters().adverts_received, 0);
+        prop_assert!(bench.outputs().iter().all(|output| matches!(output, Output::Rival(_))));
         bench.router.take_counters();
         prop_assert_eq!(&bench.router, &before);
     }
@@ -173,13 +175,17 @@ fn a_fact_yields_at_most_max_outputs() {
     let mut longest = 0;
     let mut watch = |outputs: &[Output]| longest = longest.max(outputs.len());
     for config in [v3(100), v3(255), v2(100), v3(100).demotion(Demotion::Yield)] {
-        let mut bench = Bench::master(config.clone().announce_delay(secs(1)));
-        // An announcement, an advert and a demotion that was put off, all due at once.
+        let mut bench = Bench::master(config.clone().lower_prio_announce_delay(Some(secs(1))));
+        // An announcement, an advert, a rival that has parted and a demotion that was put off, all due at once.
+        bench.wait(secs(1));
+        watch(&bench.hear(1));
         watch(&bench.set_priority(90));
         watch(&bench.set_priority(80));
         bench.wait(secs(3));
         watch(&bench.timeout());
         watch(&bench.hear(1));
+        let _ = bench.router.handle_switchover(bench.now);
+        watch(&bench.outputs());
         watch(&bench.fault(Fault::Link));
         watch(&bench.recovery(Fault::Link));
         watch(&bench.expire());

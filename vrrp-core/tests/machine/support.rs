@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vrrp_core::Output::{AcquireAddresses, Advertise, AnnounceAddresses, ReleaseAddresses};
+use vrrp_core::Output::{AcquireAddresses, Advertise, AnnounceAddresses, HandOverAddresses};
 use vrrp_core::{
-    AddressList, AdverInterval, ChecksumForm, Config, ConfigBuilder, Discard, Envelope, Fault, GROUP_V4,
-    GROUP_V6, HOP_LIMIT, Output, Packet, Peer, Priority, Reason, State, Transition, Version, VirtualRouter,
-    Vrid,
+    AddressList, AdverInterval, Announcement, ChecksumForm, Config, ConfigBuilder, Discard, Envelope, Fault,
+    GROUP_V4, GROUP_V6, HOP_LIMIT, Output, Packet, Peer, Priority, Reason, State, Transition, Version,
+    VirtualRouter, Vrid,
 };
 
 /// Source of the router under test; lies between [`LOWER`] and [`HIGHER`].
@@ -243,12 +243,29 @@ pub(crate) fn takes_over(from: State, priority: u8, reason: Reason) -> Vec<Outpu
     vec![
         sends(priority),
         AcquireAddresses,
-        AnnounceAddresses,
+        AnnounceAddresses(Announcement::Takeover),
         changes(from, State::Master, reason),
     ]
 }
 
-/// What a master does that yields to another.
-pub(crate) fn steps_down(reason: Reason) -> Vec<Output> {
-    vec![ReleaseAddresses, changes(State::Master, State::Backup, reason)]
+/// What a master of this priority does that hears a higher one: the last advert is for the winner.
+pub(crate) fn superseded(priority: u8, by: Peer) -> Vec<Output> {
+    vec![
+        HandOverAddresses,
+        sends(priority),
+        changes(State::Master, State::Backup, Reason::Superseded(by)),
+    ]
+}
+
+/// What a master does that hears anyone while it offers to yield.
+pub(crate) fn yielded(to: Peer) -> Vec<Output> {
+    vec![
+        HandOverAddresses,
+        changes(State::Master, State::Backup, Reason::Yielded(to)),
+    ]
+}
+
+/// The announcement that a losing advert calls for.
+pub(crate) fn reasserts() -> Output {
+    AnnounceAddresses(Announcement::Reassert)
 }

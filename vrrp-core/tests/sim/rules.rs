@@ -59,7 +59,7 @@ impl Node for Broken {
         loop {
             let output = self.router[0].poll_output()?;
             match (output, self.flaw) {
-                (Output::ReleaseAddresses, Flaw::KeepsAddresses)
+                (Output::ReleaseAddresses | Output::HandOverAddresses, Flaw::KeepsAddresses)
                 | (Output::AcquireAddresses, Flaw::TakesNoAddresses) => {}
                 _ => return Some((0, output)),
             }

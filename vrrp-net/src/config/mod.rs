@@ -12,11 +12,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use vrrp_core::HOP_LIMIT;
 
 pub use address::{AddressOptions, Broadcast, PreferredLft, VirtualAddress};
 pub use route::{NextHop, RouteError, RouteKind, RouteSetting, VirtualRoute, VirtualRouteBuilder};
 pub use rule::{RuleAction, RuleError, VirtualRule, VirtualRuleBuilder};
 pub use scope::Scope;
+
+use crate::network::MacAddr;
+use crate::vmac::Vmac;
 
 /// Longest name of an interface or label: IFNAMSIZ without its final zero.
 const NAME_MAX: usize = 15;
@@ -31,6 +35,10 @@ pub struct Attachment {
     addresses: Vec<VirtualAddress>,
     lease: Option<Duration>,
     announce_repeat: u8,
+    announce_refresh_repeat: u8,
+    lower_prio_announce_repeat: Option<u8>,
+    unicast_ttl: u8,
+    vmac: Option<Vmac>,
     routes: Vec<VirtualRoute>,
     rules: Vec<VirtualRule>,
     accept: bool,
@@ -55,6 +63,10 @@ impl Attachment {
                 addresses: Vec::new(),
                 lease: Some(Self::DEFAULT_LEASE),
                 announce_repeat: Self::DEFAULT_ANNOUNCE_REPEAT,
+                announce_refresh_repeat: 1,
+                lower_prio_announce_repeat: None,
+                unicast_ttl: HOP_LIMIT,
+                vmac: None,
                 routes: Vec::new(),
                 rules: Vec::new(),
                 accept: true,
@@ -70,7 +82,7 @@ impl Attachment {
         &self.interface
     }
 
-    /// Source of its adverts (`mcast_src_ip`); `None` for the interface's primary address (IPv4) or its link-local
+    /// Source of its adverts (`mcast_src_ip`, `unicast_src_ip`); `None` for the interface's primary address (IPv4) or its link-local
     /// one (IPv6).
     pub fn source(&self) -> Option<IpAddr> {
         self.source
@@ -89,6 +101,26 @@ impl Attachment {
     /// How often each announcement is sent, back to back.
     pub fn announce_repeat(&self) -> u8 {
         self.announce_repeat
+    }
+
+    /// How often each announcement is sent that refreshes one, back to back.
+    pub fn announce_refresh_repeat(&self) -> u8 {
+        self.announce_refresh_repeat
+    }
+
+    /// How often each announcement is sent that a lower master calls for, back to back.
+    pub fn lower_prio_announce_repeat(&self) -> u8 {
+        self.lower_prio_announce_repeat.unwrap_or(self.announce_repeat)
+    }
+
+    /// TTL or hop limit of adverts to unicast peers.
+    pub fn unicast_ttl(&self) -> u8 {
+        self.unicast_ttl
+    }
+
+    /// The virtual MAC address that holds the addresses; `None` for the interface's own.
+    pub fn vmac(&self) -> Option<&Vmac> {
+        self.vmac.as_ref()
     }
 
     /// Routes to add while master.
@@ -130,7 +162,7 @@ pub struct AttachmentBuilder {
 }
 
 impl AttachmentBuilder {
-    /// Source of the adverts (`mcast_src_ip`). Default: the interface's primary address, for IPv6 its link-local one.
+    /// Source of the adverts (`mcast_src_ip`, `unicast_src_ip`). Default: the interface's primary address, for IPv6 its link-local one.
     pub fn source(mut self, source: IpAddr) -> Self {
         self.attachment.source = Some(source);
         self
@@ -157,6 +189,34 @@ impl AttachmentBuilder {
     /// How often each announcement is sent, back to back (`garp_master_repeat`); 0 for never. Default: five.
     pub fn announce_repeat(mut self, repeat: u8) -> Self {
         self.attachment.announce_repeat = repeat;
+        self
+    }
+
+    /// How often each announcement is sent that refreshes one (`garp_master_refresh_repeat`); see
+    /// [`announce_refresh`](vrrp_core::ConfigBuilder::announce_refresh). Default: once.
+    pub fn announce_refresh_repeat(mut self, repeat: u8) -> Self {
+        self.attachment.announce_refresh_repeat = repeat;
+        self
+    }
+
+    /// How often each announcement is sent that a lower master calls for (`garp_lower_prio_repeat`); see
+    /// [`reassert`](vrrp_core::ConfigBuilder::reassert). Default: as [`announce_repeat`](Self::announce_repeat).
+    pub fn lower_prio_announce_repeat(mut self, repeat: Option<u8>) -> Self {
+        self.attachment.lower_prio_announce_repeat = repeat;
+        self
+    }
+
+    /// TTL or hop limit of adverts to unicast peers (`unicast_ttl`), 1 to 255; to the group it is always 255. Default:
+    /// 255.
+    pub fn unicast_ttl(mut self, ttl: u8) -> Self {
+        self.attachment.unicast_ttl = ttl;
+        self
+    }
+
+    /// Puts the addresses on a virtual MAC address (`use_vmac`), but for those that name an interface of their own.
+    /// Default: on the interface, with its MAC.
+    pub fn vmac(mut self, vmac: Vmac) -> Self {
+        self.attachment.vmac = Some(vmac);
         self
     }
 
@@ -228,6 +288,16 @@ impl AttachmentBuilder {
                 return Err(AttachmentError::Lease { got });
             }
         }
+        if attachment.unicast_ttl == 0 {
+            return Err(AttachmentError::UnicastTtl);
+        }
+        if let Some(vmac) = &attachment.vmac {
+            vmac.given_name().map_or(Ok(()), check_interface)?;
+            match vmac.given_mac() {
+                Some(mac) if !mac.is_unicast() => return Err(AttachmentError::VmacAddress { mac }),
+                _ => {}
+            }
+        }
         for (index, address) in attachment.addresses.iter().enumerate() {
             address.check()?;
             let equal = |other: &VirtualAddress| other.address() == address.address();
@@ -273,6 +343,9 @@ pub enum AttachmentError {
         /// The lease given.
         got: Duration,
     },
+    /// A packet with TTL 0 goes nowhere.
+    #[error("unicast_ttl 0: use 1 to 255")]
+    UnicastTtl,
     /// Adverts come from a unicast address.
     #[error("source {source_address}: use an address of the interface")]
     Source {
@@ -330,6 +403,14 @@ pub enum AttachmentError {
         /// The address given.
         address: IpAddr,
     },
+    /// A virtual MAC is the address of one station.
+    #[error(
+        "virtual MAC {mac}: use the address of one station, or leave it out for the RFC's 00:00:5e:00:01:VRID"
+    )]
+    VmacAddress {
+        /// The address given.
+        mac: MacAddr,
+    },
     /// Labels are for IPv4, and short.
     #[error("label {label:?} of {address}: use 1 to 15 characters, on an IPv4 address")]
     Label {
@@ -376,10 +457,34 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_needs_a_ttl() {
+        let build = |ttl| Attachment::builder("eth0").unicast_ttl(ttl).build();
+        assert_eq!(build(0), Err(AttachmentError::UnicastTtl));
+        assert_eq!(build(1).unwrap().unicast_ttl(), 1);
+        assert_eq!(Attachment::builder("eth0").build().unwrap().unicast_ttl(), 255);
+    }
+
+    #[test]
     fn what_no_interface_can_be_called_is_refused() {
         for name in ["", "sixteen-letters0", "a/b", "a b", ".", ".."] {
             assert!(Attachment::builder(name).build().is_err(), "{name:?}");
         }
         assert!(Attachment::builder("fifteen-letters").build().is_ok());
+    }
+
+    #[test]
+    fn a_virtual_mac_is_that_of_one_station() {
+        let build = |vmac| Attachment::builder("eth0").vmac(vmac).build();
+        for (mac, valid) in [
+            ([0; 6], false),
+            ([0xff; 6], false),
+            ([1, 0, 0x5e, 0, 0, 0x12], false),
+            ([2, 0, 0, 0, 0, 1], true),
+        ] {
+            let built = build(Vmac::new().mac(MacAddr(mac)));
+            assert_eq!(built.is_ok(), valid, "{mac:?}");
+        }
+        assert!(build(Vmac::new().name("sixteen-letters0")).is_err());
+        assert_eq!(build(Vmac::new()).unwrap().vmac(), Some(&Vmac::new()));
     }
 }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use vrrp_core::{Family, Fault, GROUP_V4, GROUP_V6, Output, Priority};
+use vrrp_core::{Announcement, Envelope, Fault, Output, Priority, Reason, Rival, State};
 
 use super::slot::{Holding, patience};
 use super::{Driver, DriverEvent, Events};
@@ -16,12 +17,15 @@ impl<R: Routers, N: Network> Driver<R, N> {
     /// Does everything that the routers want done.
     pub(super) fn drain(&mut self, now: Duration, events: Events<'_, R>) {
         let mut stalled = false;
+        self.routers.settle(now);
         while let Some(effect) = self.routers.poll_output() {
             match effect {
                 Effect::Event(event) => events(DriverEvent::Node(event)),
                 Effect::Router(index, output) => {
                     stalled |= self.notice_stall(now, index, output);
                     self.execute(now, index, output, events);
+                    // It may have refused the addresses.
+                    self.routers.settle(now);
                 }
             }
         }
@@ -35,8 +39,12 @@ impl<R: Routers, N: Network> Driver<R, N> {
     fn notice_stall(&mut self, now: Duration, index: usize, output: Output) -> bool {
         let serves = match output {
             Output::Advertise(priority) => priority != Priority::STOP,
-            Output::AcquireAddresses | Output::AnnounceAddresses => true,
-            Output::ReleaseAddresses | Output::Transition(_) => false,
+            Output::AcquireAddresses | Output::AnnounceAddresses(_) => true,
+            Output::ReleaseAddresses
+            | Output::HandOverAddresses
+            | Output::Transition(_)
+            | Output::Rival(_)
+            | Output::Switchover(_) => false,
         };
         if !serves || self.slots[index].stalled {
             return false;
@@ -46,6 +54,11 @@ impl<R: Routers, N: Network> Driver<R, N> {
         };
         self.slots[index].stalled = true;
         self.pause(later, index);
+        self.routers.settle(later);
+        // Members of its sync group have stepped down with it.
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            slot.stalled |= self.routers.router(index).reason() == Some(Reason::Paused);
+        }
         true
     }
 
@@ -58,12 +71,18 @@ impl<R: Routers, N: Network> Driver<R, N> {
     fn execute(&mut self, now: Duration, index: usize, output: Output, events: Events<'_, R>) {
         match output {
             // It has stepped down behind these outputs.
-            Output::AcquireAddresses | Output::AnnounceAddresses if self.slots[index].stalled => {}
+            Output::AcquireAddresses | Output::AnnounceAddresses(_) if self.slots[index].stalled => {}
             Output::Advertise(priority) if self.slots[index].stalled && priority != Priority::STOP => {}
             Output::Advertise(priority) => self.advertise(now, index, priority),
             Output::AcquireAddresses => self.acquire(now, index, events),
-            Output::AnnounceAddresses => self.announce(now, index),
-            Output::ReleaseAddresses => self.release(index),
+            Output::AnnounceAddresses(announcement) => self.announce(now, index, announcement),
+            Output::ReleaseAddresses | Output::HandOverAddresses => self.release(index),
+            Output::Rival(rival) => self.tell_rival(index, rival, events),
+            Output::Switchover(end) => {
+                let vrid = self.routers.router(index).config().vrid();
+                tracing::info!(%vrid, ?end, "switchover");
+                events(DriverEvent::Switchover { router: index, end });
+            }
             Output::Transition(transition) => {
                 let link = self.slots[index].seat.link;
                 tracing::info!(
@@ -74,6 +93,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     reason = %transition.reason,
                     "transition"
                 );
+                if transition.to == State::Backup && transition.from != State::Master {
+                    self.announce_source(index);
+                }
                 events(DriverEvent::Transition {
                     router: index,
                     transition,
@@ -84,34 +106,66 @@ impl<R: Routers, N: Network> Driver<R, N> {
 
     /// To the group, or to each peer. What can't be sent is counted, and the next advert tries again.
     fn advertise(&mut self, now: Duration, index: usize, priority: Priority) {
-        let router = self.routers.router(index);
-        let config = router.config();
-        let group = [match config.family() {
-            Family::Ipv4 => GROUP_V4.into(),
-            Family::Ipv6 => GROUP_V6.into(),
-        }];
-        let destinations = match config.peers() {
-            [] => &group,
-            peers => peers,
-        };
-        let (advert, source) = (router.advert(priority), router.source());
+        let unix_time = self.network.unix_time();
         let slot = &mut self.slots[index];
-        for destination in destinations {
+        let router = self.routers.router_mut(index);
+        let (source, form, vrid) = (
+            router.source(),
+            router.config().checksum(),
+            router.config().vrid(),
+        );
+        // The last word of one that was superseded must not draw the switch's traffic away from the new master.
+        let serves = router.state() == State::Master || priority == Priority::STOP;
+        let link = if serves { slot.seat.out } else { slot.seat.link };
+        router.set_wall_clock(now, unix_time);
+        // One for all peers: its number counts once.
+        let advert = router.next_advert(now, priority);
+        for destination in &slot.seat.destinations {
             self.message.clear();
-            let sent = advert
-                .emit(source, *destination, config.checksum(), &mut self.message)
-                .map_err(io::Error::other)
-                .and_then(|()| {
-                    self.network
-                        .send_advert(slot.seat.link, source, *destination, &self.message)
-                });
+            let envelope = Envelope {
+                source,
+                destination: *destination,
+                hop_limit: slot.seat.hop_limit,
+            };
+            let sent = match (advert.ah(), source, *destination) {
+                (Some(ah), IpAddr::V4(source), IpAddr::V4(destination)) => {
+                    // Never 0, which the kernel would replace: it is part of what is signed.
+                    self.ip_id = self.ip_id.checked_add(1).unwrap_or(1);
+                    ah.emit(
+                        source,
+                        destination,
+                        envelope.hop_limit,
+                        self.ip_id,
+                        &mut self.message,
+                    )
+                    .map_err(io::Error::other)
+                    .and_then(|()| self.network.send_ah(link, destination, &self.message))
+                }
+                _ => advert
+                    .emit(source, *destination, form, &mut self.message)
+                    .map_err(io::Error::other)
+                    .and_then(|()| self.network.send_advert(link, &envelope, &self.message)),
+            };
             if let Err(error) = sent {
                 self.cells.count(Counter::SendErrors);
                 if let Some(more) = slot.send_log.allow(now) {
-                    let vrid = config.vrid();
                     tracing::warn!(%vrid, %source, %destination, %error, more, "an advert could not be sent");
                 }
             }
+        }
+    }
+
+    /// A unicast backup that has come up: a peer that last knew it with another hardware address would send its adverts
+    /// there, and this one would become a second master.
+    fn announce_source(&mut self, index: usize) {
+        let router = self.routers.router(index);
+        if router.config().peers().is_empty() {
+            return;
+        }
+        let (link, source) = (self.slots[index].seat.link, router.source());
+        if let Err(error) = self.network.announce_source(link, source) {
+            self.cells.count(Counter::AnnounceErrors);
+            tracing::debug!(router = index, %source, %error, "the source address could not be announced");
         }
     }
 
@@ -156,17 +210,26 @@ impl<R: Routers, N: Network> Driver<R, N> {
         self.routers.router_mut(index).handle_fault(now, Fault::Addresses);
     }
 
-    fn announce(&mut self, now: Duration, index: usize) {
+    fn tell_rival(&mut self, index: usize, rival: Rival, events: Events<'_, R>) {
+        let Rival { peer, cause } = rival;
+        let vrid = self.routers.router(index).config().vrid();
+        tracing::warn!(%vrid, source = %peer.address, priority = %peer.priority, %cause, "another master");
+        events(DriverEvent::Rival { router: index, rival });
+    }
+
+    fn announce(&mut self, now: Duration, index: usize, announcement: Announcement) {
         let slot = &mut self.slots[index];
         let Holding::Held { announced, .. } = &mut slot.holding else {
             // Refused just before: nobody must be told that they are here.
             return;
         };
+        let repeat = match announcement {
+            Announcement::Takeover | Announcement::Again => slot.seat.announce_repeat,
+            Announcement::Refresh => slot.seat.announce_refresh_repeat,
+            Announcement::Reassert => slot.seat.lower_prio_announce_repeat,
+        };
         let until = now + patience(self.routers.router(index));
-        if let Err(error) = self
-            .network
-            .announce(&slot.seat.placements, slot.seat.announce_repeat, until)
-        {
+        if let Err(error) = self.network.announce(&slot.seat.placements, repeat, until) {
             self.cells.count(Counter::AnnounceErrors);
             if let Some(more) = slot.announce_log.allow(now) {
                 tracing::warn!(router = index, %error, more, "an announcement could not be sent");

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use vrrp_core::Transition;
+use vrrp_core::{Rival, SwitchoverEnd, Transition};
 
 use crate::network::MacAddr;
 
@@ -28,6 +28,20 @@ pub enum DriverEvent<E> {
         address: IpAddr,
         /// Hardware address of the host that claims it.
         mac: MacAddr,
+    },
+    /// Another is master of the same virtual router beside us.
+    Rival {
+        /// Index of the router.
+        router: usize,
+        /// Who, and why probably.
+        rival: Rival,
+    },
+    /// A switchover has ended.
+    Switchover {
+        /// Index of the router.
+        router: usize,
+        /// How.
+        end: SwitchoverEnd,
     },
     /// Somebody removed an address that we hold; it was put back.
     AddressRestored {

@@ -23,6 +23,29 @@ pub enum OpenError {
         /// What needs it.
         what: &'static str,
     },
+    /// The name of a virtual MAC's interface is another's.
+    #[error(
+        "{name} exists, and vrrp did not make it: remove it (ip link del {name}), or choose another name for the \
+         virtual MAC"
+    )]
+    VmacTaken {
+        /// The name.
+        name: String,
+    },
+    /// Another process of ours has that virtual MAC.
+    #[error("{name} is in use by another running process: stop that, or choose another VRID or name")]
+    VmacInUse {
+        /// The name.
+        name: String,
+    },
+    /// The kernel can't make virtual MACs.
+    #[error(
+        "{name}: the kernel has no macvlan interfaces (modprobe macvlan, or CONFIG_MACVLAN); go without vmac"
+    )]
+    NoMacvlan {
+        /// The name.
+        name: String,
+    },
     /// The kernel refused.
     #[error("{what}{}: {error}", on.as_ref().map_or_else(String::new, |name| format!(" on {name}")))]
     Refused {

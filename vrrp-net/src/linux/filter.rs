@@ -54,6 +54,11 @@ pub(super) fn route_removals(protocols: &[u8]) -> Vec<SockFilter> {
     program
 }
 
+/// No packet at all.
+pub(super) fn nothing() -> [SockFilter; 1] {
+    [SockFilter::new(RETURN, 0, 0, 0)]
+}
+
 fn equals(load: u16, offset: usize, value: u32) -> [SockFilter; 4] {
     [
         // An offset lies within a header.

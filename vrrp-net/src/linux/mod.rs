@@ -17,12 +17,15 @@ mod routes;
 mod routing;
 mod rules;
 mod siblings;
+mod sysctl;
 mod table;
+mod vmac;
+mod worker;
 
 use std::fs;
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll, ready};
@@ -30,25 +33,28 @@ use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::unix::AsyncFd;
-use vrrp_core::Envelope;
+use vrrp_core::{Envelope, PROTOCOL, PROTOCOL_AH};
 
 use crate::network::{
-    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Routing, RoutingError,
+    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Renewal, Routing, RoutingError,
 };
 use crate::plan::LinkPlan;
 use crate::{garp, ndp};
 pub use error::OpenError;
 
 use accept::AcceptFilter;
+use addresses::Renewals;
 use clock::Clock;
 use error::refused;
 use frames::{ClaimSocket, FrameSocket};
 use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
-use monitor::Monitor;
+use monitor::{Message, Monitor, Reading, Resync};
 use requests::Requests;
 use routing::Routes;
 use table::{Change, Table};
+use vmac::Vmacs;
+use worker::{Done, Worker};
 
 /// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second, 2,730 in all (the kernel
 /// doubles it, and counts 768 octets for a small packet). Without CAP_NET_ADMIN in the initial user namespace the kernel
@@ -57,6 +63,8 @@ const ADVERT_BUFFER: usize = 1 << 20;
 /// Most that is read from one socket before the next has its turn: more than its buffer holds, so that all that had come
 /// before the first read is read, and a flood on one socket can't keep the others waiting.
 const TURN: usize = 3000;
+/// Sockets of one link: IPv4, IPv6, AH.
+const SOCKETS: usize = 3;
 /// Longest packet that is read whole: IPv6, 255 addresses, and room for what is too long.
 const PACKET: usize = 8192;
 
@@ -66,11 +74,18 @@ pub struct LinuxNetwork {
     clock: Clock,
     requests: Requests,
     monitor: Monitor,
+    resync: Resync,
     table: Table,
+    worker: Worker,
+    /// What the worker's batch is about.
+    renewals: Option<Renewals>,
+    /// How it went, until that is told.
+    renewal: Option<Renewal>,
     routes: Routes,
     /// Open when there are addresses that packets are kept from.
     accept: Option<AcceptFilter>,
     links: Vec<Link>,
+    vmacs: Option<Vmacs>,
     frames: FrameSocket,
     arp_claims: Option<ClaimSocket>,
     ndp_claims: Option<Ipv6Socket>,
@@ -93,6 +108,7 @@ struct Link {
     bound: Option<u32>,
     ipv4: Option<Ipv4Socket>,
     ipv6: Option<Ipv6Socket>,
+    ah: Option<Ipv4Socket>,
 }
 
 /// A packet in the buffer.
@@ -105,6 +121,8 @@ struct Received {
 /// What a socket gave.
 enum Read {
     Packet(LinkId, Received),
+    /// An IPv4 packet of protocol 51, so long.
+    Ah(LinkId, usize),
     Claim(LinkId, IpAddr, MacAddr),
     /// Something that concerns nobody.
     Other,
@@ -126,11 +144,15 @@ impl LinuxNetwork {
         let mut requests = Requests::open().map_err(refused("a netlink socket"))?;
         // The monitor first: what happens during the dump is reported after it.
         let monitor = Monitor::open().map_err(refused("a netlink socket"))?;
-        monitor::dump(&mut table, &mut requests).map_err(refused("reading links and addresses"))?;
+        let names: Vec<_> = links.iter().map(|link| link.name.clone()).collect();
+        let all = monitor::dump(&names, &mut requests).map_err(refused("reading links and addresses"))?;
+        table.replace(all.iter().map(borrow));
         while table.next_change().is_some() {}
-        if let Some(missing) = (0..links.len()).find(|link| table.index(LinkId(*link)).is_none()) {
+        let missing =
+            |(link, plan): &(LinkId, &LinkPlan)| plan.vmac.is_none() && table.index(*link).is_none();
+        if let Some((_, plan)) = (0..).map(LinkId).zip(links).find(missing) {
             return Err(OpenError::NoInterface {
-                name: links[missing].name.clone(),
+                name: plan.name.clone(),
             });
         }
         let frames = FrameSocket::open().map_err(refused("a packet socket"))?;
@@ -140,6 +162,7 @@ impl LinuxNetwork {
                 what: "adding addresses",
             });
         }
+        let vmacs = Vmacs::open(links, &table)?;
         let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
         let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
         let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
@@ -147,10 +170,15 @@ impl LinuxNetwork {
             clock: Clock::new().map_err(refused("a timer"))?,
             requests,
             monitor,
+            resync: Resync::default(),
             table,
+            worker: Worker::start(names).map_err(refused("a netlink thread"))?,
+            renewals: None,
+            renewal: None,
             routes: Routes::default(),
             accept: None,
             links: links.iter().cloned().map(Link::new).collect(),
+            vmacs,
             frames,
             arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
             ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
@@ -160,6 +188,7 @@ impl LinuxNetwork {
             round_dry: true,
             dry: false,
         };
+        network.learn_vmacs().map_err(refused("reading links"))?;
         for link in (0..links.len()).map(LinkId) {
             network.bind(link).map_err(|error| OpenError::Refused {
                 what: "a raw VRRP socket",
@@ -177,21 +206,16 @@ impl LinuxNetwork {
         if sockets.bound == index {
             return Ok(());
         }
-        (sockets.bound, sockets.ipv4, sockets.ipv6) = (None, None, None);
+        (sockets.bound, sockets.ipv4, sockets.ipv6, sockets.ah) = (None, None, None, None);
         let Some(index) = index else {
             return Ok(());
         };
-        let name = &sockets.plan.name;
-        sockets.ipv4 = sockets
-            .plan
-            .ipv4
-            .then(|| Ipv4Socket::open(name, index))
-            .transpose()?;
-        sockets.ipv6 = sockets
-            .plan
-            .ipv6
-            .then(|| Ipv6Socket::open(name, index))
-            .transpose()?;
+        let plan = &sockets.plan;
+        let ipv4 = |protocol| Ipv4Socket::open(&plan.name, index, protocol, plan.group_v4);
+        sockets.ipv4 = plan.ipv4.then(|| ipv4(PROTOCOL)).transpose()?;
+        sockets.ah = plan.ah.then(|| ipv4(PROTOCOL_AH)).transpose()?;
+        let ipv6 = || Ipv6Socket::open(&plan.name, index, plan.group_v6);
+        sockets.ipv6 = plan.ipv6.then(ipv6).transpose()?;
         sockets.bound = Some(index);
         Ok(())
     }
@@ -204,10 +228,33 @@ impl LinuxNetwork {
                     // The link counts as down until the next report about it.
                     tracing::error!(interface = self.table.name(link), %error, "no raw VRRP socket");
                 }
+                self.tend_vmacs(link);
                 Input::Link(link)
             }
             Change::Removed(link, address) => Input::AddressRemoved { link, address },
         })
+    }
+
+    /// Makes virtual MACs anew that have gone, and tells the table at once: their routers may need them before the
+    /// kernel's report is read.
+    fn tend_vmacs(&mut self, link: LinkId) {
+        let Some(vmacs) = &mut self.vmacs else { return };
+        if vmacs.tend(link, &self.table) {
+            if let Err(error) = self.learn_vmacs() {
+                tracing::debug!(%error, "reading links");
+            }
+        }
+        if self.links[link.0].plan.vmac.is_some() && self.table.index(link).is_some() {
+            self.table.report_missing(link);
+        }
+    }
+
+    fn learn_vmacs(&mut self) -> io::Result<()> {
+        let table = &mut self.table;
+        match &mut self.vmacs {
+            Some(vmacs) => vmacs.describe(&mut |kind, payload| table.read(kind, payload)),
+            None => Ok(()),
+        }
     }
 
     fn next_turn(&mut self) {
@@ -215,15 +262,14 @@ impl LinuxNetwork {
         self.reads = 0;
     }
 
-    /// Reads once from the place of the cursor: the monitor, two sockets a link, the two that hear claims, and
+    /// Reads once from the place of the cursor: the monitor, three sockets a link, the two that hear claims, and
     /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
-        let last_link = 2 * self.links.len();
+        let last_link = SOCKETS * self.links.len();
         let read = match self.cursor {
-            0 if self.monitor.read(&mut self.table, &mut self.requests) => Ok(Read::Other),
-            0 => Ok(Read::Dry),
-            place if place <= last_link => self.read_packet((place - 1) / 2, place % 2 == 1),
+            0 => Ok(self.read_reports()),
+            place if place <= last_link => self.read_packet((place - 1) / SOCKETS, (place - 1) % SOCKETS),
             place if place == last_link + 1 => self.read_arp_claim(),
             place if place == last_link + 2 => self.read_ndp_claim(),
             place if place == last_link + 3 && self.routes.read() => Ok(Read::Other),
@@ -241,14 +287,71 @@ impl LinuxNetwork {
         }))
     }
 
-    fn read_packet(&mut self, link: usize, ipv4: bool) -> io::Result<Read> {
+    /// Reads a report, or takes what the worker has done when there is none.
+    fn read_reports(&mut self) -> Read {
+        let (table, resync) = (&mut self.table, &mut self.resync);
+        let reading = self.monitor.read(&mut |kind, payload| {
+            table.read(kind, payload);
+            resync.handle_report(kind, payload);
+        });
+        let now = self.clock.now();
+        match reading {
+            Reading::Reports => return Read::Other,
+            Reading::Lost => {
+                tracing::warn!("netlink reports were lost; reading everything anew");
+                self.resync.handle_loss(now);
+                return Read::Other;
+            }
+            Reading::Dry => {}
+        }
+        if let Some(done) = self.worker.take_done() {
+            self.take(done);
+            return Read::Other;
+        }
+        if self.resync.begin(now) {
+            self.worker.read_all();
+        }
+        Read::Dry
+    }
+
+    fn take(&mut self, done: Done) {
+        match done {
+            Done::Batch(results) => self.conclude_renewal(results),
+            Done::Snapshot(read) => match self.resync.finish(self.clock.now(), read) {
+                Ok(Some(all)) => self.table.replace(all.iter().map(borrow)),
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "links and addresses can't be read; trying again"),
+            },
+        }
+    }
+
+    fn conclude_renewal(&mut self, results: Vec<io::Result<()>>) {
+        if let Some(renewals) = self.renewals.take() {
+            self.renewal = Some(renewals.conclude(&mut self.table, results));
+        }
+    }
+
+    /// From here on none of these addresses is renewed.
+    fn end_renewal_of(&mut self, placements: &[Placement]) {
+        let concerned = |renewals: &Renewals| renewals.touch(placements);
+        if self.renewals.as_ref().is_some_and(concerned) {
+            let results = self.worker.revoke();
+            self.conclude_renewal(results);
+        }
+    }
+
+    fn read_packet(&mut self, link: usize, socket: usize) -> io::Result<Read> {
         let sockets = &mut self.links[link];
-        let received = match (ipv4, &sockets.ipv4, &mut sockets.ipv6) {
-            (true, Some(socket), _) => socket.receive(&mut self.buffer)?,
-            (false, _, Some(socket)) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
+        let link = LinkId(link);
+        let received = match (socket, &sockets.ipv4, &mut sockets.ipv6, &sockets.ah) {
+            (0, Some(socket), ..) => socket.receive(&mut self.buffer)?,
+            (1, _, Some(socket), _) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
+            (2, .., Some(socket)) => {
+                return Ok(Read::Ah(link, socket.receive_packet(&mut self.buffer)?));
+            }
             _ => return Ok(Read::Dry),
         };
-        Ok(received.map_or(Read::Other, |received| Read::Packet(LinkId(link), received)))
+        Ok(received.map_or(Read::Other, |received| Read::Packet(link, received)))
     }
 
     fn read_arp_claim(&mut self) -> io::Result<Read> {
@@ -284,12 +387,13 @@ impl LinuxNetwork {
     fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut any = self.clock.poll_expired(context)?.is_ready();
         any |= self.monitor.poll_readable(context)?.is_ready();
+        any |= self.worker.poll_done(context).is_ready();
         any |= self.routes.poll_readable(context)?.is_ready();
         if let Some(socket) = &self.arp_claims {
             any |= socket.poll_readable(context)?.is_ready();
         }
-        let ipv4 = self.links.iter().filter_map(|link| link.ipv4.as_ref());
-        for socket in ipv4 {
+        let ipv4 = self.links.iter().flat_map(|link| [&link.ipv4, &link.ah]);
+        for socket in ipv4.flatten() {
             any |= socket.poll_readable(context)?.is_ready();
         }
         let ipv6 = self.links.iter().filter_map(|link| link.ipv6.as_ref());
@@ -329,20 +433,15 @@ impl LinuxNetwork {
         }
     }
 
-    fn announce_one(&self, placement: &Placement) -> io::Result<()> {
-        let link = placement.link;
-        if placement.options.autojoin {
-            // A multicast group belongs to nobody.
-            return Ok(());
-        }
+    fn announce_one(&self, link: LinkId, address: IpAddr) -> io::Result<()> {
         // An interface without hardware addresses has nobody to tell.
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
         };
-        match placement.address() {
+        match address {
             IpAddr::V4(address) => self.frames.send(index, &garp::announcement(mac, address)),
             IpAddr::V6(address) => {
-                let router = forwards(self.table.name(placement.link));
+                let router = forwards(self.table.name(link));
                 self.frames.send(index, &ndp::announcement(mac, address, router))
             }
         }
@@ -354,18 +453,30 @@ impl Network for LinuxNetwork {
         self.clock.now()
     }
 
+    fn unix_time(&self) -> Duration {
+        clock::unix_time()
+    }
+
     async fn wait(&mut self, until: Option<Duration>) -> io::Result<()> {
+        self.worker.note_alive();
         if !std::mem::take(&mut self.dry) {
             // Not everything was read: no socket may become readable anew.
             tokio::task::yield_now().await;
             return Ok(());
         }
+        if self.renewal.is_some() {
+            return Ok(());
+        }
+        let until = [until, self.resync.deadline()].into_iter().flatten().min();
         self.clock.arm(until)?;
         poll_fn(|context| self.poll_any(context)).await
     }
 
     fn poll_input(&mut self) -> Option<Input<'_>> {
-        let (link, received) = loop {
+        if let Some(renewal) = self.renewal.take() {
+            return Some(Input::Renewed(renewal));
+        }
+        let (link, arrived) = loop {
             // What the monitor says is told when it has said all: a link that went explains the addresses that went.
             if self.cursor > 0 {
                 if let Some(input) = self.next_change() {
@@ -378,7 +489,8 @@ impl Network for LinuxNetwork {
             }
             self.reads += 1;
             match self.read() {
-                Some(Read::Packet(link, received)) => break (link, received),
+                Some(Read::Packet(link, received)) => break (link, Ok(received)),
+                Some(Read::Ah(link, len)) => break (link, Err(len)),
                 Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
                 Some(Read::Other) => {}
                 Some(Read::Dry) => self.next_turn(),
@@ -391,10 +503,16 @@ impl Network for LinuxNetwork {
                 }
             }
         };
-        Some(Input::Packet {
-            link,
-            envelope: received.envelope,
-            payload: &self.buffer[received.payload],
+        Some(match arrived {
+            Ok(received) => Input::Packet {
+                link,
+                envelope: received.envelope,
+                payload: &self.buffer[received.payload],
+            },
+            Err(len) => Input::AhPacket {
+                link,
+                packet: &self.buffer[..len],
+            },
         })
     }
 
@@ -414,6 +532,9 @@ impl Network for LinuxNetwork {
 
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError> {
         addresses::check(&self.table, placements)?;
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.check(&self.table, placements)?;
+        }
         if let Err(error) = accept::sweep() {
             tracing::debug!(%error, "filters of an earlier run can't be looked for");
         }
@@ -425,37 +546,61 @@ impl Network for LinuxNetwork {
         Ok(())
     }
 
-    fn send_advert(
-        &mut self,
-        link: LinkId,
-        source: IpAddr,
-        destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()> {
+    fn send_advert(&mut self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let sockets = &self.links[link.0];
-        match (source, destination, &sockets.ipv4, &sockets.ipv6) {
+        if let (Some(vmacs), Some(_)) = (&self.vmacs, &sockets.plan.vmac) {
+            return vmacs.send(link, envelope.source, envelope.destination, message);
+        }
+        let hop_limit = envelope.hop_limit;
+        match (
+            envelope.source,
+            envelope.destination,
+            &sockets.ipv4,
+            &sockets.ipv6,
+        ) {
             (IpAddr::V4(source), IpAddr::V4(destination), Some(socket), _) => {
-                socket.send(source, destination, message)
+                socket.send(source, destination, hop_limit, message)
             }
             (IpAddr::V6(source), IpAddr::V6(destination), _, Some(socket)) => {
-                socket.send(source, destination, message)
+                socket.send(source, destination, hop_limit, message)
             }
             _ => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
+    fn send_ah(&mut self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        match &self.links[link.0].ah {
+            Some(socket) => socket.send_packet(destination, packet),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
     fn acquire(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        self.end_renewal_of(placements);
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.open_for(placements)?;
+        }
         self.refuse_packets(placements)?;
         let now = self.now();
         addresses::acquire(&mut self.requests, &mut self.table, placements, now)
     }
 
-    fn renew(&mut self, placements: &[&Placement]) -> Vec<(usize, AddressError)> {
+    fn renew(&mut self, placements: &[&Placement], patience: Duration) {
         let now = self.now();
-        addresses::renew(&mut self.requests, &mut self.table, placements, now)
+        let (renewals, requests) = addresses::renewals(&mut self.table, placements, now);
+        if requests.is_empty() {
+            self.renewal = Some(renewals.conclude(&mut self.table, Vec::new()));
+        } else {
+            self.renewals = Some(renewals);
+            self.worker.make(requests, patience);
+        }
     }
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        self.end_renewal_of(placements);
+        if let Some(vmacs) = &self.vmacs {
+            vmacs.close_for(placements);
+        }
         let released = addresses::release(&mut self.requests, &mut self.table, placements);
         let admitted = self.admit_packets(placements);
         released.and(admitted)
@@ -482,17 +627,33 @@ impl Network for LinuxNetwork {
             if self.now() > until {
                 break;
             }
-            if let Err(error) = self.announce_one(placement) {
+            // A multicast group belongs to nobody.
+            if placement.options.autojoin {
+                continue;
+            }
+            if let Err(error) = self.announce_one(placement.link, placement.address()) {
                 last = Err(error);
             }
         }
         last
     }
 
-    fn probe(&mut self, link: LinkId, address: IpAddr) -> io::Result<()> {
+    fn announce_source(&mut self, link: LinkId, address: IpAddr) -> io::Result<()> {
+        self.announce_one(link, address)
+    }
+
+    fn probe(&mut self, mut link: LinkId, address: IpAddr) -> io::Result<()> {
         if address.is_multicast() {
             // A group has no owner.
             return Ok(());
+        }
+        if address.is_ipv6() {
+            // The question needs an address to come from, and whoever hears it remembers its MAC: not the virtual one.
+            link = self
+                .vmacs
+                .as_ref()
+                .and_then(|vmacs| vmacs.base(link))
+                .unwrap_or(link);
         }
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
@@ -525,8 +686,13 @@ impl Link {
             bound: None,
             ipv4: None,
             ipv6: None,
+            ah: None,
         }
     }
+}
+
+fn borrow((kind, payload): &Message) -> (u16, &[u8]) {
+    (*kind, payload)
 }
 
 /// Whether an interface forwards IPv6: then its neighbour advertisements say that it is a router.

@@ -36,7 +36,12 @@ impl Keepalived {
     /// Like [`start`](Self::start), with more lines in its `vrrp_instance`.
     #[track_caller]
     pub(crate) fn start_with(host: &Host, protocol: Protocol, priority: u8, lines: &str) -> Self {
-        let config = config(host.interface(), protocol, priority, lines);
+        Self::start_configured(host, &config(host.interface(), protocol, priority, lines))
+    }
+
+    /// Like [`start`](Self::start), with a configuration of the test's own: one instance, `state BACKUP`.
+    #[track_caller]
+    pub(crate) fn start_configured(host: &Host, config: &str) -> Self {
         let log = host.run(|| {
             fs::write(CONFIG, config).unwrap();
             File::create(LOG).unwrap()

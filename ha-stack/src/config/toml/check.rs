@@ -3,36 +3,88 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::toml::de::{DeTable, DeValue};
+use ha_health::CheckConfig;
 use ha_health::probe::{Http, HttpBuilder, HttpError, Method, Probe, Script, ScriptError, Tcp};
-use ha_health::{CheckConfig, ConfigError};
 
+use super::keys::Entry;
 use super::reader::{Table, Wrong};
 use super::values;
+use crate::config::checks::CheckParts;
 use crate::config::draft::{CheckDraft, Format, ScriptDraft};
 use crate::config::{Diagnostic, Diagnostics, FileId, Span, Spanned};
 
 const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
-const SECOND: Duration = Duration::from_secs(1);
-const KEYS: [&str; 16] = [
-    "name",
-    "script",
-    "http",
-    "tcp",
-    "interval",
-    "timeout",
-    "rise",
-    "fall",
-    "init_fail",
-    "weight",
-    "shell",
-    "method",
-    "path",
-    "host",
-    "status",
-    "body",
+pub(super) const KEYS: &[Entry] = &[
+    Entry::new("name", "string", "Name that others track it by. Required."),
+    Entry::new(
+        "script",
+        "command line",
+        "A program; exit status 0 is up. One of `script`, `http`, `tcp`.",
+    ),
+    Entry::new(
+        "http",
+        "address with port",
+        "An HTTP/1.1 request. One of `script`, `http`, `tcp`.",
+    ),
+    Entry::new(
+        "tcp",
+        "address with port",
+        "A TCP connection. One of `script`, `http`, `tcp`.",
+    ),
+    Entry::new(
+        "interval",
+        "time",
+        "Between the starts of two probes. Default: \"1s\".",
+    ),
+    Entry::new(
+        "timeout",
+        "time",
+        "After which a probe has failed. Default: the interval.",
+    ),
+    Entry::new(
+        "rise",
+        "1 or more",
+        "Successes in a row that make it up. Default: 1.",
+    ),
+    Entry::new(
+        "fall",
+        "1 or more",
+        "Failures in a row that make it down. Default: 1.",
+    ),
+    Entry::new(
+        "init_fail",
+        "true or false",
+        "Whether it is down until it has risen. Default: false.",
+    ),
+    Entry::new(
+        "weight",
+        "-253 to 253",
+        "Added to the priority of who tracks it while it is up, or with a minus taken off while it is down; 0 makes a failure a fault. Default: 0.",
+    ),
+    Entry::new(
+        "shell",
+        "true or false",
+        "With `script`: whether `/bin/sh -c` runs the line. Default: false.",
+    ),
+    Entry::new("method", "string", "With `http`. Default: \"GET\"."),
+    Entry::new("path", "string", "With `http`. Default: \"/\"."),
+    Entry::new(
+        "host",
+        "string",
+        "With `http`: the Host header. Default: the address.",
+    ),
+    Entry::new(
+        "status",
+        "array of 200 to 599 or \"200-299\"",
+        "With `http`: statuses that are up. Default: \"200-399\".",
+    ),
+    Entry::new(
+        "body",
+        "string",
+        "With `http`: what the answer's body must hold. Default: anything.",
+    ),
 ];
 /// What says how a target is asked; one of them.
 const PROBES: [&str; 3] = ["script", "http", "tcp"];
@@ -44,7 +96,7 @@ pub(super) fn read(
     at: Span,
     diagnostics: &mut Diagnostics,
 ) -> Option<CheckDraft> {
-    let mut table = Table::new(table, file, at, "[[check]]", &KEYS, diagnostics);
+    let mut table = Table::new(table, file, at, "[[check]]", KEYS, diagnostics);
     let name = table.required("name", "\"proxy\"", values::name);
     let config = read_config(&mut table, name.as_ref());
     let probe = read_probe(&mut table);
@@ -61,56 +113,15 @@ pub(super) fn read(
 }
 
 fn read_config(table: &mut Table<'_, '_>, name: Option<&Spanned<String>>) -> Option<CheckConfig> {
-    let interval = table.optional("interval", values::duration);
-    let timeout = table.optional("timeout", values::duration);
-    let rise = table.optional("rise", |value| values::integer(value, 1, i64::from(u32::MAX)));
-    let fall = table.optional("fall", |value| values::integer(value, 1, i64::from(u32::MAX)));
-    let init_fail = table.optional("init_fail", values::boolean);
-    let weight = table.optional("weight", values::weight);
-    let mut builder = CheckConfig::builder(name?.value.as_str());
-    if let Some(interval) = interval {
-        builder = builder.interval(interval.value);
-    }
-    if let Some(timeout) = timeout {
-        builder = builder.timeout(timeout.value);
-    }
-    if let Some(rise) = rise {
-        builder = builder.rise(rise.value);
-    }
-    if let Some(fall) = fall {
-        builder = builder.fall(fall.value);
-    }
-    if let Some(init_fail) = init_fail {
-        builder = builder.init_fail(init_fail.value);
-    }
-    if let Some(weight) = weight {
-        builder = builder.weight(weight.value);
-    }
-    let mut sound = true;
-    loop {
-        let error = match builder.clone().build() {
-            Ok(config) => return sound.then_some(config),
-            Err(error) => error,
-        };
-        // It tells of one thing at a time: each is made good then, to find the next.
-        let (span, good) = match error {
-            ConfigError::IntervalOutOfRange { .. } => (
-                interval.map(|one| one.span),
-                Some(builder.clone().interval(SECOND)),
-            ),
-            ConfigError::TimeoutOutOfRange { .. } => {
-                (timeout.map(|one| one.span), Some(builder.clone().timeout(SECOND)))
-            }
-            _ => (name.map(|one| one.span), None),
-        };
-        table.tell(
-            Diagnostic::error(error.to_string())
-                .at(span.unwrap_or(table.at()))
-                .help("write a time such as \"1s\" or \"500ms\""),
-        );
-        builder = good?;
-        sound = false;
-    }
+    let parts = CheckParts {
+        interval: table.optional("interval", values::duration),
+        timeout: table.optional("timeout", values::duration),
+        rise: table.optional("rise", |value| values::integer(value, 1, i64::from(u32::MAX))),
+        fall: table.optional("fall", |value| values::integer(value, 1, i64::from(u32::MAX))),
+        init_fail: table.optional("init_fail", values::boolean),
+        weight: table.optional("weight", values::weight),
+    };
+    parts.build(name?, Format::Toml, table.diagnostics())
 }
 
 type ReadProbe = (Arc<dyn Probe>, Option<ScriptDraft>);

@@ -1,21 +1,91 @@
 //! The native format.
 
 mod check;
+mod keys;
 mod proxy;
 mod reader;
+mod thread;
 mod values;
 mod vrrp;
 
 use ::toml::de::{DeTable, DeValue};
+use vrrp_net::DriverOptions;
 
 use super::draft::Draft;
-use super::{Diagnostic, Diagnostics, FileId, Sources, Span};
+use super::{Diagnostic, Diagnostics, FileId, Sources, Span, Spanned};
+pub(super) use keys::Entry;
 use reader::Table;
 #[cfg(feature = "import")]
 pub(crate) use values::{interval_of, parse_duration, parse_net};
 
-const SECTIONS: [&str; 5] = ["node", "check", "vrrp", "upstream", "proxy"];
-const NODE_KEYS: [&str; 1] = ["name"];
+const SECTIONS: &[Entry] = &[
+    Entry::new("node", "table", "This host."),
+    Entry::new(
+        "vrrp_thread",
+        "table",
+        "The thread that sends and receives adverts.",
+    ),
+    Entry::new("vrrp", "array of tables", "Virtual routers."),
+    Entry::new(
+        "check",
+        "array of tables",
+        "Checks that virtual routers and backends follow.",
+    ),
+    Entry::new("upstream", "array of tables", "Backends that share requests."),
+    Entry::new("proxy", "array of tables", "What listens and forwards."),
+];
+
+const NODE_KEYS: &[Entry] = &[Entry::new(
+    "name",
+    "string",
+    "Name of the host in logs and in the status. Default: the host's own.",
+)];
+
+/// A section for people.
+pub(super) struct Section {
+    pub(super) header: &'static str,
+    pub(super) about: &'static str,
+    /// Its keys, in groups with headings.
+    pub(super) groups: Vec<(&'static str, Vec<Entry>)>,
+}
+
+/// All sections with all of their keys.
+pub(super) fn sections() -> Vec<Section> {
+    let one = |header, about, entries: &[Entry]| Section {
+        header,
+        about,
+        groups: vec![("", entries.to_vec())],
+    };
+    let mut sections = vec![
+        one("[node]", "This host.", NODE_KEYS),
+        Section {
+            header: "[vrrp_thread]",
+            about: "The thread that sends and receives adverts.",
+            groups: vec![("", keys::entries(thread::KEYS).collect())],
+        },
+        Section {
+            header: "[[vrrp]]",
+            about: "A virtual router.",
+            groups: vrrp::groups().to_vec(),
+        },
+    ];
+    sections.extend(vrrp::tables());
+    sections.extend([
+        one(
+            "[[check]]",
+            "A check that virtual routers and backends follow.",
+            check::KEYS,
+        ),
+        one(
+            "[[upstream]]",
+            "Backends that share requests.",
+            proxy::UPSTREAM_KEYS,
+        ),
+        one("[[upstream.backend]]", "A backend.", proxy::BACKEND_KEYS),
+        one("[[proxy]]", "What listens and forwards.", proxy::PROXY_KEYS),
+    ]);
+    sections
+}
 
 /// Reads one file into the draft. Everything that is wrong is told.
 pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnostics: &mut Diagnostics) {
@@ -28,16 +98,25 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
     }
     let root = document.get_ref();
     let start = file.span(0..0);
-    Table::new(root, file, start, "the file", &SECTIONS, diagnostics);
+    Table::new(root, file, start, "the file", SECTIONS, diagnostics);
     for (key, value) in root {
         let name: &str = key.get_ref();
         let at = file.span(key.span());
         match (name, value.get_ref()) {
             ("node", DeValue::Table(table)) => {
-                let mut table = Table::new(table, file, at, "[node]", &NODE_KEYS, diagnostics);
+                let mut table = Table::new(table, file, at, "[node]", NODE_KEYS, diagnostics);
                 draft.node.extend(table.optional("name", values::name));
             }
-            ("node", _) => diagnostics.push(section_error(at, "node", "[node]")),
+            ("vrrp_thread", DeValue::Table(table)) => {
+                let known: Vec<Entry> = keys::entries(thread::KEYS).collect();
+                let mut table = Table::new(table, file, at, "[vrrp_thread]", &known, diagnostics);
+                let mut options = DriverOptions::default();
+                table.read(thread::KEYS, &mut options);
+                draft.thread.push(Spanned::new(options, at));
+            }
+            ("node" | "vrrp_thread", _) => {
+                diagnostics.push(section_error(at, name, &format!("[{name}]")));
+            }
             ("check" | "vrrp" | "upstream" | "proxy", DeValue::Array(array)) => {
                 for element in array {
                     let at = file.span(element.span());
@@ -70,7 +149,7 @@ fn section(
         }
         "vrrp" => {
             let instance = vrrp::read(table, file, at, &mut draft.mentioned, diagnostics);
-            instance.map(|instance| draft.instances.push(instance))
+            instance.map(|instances| draft.instances.extend(instances))
         }
         "upstream" => {
             let upstream = proxy::read_upstream(table, file, at, &mut draft.mentioned, diagnostics);

@@ -7,40 +7,116 @@ use ::toml::de::{DeTable, DeValue};
 use lb_proxy::balance::{BackendConfig, ConfigError, Schedule, UpstreamConfig};
 use lb_proxy::proxy::{ForwardedPolicy, HostPolicy};
 
+use super::keys::Entry;
 use super::reader::Table;
 use super::values;
 use crate::config::draft::UpstreamDraft;
 use crate::config::proxy::{ProxyDraft, ProxySettings};
 use crate::config::{Diagnostic, Diagnostics, FileId, Span, Spanned};
 
-const UPSTREAM_KEYS: [&str; 4] = ["name", "schedule", "backends", "backend"];
-const BACKEND_KEYS: [&str; 8] = [
-    "name",
-    "address",
-    "weight",
-    "max_fails",
-    "fail_timeout",
-    "spare",
-    "down",
-    "check",
+pub(super) const UPSTREAM_KEYS: &[Entry] = &[
+    Entry::new("name", "string", "Name that proxies use it by. Required."),
+    Entry::new(
+        "schedule",
+        "\"weighted\" or \"round-robin\"",
+        "How the next backend is chosen. Default: \"weighted\".",
+    ),
+    Entry::new(
+        "backends",
+        "array of addresses with ports",
+        "Backends with nothing more to say.",
+    ),
+    Entry::new("backend", "array of tables", "Backends: `[[upstream.backend]]`."),
 ];
-const PROXY_KEYS: [&str; 16] = [
-    "name",
-    "listen",
-    "upstream",
-    "workers",
-    "freebind",
-    "host",
-    "fixed_host",
-    "forwarded",
-    "websocket",
-    "connect_timeout",
-    "read_timeout",
-    "send_timeout",
-    "keepalive_timeout",
-    "max_body",
-    "retry_tries",
-    "upstream_keepalive",
+
+pub(super) const BACKEND_KEYS: &[Entry] = &[
+    Entry::new("name", "string", "Its name in the status. Default: the address."),
+    Entry::new("address", "address with port", "Where it listens. Required."),
+    Entry::new("weight", "0 to 65535", "Its share of the requests. Default: 1."),
+    Entry::new(
+        "max_fails",
+        "0 or more",
+        "Failures within `fail_timeout` after which it rests so long; 0 for never. Default: 1.",
+    ),
+    Entry::new("fail_timeout", "time", "Default: \"10s\"."),
+    Entry::new(
+        "spare",
+        "true or false",
+        "Whether it is used while no other can be. Default: false.",
+    ),
+    Entry::new(
+        "down",
+        "true or false",
+        "Whether it is never used. Default: false.",
+    ),
+    Entry::new(
+        "check",
+        "name",
+        "A check that must be up for it to get requests. Default: none.",
+    ),
+];
+
+pub(super) const PROXY_KEYS: &[Entry] = &[
+    Entry::new(
+        "name",
+        "string",
+        "Its name in logs and in the status. Default: that of its upstream.",
+    ),
+    Entry::new(
+        "listen",
+        "array of addresses with ports",
+        "Where it listens. Required.",
+    ),
+    Entry::new(
+        "upstream",
+        "name",
+        "Where requests go. Default: the only one there is.",
+    ),
+    Entry::new("workers", "1 to 256", "Threads. Default: one a core."),
+    Entry::new(
+        "freebind",
+        "true or false",
+        "Whether to listen on an address that the host doesn't have. Default: true for a virtual address of this node.",
+    ),
+    Entry::new(
+        "host",
+        "\"preserve\" or \"upstream\"",
+        "The Host header that backends see. Default: \"preserve\".",
+    ),
+    Entry::new(
+        "fixed_host",
+        "string",
+        "The Host header that backends see, whatever was asked for.",
+    ),
+    Entry::new(
+        "forwarded",
+        "\"append\", \"replace\" or \"remove\"",
+        "What becomes of the Forwarded and X-Forwarded headers. Default: \"append\".",
+    ),
+    Entry::new(
+        "websocket",
+        "true or false",
+        "Whether a connection may be upgraded. Default: true.",
+    ),
+    Entry::new("connect_timeout", "time", "Default: \"5s\"."),
+    Entry::new("read_timeout", "time", "Longest silence of a backend."),
+    Entry::new("send_timeout", "time", "Longest wait to send to a backend."),
+    Entry::new(
+        "keepalive_timeout",
+        "time",
+        "Longest rest of a client between two requests.",
+    ),
+    Entry::new("max_body", "octets", "Largest body of a request."),
+    Entry::new(
+        "retry_tries",
+        "1 to 64",
+        "Backends tried for one request. Default: 3.",
+    ),
+    Entry::new(
+        "upstream_keepalive",
+        "0 to 65536",
+        "Connections to backends kept at rest by a worker. Default: 64.",
+    ),
 ];
 
 pub(super) fn read_upstream(
@@ -50,7 +126,7 @@ pub(super) fn read_upstream(
     mentioned: &mut Vec<String>,
     diagnostics: &mut Diagnostics,
 ) -> Option<UpstreamDraft> {
-    let mut table = Table::new(table, file, at, "[[upstream]]", &UPSTREAM_KEYS, diagnostics);
+    let mut table = Table::new(table, file, at, "[[upstream]]", UPSTREAM_KEYS, diagnostics);
     let name = table.required("name", "\"app\"", values::name);
     let schedule = table.optional("schedule", |value| {
         let choices = [
@@ -135,15 +211,10 @@ fn read_backends(table: &mut Table<'_, '_>, backends: &mut Backends, checks: &mu
             file,
             at,
             "[[upstream.backend]]",
-            &BACKEND_KEYS,
+            BACKEND_KEYS,
             table.diagnostics(),
         );
-        let read = read_backend(&mut backend, checks);
-        let sound = backend.is_sound();
-        backends.extend(read);
-        if !sound {
-            table.spoil();
-        }
+        backends.extend(read_backend(&mut backend, checks));
     }
 }
 
@@ -206,7 +277,7 @@ pub(super) fn read_proxy(
     at: Span,
     diagnostics: &mut Diagnostics,
 ) -> Option<ProxyDraft> {
-    let mut table = Table::new(table, file, at, "[[proxy]]", &PROXY_KEYS, diagnostics);
+    let mut table = Table::new(table, file, at, "[[proxy]]", PROXY_KEYS, diagnostics);
     let name = table.optional("name", values::name);
     if table.raw("listen").is_none() {
         table.required::<()>("listen", "\"0.0.0.0:80\"", |_| Ok(()));

@@ -3,6 +3,7 @@
 use ::toml::Spanned as TomlSpanned;
 use ::toml::de::{DeTable, DeValue};
 
+use super::keys::{Entry, Key, entries};
 use crate::config::suggest::nearest;
 use crate::config::{Diagnostic, Diagnostics, FileId, Span, Spanned};
 
@@ -46,8 +47,8 @@ pub(super) struct Table<'a, 'i> {
     /// Where the table begins, to say what it lacks.
     at: Span,
     diagnostics: &'a mut Diagnostics,
-    /// Whether everything read so far was fine.
-    sound: bool,
+    /// Errors that were told before.
+    errors_before: usize,
 }
 
 impl<'a, 'i> Table<'a, 'i> {
@@ -57,44 +58,42 @@ impl<'a, 'i> Table<'a, 'i> {
         file: FileId,
         at: Span,
         name: &str,
-        keys: &[&str],
+        known: &[Entry],
         diagnostics: &'a mut Diagnostics,
     ) -> Self {
-        let mut this = Self {
-            table,
-            file,
-            at,
-            diagnostics,
-            sound: true,
-        };
+        let errors_before = diagnostics.errors();
         for (key, _) in table {
             let text: &str = key.get_ref();
-            if keys.contains(&text) {
+            let names = known.iter().map(|entry| entry.name);
+            if names.clone().any(|name| name == text) {
                 continue;
             }
             let diagnostic =
                 Diagnostic::error(format!("unknown key `{text}` in {name}")).at(file.span(key.span()));
-            this.tell(match nearest(text, keys.iter().copied()) {
+            diagnostics.push(match nearest(text, names.clone()) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                None => diagnostic.help(format!("known keys: {}", keys.join(", "))),
+                None => {
+                    let names: Vec<&str> = names.collect();
+                    diagnostic.help(format!("known keys: {}", names.join(", ")))
+                }
             });
         }
-        this
+        Self {
+            table,
+            file,
+            at,
+            diagnostics,
+            errors_before,
+        }
     }
 
-    /// Whether nothing was wrong so far.
+    /// Whether nothing was wrong so far, in it or below.
     pub(super) fn is_sound(&self) -> bool {
-        self.sound
-    }
-
-    /// Something in it, told elsewhere, was wrong.
-    pub(super) fn spoil(&mut self) {
-        self.sound = false;
+        self.diagnostics.errors() == self.errors_before
     }
 
     /// Tells a finding.
     pub(super) fn tell(&mut self, diagnostic: Diagnostic) {
-        self.sound &= diagnostic.severity != crate::config::Severity::Error;
         self.diagnostics.push(diagnostic);
     }
 
@@ -120,6 +119,13 @@ impl<'a, 'i> Table<'a, 'i> {
     /// The place of a key's value.
     pub(super) fn span_of(&self, key: &str) -> Option<Span> {
         self.raw(key).map(|value| self.file.span(value.span()))
+    }
+
+    /// Reads all of its keys.
+    pub(super) fn read<P>(&mut self, keys: &[Key<P>], to: &mut P) {
+        for key in keys {
+            (key.read)(self, key.entry.name, to);
+        }
     }
 
     /// The value of a key, read by `read`.
@@ -155,19 +161,46 @@ impl<'a, 'i> Table<'a, 'i> {
         key: &str,
         read: impl Fn(&DeValue<'i>) -> Result<T, Wrong>,
     ) -> Vec<Spanned<T>> {
+        let mut values = Vec::new();
+        self.each(key, |this, value| values.extend(this.value(key, value, &read)));
+        values
+    }
+
+    /// Goes through the values of an array, or the one that stands for an array of one.
+    pub(super) fn each(&mut self, key: &str, mut read: impl FnMut(&mut Self, &'a TomlSpanned<DeValue<'i>>)) {
         let Some(value) = self.raw(key) else {
-            return Vec::new();
+            return;
         };
         match value.get_ref() {
-            DeValue::Array(array) => array
-                .iter()
-                .filter_map(|value| self.value(key, value, &read))
-                .collect(),
-            _ => self.value(key, value, &read).into_iter().collect(),
+            DeValue::Array(array) => array.iter().for_each(|value| read(self, value)),
+            _ => read(self, value),
         }
     }
 
-    fn value<T>(
+    /// Reads a value that is a table of its own, with these keys. `None` when it is none, or something in it is wrong.
+    pub(super) fn within<P, T>(
+        &mut self,
+        key: &str,
+        value: &TomlSpanned<DeValue<'i>>,
+        keys: &'static [Key<P>],
+        read: impl FnOnce(&mut Table<'_, 'i>) -> T,
+    ) -> Option<Spanned<T>> {
+        let at = self.file.span(value.span());
+        let known: Vec<Entry> = entries(keys).collect();
+        let Some(table) = value.get_ref().as_table() else {
+            let names: Vec<&str> = known.iter().map(|entry| entry.name).collect();
+            let wrong = Wrong::kind(value.get_ref(), format!("write a table of: {}", names.join(", ")));
+            self.tell_wrong(key, at, wrong);
+            return None;
+        };
+        let name = format!("`{key}`");
+        let mut table = Table::new(table, self.file, at, &name, &known, self.diagnostics);
+        let read = read(&mut table);
+        table.is_sound().then_some(Spanned::new(read, at))
+    }
+
+    /// A value below a key, read by `read`.
+    pub(super) fn value<T>(
         &mut self,
         key: &str,
         value: &TomlSpanned<DeValue<'i>>,
@@ -177,10 +210,14 @@ impl<'a, 'i> Table<'a, 'i> {
         match read(value.get_ref()) {
             Ok(value) => Some(Spanned::new(value, span)),
             Err(wrong) => {
-                let message = format!("`{key}`: {}", wrong.message);
-                self.tell(Diagnostic::error(message).at(span).help(wrong.help));
+                self.tell_wrong(key, span, wrong);
                 None
             }
         }
+    }
+
+    fn tell_wrong(&mut self, key: &str, at: Span, wrong: Wrong) {
+        let message = format!("`{key}`: {}", wrong.message);
+        self.tell(Diagnostic::error(message).at(at).help(wrong.help));
     }
 }

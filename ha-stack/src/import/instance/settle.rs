@@ -2,34 +2,36 @@
 
 use vrrp_core::{AuthenticationConfig, PASSWORD_LEN, Priority, Version};
 
-use super::global::Globals;
-use super::instance::Reader;
-use crate::config::{Diagnostic, Spanned};
+use super::Reader;
+use crate::config::{Diagnostic, Diagnostics, Spanned};
+use crate::import::global::Globals;
 
-impl Reader<'_> {
-    pub(super) fn settle(&mut self, globals: &Globals) {
+impl Reader {
+    pub(super) fn settle(&mut self, globals: &Globals, diagnostics: &mut Diagnostics) {
         self.settle_version(globals);
-        self.settle_priority();
-        self.settle_preempt();
-        self.settle_authentication();
+        self.settle_priority(diagnostics);
+        self.settle_preempt(diagnostics);
+        self.settle_authentication(diagnostics);
+    }
+
+    /// keepalived takes the family of the first address.
+    fn is_ipv6(&self) -> bool {
+        let first = self.parts.addresses.advertised.first();
+        first.is_some_and(|one| one.value.address().is_ipv6())
     }
 
     fn settle_version(&mut self, globals: &Globals) {
-        let ipv6 = self
-            .parts
-            .addresses
-            .first()
-            .is_some_and(|one| one.value.address().is_ipv6());
+        let ipv6 = self.is_ipv6();
         // keepalived takes version 3 for IPv6 whatever the global default is.
-        if self.parts.version.is_none() && !ipv6 {
-            self.parts.version = globals.version;
+        if self.parts.protocol.version.is_none() && !ipv6 {
+            self.parts.protocol.version = globals.version();
         }
     }
 
-    fn settle_priority(&mut self) {
-        if let (Some(at), None) = (self.state_master, &self.parts.priority) {
-            self.parts.priority = Some(Spanned::new(Priority::OWNER, at));
-            self.diagnostics.push(
+    fn settle_priority(&mut self, diagnostics: &mut Diagnostics) {
+        if let (Some(at), None) = (self.state_master, &self.parts.protocol.priority) {
+            self.parts.protocol.priority = Some(Spanned::new(Priority::OWNER, at));
+            diagnostics.push(
                 Diagnostic::warning(
                     "`state MASTER` without a priority means priority 255, the owner of the addresses",
                 )
@@ -39,12 +41,13 @@ impl Reader<'_> {
         }
     }
 
-    fn settle_preempt(&mut self) {
-        let Some(nopreempt) = self.parts.preempt.filter(|preempt| !preempt.value) else {
+    fn settle_preempt(&mut self, diagnostics: &mut Diagnostics) {
+        let Some(nopreempt) = self.parts.protocol.preempt.filter(|preempt| !preempt.value) else {
             return;
         };
         let owner = self
             .parts
+            .protocol
             .priority
             .is_some_and(|priority| priority.value == Priority::OWNER);
         let diagnostic = if let Some(state) = self.state_master {
@@ -61,26 +64,23 @@ impl Reader<'_> {
         } else {
             return;
         };
-        self.parts.preempt = None;
-        self.diagnostics.push(diagnostic);
+        self.parts.protocol.preempt = None;
+        diagnostics.push(diagnostic);
     }
 
-    fn settle_authentication(&mut self) {
+    fn settle_authentication(&mut self, diagnostics: &mut Diagnostics) {
         let (Some(at), Some(password)) = (self.pass, &self.password) else {
             return;
         };
-        let ipv6 = self
-            .parts
-            .addresses
-            .first()
-            .is_some_and(|one| one.value.address().is_ipv6());
+        let ipv6 = self.is_ipv6();
         if ipv6
             || self
                 .parts
+                .protocol
                 .version
                 .is_some_and(|version| version.value == Version::V3)
         {
-            self.diagnostics.push(
+            diagnostics.push(
                 Diagnostic::warning("VRRPv3 has no authentication: it is left out, as keepalived does")
                     .at(at)
                     .help("remove the block, or use `version 2`"),
@@ -89,7 +89,7 @@ impl Reader<'_> {
         }
         let cut = cut_password(&password.value);
         if cut.len() < password.value.len() {
-            self.diagnostics.push(
+            diagnostics.push(
                 Diagnostic::warning(format!(
                     "a password of {} octets is cut to {PASSWORD_LEN}, as keepalived does",
                     password.value.len()
@@ -100,11 +100,9 @@ impl Reader<'_> {
         }
         match AuthenticationConfig::simple(cut) {
             Ok(authentication) => {
-                self.parts.authentication = Some(Spanned::new(authentication, password.span));
+                self.parts.authentication.authentication = Some(Spanned::new(authentication, password.span));
             }
-            Err(error) => self
-                .diagnostics
-                .push(Diagnostic::error(error.to_string()).at(password.span)),
+            Err(error) => diagnostics.push(Diagnostic::error(error.to_string()).at(password.span)),
         }
     }
 }

@@ -1,0 +1,84 @@
+//! Whom our node shares a virtual router with.
+
+use std::fmt;
+
+use ha_benches::testbed::{Frr, Keepalived, Result, Role, Setup, frr, keepalived};
+use nix::unistd::geteuid;
+use vrrp_net::lab::Host;
+
+/// A program that speaks VRRP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    Keepalived,
+    Frr,
+}
+
+impl Program {
+    /// Why it can't run here.
+    pub(crate) fn missing(self) -> Option<&'static str> {
+        match self {
+            Self::Keepalived => keepalived::program()
+                .is_none()
+                .then_some("keepalived is not installed"),
+            Self::Frr if !frr::is_installed() => Some("FRR is not installed"),
+            Self::Frr => (!is_real_root()).then_some("FRR's daemons change user, which needs root"),
+        }
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keepalived => "keepalived",
+            Self::Frr => "FRR",
+        })
+    }
+}
+
+/// One that runs.
+#[derive(Debug)]
+pub(crate) enum Peer {
+    Keepalived(Keepalived),
+    Frr(Frr),
+}
+
+impl Peer {
+    pub(crate) fn start(program: Program, host: &Host, setup: &Setup) -> Result<Self> {
+        Ok(match program {
+            Program::Keepalived => Self::Keepalived(Keepalived::start(host, setup)?),
+            Program::Frr => Self::Frr(Frr::start(host, setup)?),
+        })
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        match self {
+            Self::Keepalived(keepalived) => keepalived.role(),
+            Self::Frr(frr) => frr.role(),
+        }
+    }
+
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        match self {
+            Self::Keepalived(keepalived) => keepalived.stop(),
+            Self::Frr(frr) => frr.stop(),
+        }
+    }
+
+    /// What it has to say when something went wrong.
+    pub(crate) fn log(&self) -> String {
+        match self {
+            Self::Keepalived(keepalived) => keepalived.log(),
+            Self::Frr(frr) => format!("{}\n{}", frr.show(), frr.log()),
+        }
+    }
+}
+
+/// Whether this is root outside of user namespaces of an ordinary user: one that may become others.
+fn is_real_root() -> bool {
+    let maps = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let all = maps
+        .split_whitespace()
+        .nth(2)
+        .and_then(|count| count.parse::<u32>().ok());
+    geteuid().is_root() && all.is_some_and(|count| count > 1)
+}

@@ -1,0 +1,111 @@
+//! How a node is configured, whatever program it is.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::lan::{Side, virtual_addresses};
+use super::{Result, Variant};
+
+/// A node's configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Setup {
+    /// What it speaks.
+    pub variant: Variant,
+    /// Where it runs.
+    pub side: Side,
+    /// Its priority, for all its virtual routers.
+    pub priority: u8,
+    /// How many virtual routers it has.
+    pub routers: u8,
+    /// The interval of a check that looks whether [`ALIVE`] is there, and lowers the priority by 20 if not.
+    pub check: Option<Duration>,
+    /// The name of a process whose death lowers the priority by 20.
+    pub process: Option<String>,
+}
+
+/// The file of the check, on the host's own `/run`.
+pub const ALIVE: &str = "/run/alive";
+/// The check's command line: the same program for all.
+pub const CHECK: &str = "/usr/bin/test -e /run/alive";
+/// By how much a failure lowers the priority.
+pub const WEIGHT: i16 = -20;
+
+impl Setup {
+    /// One virtual router and no checks.
+    #[must_use]
+    pub fn new(variant: Variant, side: Side, priority: u8) -> Self {
+        Self {
+            variant,
+            side,
+            priority,
+            routers: 1,
+            check: None,
+            process: None,
+        }
+    }
+
+    /// The same with several virtual routers.
+    #[must_use]
+    pub fn routers(mut self, routers: u8) -> Self {
+        self.routers = routers;
+        self
+    }
+
+    /// The same with the check.
+    #[must_use]
+    pub fn check(mut self, interval: Duration) -> Self {
+        self.check = Some(interval);
+        self
+    }
+
+    /// The same with a process that is watched.
+    #[must_use]
+    pub fn process(mut self, name: &str) -> Self {
+        self.process = Some(name.to_owned());
+        self
+    }
+
+    /// Virtual router ids: 1 and up.
+    pub fn vrids(&self) -> impl Iterator<Item = u8> + use<> {
+        1..=self.routers
+    }
+
+    /// The addresses of one of them.
+    #[must_use]
+    pub fn addresses(&self, vrid: u8) -> Vec<IpAddr> {
+        virtual_addresses(vrid, self.variant.ipv6)
+    }
+
+    /// The address that clients ask for, of the first.
+    #[must_use]
+    pub fn service(&self) -> IpAddr {
+        super::lan::virtual_address(1, self.variant.ipv6)
+    }
+
+    /// The node's own address.
+    #[must_use]
+    pub fn source(&self) -> IpAddr {
+        self.side.address(self.variant.ipv6)
+    }
+
+    /// The other node's address.
+    #[must_use]
+    pub fn peer(&self) -> IpAddr {
+        self.side.other().address(self.variant.ipv6)
+    }
+}
+
+/// Makes the check succeed or fail from its next run on.
+///
+/// # Errors
+/// What the file system says.
+pub fn set_alive(host: &vrrp_net::lab::Host, alive: bool) -> Result<()> {
+    host.run(|| match (alive, std::fs::exists(ALIVE)?) {
+        (true, _) => std::fs::write(ALIVE, ""),
+        (false, true) => std::fs::remove_file(ALIVE),
+        (false, false) => Ok(()),
+    })?;
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! `[vrrp_thread]`.
+
+use vrrp_net::DriverOptions;
+
+use super::keys::Key;
+use super::values;
+
+pub(super) const KEYS: &[Key<DriverOptions>] = &[
+    Key::new(
+        "realtime",
+        "1 to 99",
+        "Priority of SCHED_FIFO for the thread that sends and receives adverts; takes CAP_SYS_NICE. Default: an ordinary thread.",
+        |table, key, to| {
+            let priority = table.optional(key, |value| {
+                values::integer(value, 1, i64::from(DriverOptions::REALTIME_MAX))
+            });
+            to.realtime = priority.map(|one| one.value);
+        },
+    ),
+    Key::new(
+        "lock_memory",
+        "true or false",
+        "Whether the process stays in RAM; takes CAP_IPC_LOCK. Default: false.",
+        |table, key, to| {
+            to.lock_memory = table.optional(key, values::boolean).is_some_and(|one| one.value);
+        },
+    ),
+    Key::new(
+        "best_effort",
+        "true or false",
+        "Whether to go on with a warning where a right for these is missing. Default: false.",
+        |table, key, to| {
+            to.best_effort = table.optional(key, values::boolean).is_some_and(|one| one.value);
+        },
+    ),
+];

@@ -1,0 +1,121 @@
+//! `[[vrrp]]`.
+
+mod addresses;
+mod announcements;
+mod authentication;
+mod network;
+mod protocol;
+mod tracking;
+
+use ::toml::de::DeTable;
+
+use super::keys::{Entry, Key, entries};
+use super::reader::Table;
+use super::{Section, values};
+use crate::config::draft::Format;
+use crate::config::instance::{InstanceDraft, InstanceParts};
+use crate::config::{Diagnostics, FileId, Span, Spanned};
+
+/// Keys that say which virtual router it is.
+const KEYS: &[Key<InstanceParts>] = &[
+    Key::new(
+        "name",
+        "string",
+        "Name in logs and in the status. Required.",
+        |table, key, to| {
+            if let Some(name) = table.required(key, "\"VI_1\"", values::name) {
+                to.name = name;
+            }
+        },
+    ),
+    Key::new(
+        "vrid",
+        "1 to 255",
+        "Virtual router id, the same on all nodes, and no other's on the link. Required.",
+        |table, key, to| to.vrid = table.required(key, "33", values::vrid),
+    ),
+];
+
+/// All keys of the section, with headings.
+pub(super) fn groups() -> [(&'static str, Vec<Entry>); 7] {
+    [
+        ("Identity", entries(KEYS).collect()),
+        ("Network", entries(network::KEYS).collect()),
+        ("Addresses", entries(addresses::KEYS).collect()),
+        ("Protocol", entries(protocol::KEYS).collect()),
+        ("Authentication", entries(authentication::KEYS).collect()),
+        ("Announcements", entries(announcements::KEYS).collect()),
+        ("Tracking", entries(tracking::KEYS).collect()),
+    ]
+}
+
+/// Tables that stand for values in the section.
+pub(super) fn tables() -> Vec<Section> {
+    let table = |header, about, entries| Section {
+        header,
+        about,
+        groups: vec![("", entries)],
+    };
+    vec![
+        table(
+            "damping = { … }",
+            "Damping of preemption.",
+            entries(protocol::DAMPING_KEYS).collect(),
+        ),
+        table(
+            "vmac = { … }",
+            "A virtual MAC address with more to say.",
+            entries(network::VMAC_KEYS).collect(),
+        ),
+        table(
+            "addresses = [{ … }]",
+            "A virtual address with more to say; in `excluded_addresses` too.",
+            entries(addresses::ADDRESS_KEYS).collect(),
+        ),
+        table(
+            "password = { … }",
+            "A secret that stands elsewhere.",
+            entries(authentication::SECRET_KEYS).collect(),
+        ),
+        table(
+            "track = [{ … }]",
+            "A tracked check.",
+            entries(tracking::CHECK_KEYS).collect(),
+        ),
+        table(
+            "track_interfaces = [{ … }]",
+            "A tracked interface.",
+            entries(tracking::INTERFACE_KEYS).collect(),
+        ),
+    ]
+}
+
+pub(super) fn read(
+    table: &DeTable<'_>,
+    file: FileId,
+    at: Span,
+    mentioned: &mut Vec<String>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<InstanceDraft>> {
+    let groups = groups();
+    let known: Vec<Entry> = groups.into_iter().flat_map(|(_, entries)| entries).collect();
+    let mut table = Table::new(table, file, at, "[[vrrp]]", &known, diagnostics);
+    let mut parts = InstanceParts::new(Spanned::new(String::new(), at));
+    table.read(KEYS, &mut parts);
+    table.read(network::KEYS, &mut parts.network);
+    table.read(addresses::KEYS, &mut parts.addresses);
+    table.read(protocol::KEYS, &mut parts.protocol);
+    table.read(authentication::KEYS, &mut parts.authentication);
+    table.read(announcements::KEYS, &mut parts.announcements);
+    table.read(tracking::KEYS, &mut parts.tracking);
+    let tracked: Vec<String> = parts.tracking.names().collect();
+    // What is wrong together is told even when something is wrong by itself, as far as it can be known.
+    let sound = table.is_sound();
+    let instance = parts
+        .build(Format::Toml, sound, table.diagnostics())
+        .filter(|_| sound);
+    if instance.is_none() {
+        mentioned.extend(tracked);
+    }
+    instance
+}

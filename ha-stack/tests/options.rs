@@ -1,0 +1,334 @@
+//! Every option, in both formats: they mean the same, and they mean something.
+
+use ha_stack::config::Configuration;
+use ha_stack::{Instance, StackBuilder};
+use proptest::prelude::*;
+
+/// An option of a virtual router as either format writes it.
+struct Row {
+    toml: &'static str,
+    conf: &'static str,
+}
+
+const fn row(toml: &'static str, conf: &'static str) -> Row {
+    Row { toml, conf }
+}
+
+/// What stands in a `[[vrrp]]`, and in a `vrrp_instance`.
+const ROWS: &[Row] = &[
+    row("version = 3", "version 3"),
+    row("priority = 200", "priority 200"),
+    row("adver_interval = \"2s\"", "advert_int 2"),
+    row("preempt = false", "nopreempt"),
+    row("preempt_delay = \"1.5s\"", "preempt_delay 1.5"),
+    row("source = \"192.0.2.10\"", "mcast_src_ip 192.0.2.10"),
+    row(
+        "source = \"192.0.2.10\"\npeers = [\"192.0.2.11\"]",
+        "unicast_src_ip 192.0.2.10\nunicast_peer {\n192.0.2.11\n}",
+    ),
+    row(
+        "password = \"1111\"",
+        "authentication {\nauth_type PASS\nauth_pass 1111\n}",
+    ),
+    row("checksum = \"message-only\"", "v3_checksum_as_v2"),
+    row("announce_delay = \"2s\"", "garp_master_delay 2"),
+    row("announce_repeat = 2", "garp_master_repeat 2"),
+    row("down_timer_adverts = 5", "down_timer_adverts 5"),
+    row("reassert = false", "lower_prio_no_advert"),
+    row("reassert = false", "lower_prio_no_advert on"),
+    row("higher_prio_send_advert = false", "higher_prio_send_advert off"),
+    row("address_mismatch = \"accept\"", "skip_check_adv_addr"),
+    row(
+        "announce_refresh = \"60s\"\nannounce_refresh_repeat = 2",
+        "garp_master_refresh 60\ngarp_master_refresh_repeat 2",
+    ),
+    row(
+        "lower_prio_announce_delay = \"10s\"\nlower_prio_announce_repeat = 1",
+        "garp_lower_prio_delay 10\ngarp_lower_prio_repeat 1",
+    ),
+    row("accept = false", "no_accept"),
+    row("promote_secondaries = true", "promote_secondaries"),
+    row(
+        "routes = [\"192.0.2.0/24 via 198.51.100.1 dev eth1\", \"default via 198.51.100.1 table 100 metric 5\"]",
+        "virtual_routes {\n192.0.2.0/24 via 198.51.100.1 dev eth1\ndefault gw 198.51.100.1 table 100 preference 5\n}",
+    ),
+    row(
+        "routes = [\"198.51.100.0/24 nexthop via 192.0.2.1 nexthop via 192.0.2.2\"]",
+        "virtual_routes {\nto 198.51.100.0/24 via 192.0.2.1 or 192.0.2.2\n}",
+    ),
+    row(
+        "routes = [\"198.51.100.0/24 via 192.0.2.1 src 192.0.2.100 mtu lock 1400 rtt 1s features ecn\"]",
+        "virtual_routes {\nsrc 192.0.2.100 to 198.51.100.0/24 via 192.0.2.1 mtu lock 1400 rtt 1000ms features ecn\n}",
+    ),
+    row(
+        "routes = [\"blackhole 198.51.100.0/24\"]",
+        "virtual_routes {\nblackhole 198.51.100.0/24\n}",
+    ),
+    row(
+        "rules = [\"from 192.0.2.0/24 table 100 priority 5\", \"to 2001:db8::/32 iif eth1 goto 20000\"]",
+        "virtual_rules {\nfrom 192.0.2.0/24 lookup 100 preference 5\nto 2001:db8::/32 dev eth1 goto 20000\n}",
+    ),
+    row(
+        "rules = [\"not from all fwmark 1/0xff ipproto tcp dport 80-443 uidrange 0-999 blackhole\"]",
+        "virtual_rules {\nnot from any fwmark 0x1/255 ip_proto 6 dport 80-443 uidrange 0-999 blackhole\n}",
+    ),
+    row(
+        "excluded_addresses = [{ address = \"192.0.2.101/24\", scope = \"link\", brd = \"+\" }, { address = \"192.0.2.102\", peer = \"192.0.2.103\" }]",
+        "virtual_ipaddress_excluded {\n192.0.2.101/24 scope link brd +\n192.0.2.102 peer 192.0.2.103\n}",
+    ),
+    row(
+        "excluded_addresses = [{ address = \"2001:db8::1/64\", dad = true, home = true, mngtmpaddr = true, noprefixroute = true }]",
+        "virtual_ipaddress_excluded {\n2001:db8::1/64 -nodad home mngtmpaddr noprefixroute\n}",
+    ),
+    row(
+        "excluded_addresses = [{ address = \"2001:db8::1\", preferred_lft = \"forever\" }, { address = \"ff05::1\", autojoin = true, preferred_lft = \"10s\" }]",
+        "virtual_ipaddress_excluded {\n2001:db8::1 preferred_lft forever\nff05::1 autojoin preferred_lft 10\n}",
+    ),
+    row("vmac = true", "use_vmac"),
+    row("vmac = \"vip51\"", "use_vmac vip51"),
+    row(
+        "vmac = { name = \"vip51\", mac = \"02:00:00:00:00:33\" }\nvmac_xmit_base = true",
+        "use_vmac name vip51 02:00:00:00:00\nvmac_xmit_base",
+    ),
+    row("track_primary = false", "dont_track_primary"),
+    row(
+        "source = \"192.0.2.10\"\ntrack_source = true",
+        "mcast_src_ip 192.0.2.10\ntrack_src_ip",
+    ),
+    row("track = [\"c\"]", "track_script {\nc\n}"),
+    row(
+        "track = [{ check = \"c\", weight = -20, reverse = true }]",
+        "track_script {\nc weight -20 reverse\n}",
+    ),
+    row(
+        "track_interfaces = [\"eth1\", { interface = \"eth2\", weight = 5 }]",
+        "track_interface {\neth1\neth2 weight 5\n}",
+    ),
+    row(
+        "excluded_addresses = [\"192.0.2.101/24\"]",
+        "virtual_ipaddress_excluded {\n192.0.2.101/24\n}",
+    ),
+    row(
+        "excluded_addresses = [{ address = \"192.0.2.101\", dev = \"eth1\", label = \"eth1:0\" }]",
+        "virtual_ipaddress_excluded {\n192.0.2.101 dev eth1 label eth1:0\n}",
+    ),
+];
+
+#[test]
+fn an_option_means_the_same_in_both_formats_and_not_nothing() {
+    let plain = instances(&toml(""), &conf(""));
+    for row in ROWS {
+        let both = instances(&toml(row.toml), &conf(row.conf));
+        assert_eq!(both.0, both.1, "{}\n{}", row.toml, row.conf);
+        assert_ne!(both.0, plain.0, "{} changes nothing", row.toml);
+    }
+}
+
+#[test]
+fn a_default_for_all_instances_is_that_of_each_one() {
+    let defaults = [
+        ("vrrp_version 3", "version 3"),
+        ("v3_checksum_as_v2", "v3_checksum_as_v2"),
+        ("vrrp_garp_master_delay 2", "garp_master_delay 2"),
+        ("vrrp_garp_master_repeat 2", "garp_master_repeat 2"),
+        ("vrrp_garp_master_refresh 60", "garp_master_refresh 60"),
+        (
+            "vrrp_garp_master_refresh_repeat 2",
+            "garp_master_refresh_repeat 2",
+        ),
+        ("vrrp_garp_lower_prio_delay 2", "garp_lower_prio_delay 2"),
+        ("vrrp_garp_lower_prio_repeat 2", "garp_lower_prio_repeat 2"),
+        ("vrrp_lower_prio_no_advert", "lower_prio_no_advert"),
+        ("vrrp_higher_prio_send_advert off", "higher_prio_send_advert off"),
+        ("vrrp_down_timer_adverts 5", "down_timer_adverts 5"),
+        ("vrrp_skip_check_adv_addr", "skip_check_adv_addr"),
+    ];
+    for (global, own) in defaults {
+        let with_default = format!("global_defs {{\n{global}\n}}\n{}", conf(""));
+        let both = (read("d.conf", &with_default), read("o.conf", &conf(own)));
+        assert_eq!(both.0.instances(), both.1.instances(), "{global}");
+    }
+}
+
+#[test]
+fn what_keepalived_has_no_word_for_means_something() {
+    let plain = read("a.toml", &toml("")).instances().to_vec();
+    for option in [
+        "demotion = \"yield\"",
+        "lease = \"5s\"",
+        "lease = false",
+        "damping = { transitions = 3, window = \"5m\", delay = \"30s\", max_delay = \"10m\" }",
+        "damping = { transitions = 3, window = \"5m\" }",
+        "startup_delay = \"5s\"",
+    ] {
+        assert_ne!(read("a.toml", &toml(option)).instances(), plain, "{option}");
+    }
+    let delayed = format!("global_defs {{\nvrrp_startup_delay 5\n}}\n{}", conf(""));
+    let both = (
+        read("a.conf", &delayed),
+        read("a.toml", &toml("startup_delay = \"5s\"")),
+    );
+    assert_eq!(both.0.instances(), both.1.instances());
+}
+
+#[test]
+fn addresses_of_both_families_make_two_virtual_routers() {
+    let text = toml("").replace(
+        "addresses = [\"192.0.2.100\"]",
+        "addresses = [\"192.0.2.100\", \"fe80::100\", \"2001:db8::100\"]\nsource = [\"192.0.2.10\", \"fe80::10\"]\n\
+         excluded_addresses = [\"2001:db8::101\"]\ntrack = [\"c\"]\npassword = \"1111\"",
+    );
+    let builder = read("dual.toml", &text);
+    let [four, six] = builder.instances() else {
+        panic!("{builder:?}");
+    };
+    assert_eq!((four.name(), six.name()), ("VI_1", "VI_1-ipv6"));
+    assert_eq!(four.config().version(), vrrp_core::Version::V2);
+    assert_eq!(six.config().version(), vrrp_core::Version::V3);
+    assert_eq!(four.attachment().addresses().len(), 1);
+    assert_eq!(six.attachment().addresses().len(), 3);
+    assert_eq!(six.config().addresses().as_addresses().iter().count(), 2);
+    assert_eq!(four.attachment().source(), Some("192.0.2.10".parse().unwrap()));
+    assert_eq!(six.attachment().source(), Some("fe80::10".parse().unwrap()));
+    assert_eq!((four.tracks().len(), six.tracks().len()), (1, 1));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Words of the format in any order, in blocks and out of them, with values that fit and values that don't.
+    #[test]
+    fn no_soup_of_keywords_panics(tokens in prop::collection::vec(prop::sample::select(soup()), 0..120)) {
+        let text = tokens.concat();
+        let (builder, told) = load("soup.conf", &text);
+        prop_assert!(builder.is_some() || told.contains("error"), "{}", text);
+    }
+
+    #[test]
+    fn no_soup_of_keys_panics(lines in prop::collection::vec((prop::sample::select(keys()), prop::sample::select(VALUES)), 0..40)) {
+        let mut seen = std::collections::HashSet::new();
+        let mut text = toml("");
+        for (key, value) in lines {
+            if seen.insert(key) && !text.contains(&format!("\n{key} = ")) {
+                text.push_str(&format!("{key} = {value}\n"));
+            }
+        }
+        let (builder, told) = load("soup.toml", &text);
+        prop_assert!(builder.is_some() || told.contains("error"), "{}", text);
+    }
+}
+
+const VALUES: &[&str] = &[
+    "0",
+    "1",
+    "3",
+    "255",
+    "256",
+    "-1",
+    "-20",
+    "1.5",
+    "true",
+    "false",
+    "\"\"",
+    "\"1s\"",
+    "\"10ms\"",
+    "\"1000h\"",
+    "\"192.0.2.1\"",
+    "\"fe80::1/64\"",
+    "\"224.0.0.18\"",
+    "\"eth0\"",
+    "\"yield\"",
+    "\"a b\"",
+    "[]",
+    "[[]]",
+    "{}",
+    "[\"192.0.2.1\", \"192.0.2.1/24\"]",
+    "[\"2001:db8::1\"]",
+    "{ check = \"c\" }",
+    "[{ interface = \"eth1\" }]",
+    "{ env = \"NO_SUCH_VARIABLE\" }",
+    "{ secret_file = \"/no/such/file\" }",
+    "1979-05-27",
+];
+
+/// Words of keepalived.conf, lines and braces.
+fn soup() -> Vec<&'static str> {
+    let words = include_str!("data/keepalived-keywords.txt");
+    let mut soup: Vec<&str> = words
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(|line| line.split_inclusive([' ', ':']))
+        .map(|word| word.trim_end_matches(':'))
+        .collect();
+    // As many braces and lines as words, or nothing is ever in a block.
+    for _ in 0..30 {
+        soup.extend([
+            "{\n",
+            "\n}\n",
+            "\n",
+            "\n",
+            " 1 ",
+            " 192.0.2.1 ",
+            " fe80::1/64 ",
+            " eth0 ",
+            " weight ",
+            " -20 ",
+        ]);
+        soup.extend([
+            " \"a b\" ",
+            " on ",
+            " off ",
+            " 0.5 ",
+            " 65536 ",
+            " name ",
+            " reverse ",
+            "vrrp_instance a {\n",
+        ]);
+    }
+    soup
+}
+
+/// Keys of a `[[vrrp]]`, from the reference.
+fn keys() -> Vec<&'static str> {
+    let reference = include_str!("../CONFIG.md");
+    let (_, section) = reference.split_once("### `[[vrrp]]`").unwrap();
+    let (section, _) = section.split_once("\n### ").unwrap();
+    let keys = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    keys.collect()
+}
+
+fn toml(more: &str) -> String {
+    format!(
+        "[[check]]\nname = \"c\"\nscript = \"/bin/true\"\n\
+         [[vrrp]]\nname = \"VI_1\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"192.0.2.100\"]\n{more}\n"
+    )
+}
+
+fn conf(more: &str) -> String {
+    format!(
+        "vrrp_script c {{\nscript /bin/true\n}}\n\
+         vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id 51\nvirtual_ipaddress {{\n192.0.2.100\n}}\n{more}\n}}\n"
+    )
+}
+
+fn instances(toml: &str, conf: &str) -> (Vec<Instance>, Vec<Instance>) {
+    (
+        read("a.toml", toml).instances().to_vec(),
+        read("a.conf", conf).instances().to_vec(),
+    )
+}
+
+fn read(name: &str, text: &str) -> StackBuilder {
+    let (builder, told) = load(name, text);
+    builder.unwrap_or_else(|| panic!("{text}\n{told}"))
+}
+
+fn load(name: &str, text: &str) -> (Option<StackBuilder>, String) {
+    let mut configuration = Configuration::new();
+    configuration.add_text(name, text);
+    let loaded = configuration.load();
+    let told = loaded.render(false);
+    (loaded.into_builder().ok(), told)
+}
