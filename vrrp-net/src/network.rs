@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use vrrp_core::{Envelope, Family};
 
-use crate::config::{AddressOptions, VirtualRoute, VirtualRule};
+use crate::config::{AddressOptions, Scope, VirtualRoute, VirtualRule};
 
 /// An interface, by its place in [`Plan::links`](crate::Plan::links). It stays the same when the interface is deleted
 /// and made anew.
@@ -274,6 +274,19 @@ pub enum AddressError {
     Primary {
         /// The address.
         address: IpNet,
+        /// Interface meant to hold it.
+        interface: String,
+    },
+    /// All addresses of a subnet on an interface have one scope.
+    #[error(
+        "{address} of scope {scope}: the subnet's first address on {interface} has another scope; use that one, or a \
+         prefix of 32"
+    )]
+    Scope {
+        /// The address.
+        address: IpNet,
+        /// Its scope.
+        scope: Scope,
         /// Interface meant to hold it.
         interface: String,
     },
