@@ -113,6 +113,13 @@ pub enum Input<'a> {
         /// IP payload without padding.
         payload: &'a [u8],
     },
+    /// A packet of IP protocol 51 arrived: an IP authentication header, maybe with an advert behind it.
+    AhPacket {
+        /// Where.
+        link: LinkId,
+        /// The whole IPv4 packet, header included.
+        packet: &'a [u8],
+    },
     /// [`Network::link`] of this interface may answer differently from before.
     Link(LinkId),
     /// An address is gone that the driver had added and not removed: taken by somebody, or expired.
@@ -145,6 +152,9 @@ pub trait Network {
     /// Time since the epoch of this network, on a clock that goes on while the machine is suspended.
     fn now(&self) -> Duration;
 
+    /// Time since the Unix epoch, on a clock that may be set. Authentication that is based on time asks for it.
+    fn unix_time(&self) -> Duration;
+
     /// Waits until [`poll_input`](Self::poll_input) may have something, or until the time has come. May return early.
     /// Must be safe to drop at any await.
     ///
@@ -167,18 +177,19 @@ pub trait Network {
     /// When one of them can't be held; see [`AddressError`].
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError>;
 
-    /// Sends one advert out of an interface, to the group or to a peer. The source is an address of that interface or,
-    /// out of a virtual MAC, of the interface that carries it.
+    /// Sends one advert out of an interface, to the group or to a peer. The envelope is what its IP header is to say;
+    /// its source is an address of that interface or, out of a virtual MAC, of the interface that carries it.
     ///
     /// # Errors
     /// What the operating system says; nothing is sent then.
-    fn send_advert(
-        &mut self,
-        link: LinkId,
-        source: IpAddr,
-        destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()>;
+    fn send_advert(&mut self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()>;
+
+    /// Sends one advert behind an IP authentication header: `packet` is the whole IPv4 packet, but for the checksum of
+    /// its IP header.
+    ///
+    /// # Errors
+    /// What the operating system says; nothing is sent then.
+    fn send_ah(&mut self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()>;
 
     /// Adds addresses. One that is there already, and that an earlier call added, counts as added.
     ///
@@ -220,6 +231,13 @@ pub trait Network {
     /// # Errors
     /// The last error of a frame that wasn't sent; others may have been.
     fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()>;
+
+    /// Announces an address that the interface has anyway, once, so that a unicast peer's adverts find this host at
+    /// once.
+    ///
+    /// # Errors
+    /// What the operating system says; nothing is sent then.
+    fn announce_source(&mut self, link: LinkId, address: IpAddr) -> io::Result<()>;
 
     /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`], of the
     /// interface or, for a virtual MAC, of the one that carries it.

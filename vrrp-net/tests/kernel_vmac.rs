@@ -5,12 +5,11 @@ mod node;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use node::netlink::held;
 use node::probe::{Asking, Echo, neighbour};
-use node::{Node, PATIENCE, Setup, ip, pause, within};
-use vrrp_core::{Priority, State, Vrid};
-use vrrp_net::lab::{Capture, Frame, Host, Lab, LabTest, MacAddr};
-use vrrp_net::{Vmac, lab};
+use node::{PATIENCE, Setup, ip, pause, within};
+use vrrp_core::State;
+use vrrp_net::Vmac;
+use vrrp_net::lab::{Frame, Host, Lab, LabTest, MacAddr};
 
 const VIP: &str = "192.0.2.100";
 const VIP6: &str = "2001:db8::100";
@@ -45,6 +44,8 @@ fn the_clients_ipv6_entry_never_changes_over_a_takeover_with_adverts_from_the_ba
         .run(|| moves(World::ipv6(), Vmac::new().xmit_base(true)));
 }
 
+/// Where reports of MLDv2 go (RFC 3810 §5.2.14).
+const MLD: MacAddr = MacAddr(0x33, 0x33, 0, 0, 0, 0x16);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A planned stop, preempting back, and a cut link; and each frame from the virtual MAC is the master's.
@@ -103,6 +104,47 @@ fn moves(world: World, vmac: Vmac) {
         assert_eq!((counters.address_errors, counters.conflicts), (0, 0));
         node.stop();
     }
+}
+
+/// A switch sends what is for the virtual MAC to where it last saw a frame from it: one of a router that has stepped down
+/// would take the address from its master.
+#[test]
+fn nothing_leaves_from_the_virtual_mac_but_the_masters_frames() {
+    LabTest::new().timeout(MINUTE).run(|| {
+        for world in [World::ipv4(), World::ipv6()] {
+            let World { lab, vips, mac } = &world;
+            let (a, b) = (lab.host("a"), lab.host("b"));
+            let start = |host: &Host, priority| {
+                Setup::new(host, priority, vips)
+                    .attachment(|attachment| attachment.vmac(Vmac::new()))
+                    .start(host)
+            };
+            let mut capture = lab.capture().unwrap();
+            let low = start(b, 100);
+            low.wait_for(State::Master);
+            let high = start(a, 150);
+            high.wait_for(State::Master);
+            low.wait_for(State::Backup);
+            // The kernel's reports of groups come after up to a second, twice.
+            pause(Duration::from_millis(2500));
+            let frames: Vec<Frame> = capture.frames().to_vec();
+            let mut ports: Vec<u32> = frames
+                .iter()
+                .filter(|frame| frame.source() == *mac)
+                .map(|frame| frame.interface_index)
+                .collect();
+            ports.dedup();
+            assert_eq!(ports.len(), 2, "the first one's, then the other's alone");
+            let reports = |frame: &&Frame| frame.source() == *mac && frame.destination() == MLD;
+            let reports = frames.iter().filter(reports).count();
+            assert_eq!(
+                reports > 0,
+                vips.len() > 1,
+                "{reports} reports of groups were there to be seen"
+            );
+            drop((low, high));
+        }
+    });
 }
 
 /// Which MAC addresses frames give for an address.

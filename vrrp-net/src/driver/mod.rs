@@ -45,6 +45,8 @@ pub struct Driver<R, N> {
     cells: Cells,
     /// The advert being sent.
     message: Vec<u8>,
+    /// Identification of the last IPv4 packet that went out with an IP authentication header.
+    ip_id: u16,
     /// When the slots want something done; `None` for never. Recomputed when `chores_changed`.
     chores_at: Option<Duration>,
     chores_changed: bool,
@@ -83,6 +85,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
             by_vrid: plan.by_vrid,
             cells,
             message: Vec::new(),
+            ip_id: 0,
             chores_at: None,
             chores_changed: false,
             renewing: false,

@@ -24,7 +24,7 @@ mod worker;
 use std::fs;
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll, ready};
@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::unix::AsyncFd;
-use vrrp_core::Envelope;
+use vrrp_core::{Envelope, PROTOCOL, PROTOCOL_AH};
 
 use crate::network::{
     AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Renewal, Routing, RoutingError,
@@ -61,6 +61,8 @@ const ADVERT_BUFFER: usize = 1 << 20;
 /// Most that is read from one socket before the next has its turn: more than its buffer holds, so that all that had come
 /// before the first read is read, and a flood on one socket can't keep the others waiting.
 const TURN: usize = 3000;
+/// Sockets of one link: IPv4, IPv6, AH.
+const SOCKETS: usize = 3;
 /// Longest packet that is read whole: IPv6, 255 addresses, and room for what is too long.
 const PACKET: usize = 8192;
 
@@ -102,6 +104,7 @@ struct Link {
     bound: Option<u32>,
     ipv4: Option<Ipv4Socket>,
     ipv6: Option<Ipv6Socket>,
+    ah: Option<Ipv4Socket>,
 }
 
 /// A packet in the buffer.
@@ -114,6 +117,8 @@ struct Received {
 /// What a socket gave.
 enum Read {
     Packet(LinkId, Received),
+    /// An IPv4 packet of protocol 51, so long.
+    Ah(LinkId, usize),
     Claim(LinkId, IpAddr, MacAddr),
     /// Something that concerns nobody.
     Other,
@@ -196,21 +201,16 @@ impl LinuxNetwork {
         if sockets.bound == index {
             return Ok(());
         }
-        (sockets.bound, sockets.ipv4, sockets.ipv6) = (None, None, None);
+        (sockets.bound, sockets.ipv4, sockets.ipv6, sockets.ah) = (None, None, None, None);
         let Some(index) = index else {
             return Ok(());
         };
-        let name = &sockets.plan.name;
-        sockets.ipv4 = sockets
-            .plan
-            .ipv4
-            .then(|| Ipv4Socket::open(name, index))
-            .transpose()?;
-        sockets.ipv6 = sockets
-            .plan
-            .ipv6
-            .then(|| Ipv6Socket::open(name, index))
-            .transpose()?;
+        let plan = &sockets.plan;
+        let ipv4 = |protocol| Ipv4Socket::open(&plan.name, index, protocol, plan.group_v4);
+        sockets.ipv4 = plan.ipv4.then(|| ipv4(PROTOCOL)).transpose()?;
+        sockets.ah = plan.ah.then(|| ipv4(PROTOCOL_AH)).transpose()?;
+        let ipv6 = || Ipv6Socket::open(&plan.name, index, plan.group_v6);
+        sockets.ipv6 = plan.ipv6.then(ipv6).transpose()?;
         sockets.bound = Some(index);
         Ok(())
     }
@@ -257,14 +257,14 @@ impl LinuxNetwork {
         self.reads = 0;
     }
 
-    /// Reads once from the place of the cursor: the monitor, two sockets a link, the two that hear claims, and
+    /// Reads once from the place of the cursor: the monitor, three sockets a link, the two that hear claims, and
     /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
-        let last_link = 2 * self.links.len();
+        let last_link = SOCKETS * self.links.len();
         let read = match self.cursor {
             0 => Ok(self.read_reports()),
-            place if place <= last_link => self.read_packet((place - 1) / 2, place % 2 == 1),
+            place if place <= last_link => self.read_packet((place - 1) / SOCKETS, (place - 1) % SOCKETS),
             place if place == last_link + 1 => self.read_arp_claim(),
             place if place == last_link + 2 => self.read_ndp_claim(),
             place if place == last_link + 3 && self.routes.read() => Ok(Read::Other),
@@ -335,14 +335,18 @@ impl LinuxNetwork {
         }
     }
 
-    fn read_packet(&mut self, link: usize, ipv4: bool) -> io::Result<Read> {
+    fn read_packet(&mut self, link: usize, socket: usize) -> io::Result<Read> {
         let sockets = &mut self.links[link];
-        let received = match (ipv4, &sockets.ipv4, &mut sockets.ipv6) {
-            (true, Some(socket), _) => socket.receive(&mut self.buffer)?,
-            (false, _, Some(socket)) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
+        let link = LinkId(link);
+        let received = match (socket, &sockets.ipv4, &mut sockets.ipv6, &sockets.ah) {
+            (0, Some(socket), ..) => socket.receive(&mut self.buffer)?,
+            (1, _, Some(socket), _) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
+            (2, .., Some(socket)) => {
+                return Ok(Read::Ah(link, socket.receive_packet(&mut self.buffer)?));
+            }
             _ => return Ok(Read::Dry),
         };
-        Ok(received.map_or(Read::Other, |received| Read::Packet(LinkId(link), received)))
+        Ok(received.map_or(Read::Other, |received| Read::Packet(link, received)))
     }
 
     fn read_arp_claim(&mut self) -> io::Result<Read> {
@@ -383,8 +387,8 @@ impl LinuxNetwork {
         if let Some(socket) = &self.arp_claims {
             any |= socket.poll_readable(context)?.is_ready();
         }
-        let ipv4 = self.links.iter().filter_map(|link| link.ipv4.as_ref());
-        for socket in ipv4 {
+        let ipv4 = self.links.iter().flat_map(|link| [&link.ipv4, &link.ah]);
+        for socket in ipv4.flatten() {
             any |= socket.poll_readable(context)?.is_ready();
         }
         let ipv6 = self.links.iter().filter_map(|link| link.ipv6.as_ref());
@@ -394,20 +398,15 @@ impl LinuxNetwork {
         if any { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    fn announce_one(&self, placement: &Placement) -> io::Result<()> {
-        let link = placement.link;
-        if placement.options.autojoin {
-            // A multicast group belongs to nobody.
-            return Ok(());
-        }
+    fn announce_one(&self, link: LinkId, address: IpAddr) -> io::Result<()> {
         // An interface without hardware addresses has nobody to tell.
         let (Some(index), Some(mac)) = (self.table.index(link), self.table.mac(link)) else {
             return Ok(());
         };
-        match placement.address() {
+        match address {
             IpAddr::V4(address) => self.frames.send(index, &garp::announcement(mac, address)),
             IpAddr::V6(address) => {
-                let router = forwards(self.table.name(placement.link));
+                let router = forwards(self.table.name(link));
                 self.frames.send(index, &ndp::announcement(mac, address, router))
             }
         }
@@ -417,6 +416,10 @@ impl LinuxNetwork {
 impl Network for LinuxNetwork {
     fn now(&self) -> Duration {
         self.clock.now()
+    }
+
+    fn unix_time(&self) -> Duration {
+        clock::unix_time()
     }
 
     async fn wait(&mut self, until: Option<Duration>) -> io::Result<()> {
@@ -438,7 +441,7 @@ impl Network for LinuxNetwork {
         if let Some(renewal) = self.renewal.take() {
             return Some(Input::Renewed(renewal));
         }
-        let (link, received) = loop {
+        let (link, arrived) = loop {
             // What the monitor says is told when it has said all: a link that went explains the addresses that went.
             if self.cursor > 0 {
                 if let Some(input) = self.next_change() {
@@ -451,7 +454,8 @@ impl Network for LinuxNetwork {
             }
             self.reads += 1;
             match self.read() {
-                Some(Read::Packet(link, received)) => break (link, received),
+                Some(Read::Packet(link, received)) => break (link, Ok(received)),
+                Some(Read::Ah(link, len)) => break (link, Err(len)),
                 Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
                 Some(Read::Other) => {}
                 Some(Read::Dry) => self.next_turn(),
@@ -464,10 +468,16 @@ impl Network for LinuxNetwork {
                 }
             }
         };
-        Some(Input::Packet {
-            link,
-            envelope: received.envelope,
-            payload: &self.buffer[received.payload],
+        Some(match arrived {
+            Ok(received) => Input::Packet {
+                link,
+                envelope: received.envelope,
+                payload: &self.buffer[received.payload],
+            },
+            Err(len) => Input::AhPacket {
+                link,
+                packet: &self.buffer[..len],
+            },
         })
     }
 
@@ -494,25 +504,32 @@ impl Network for LinuxNetwork {
         Ok(())
     }
 
-    fn send_advert(
-        &mut self,
-        link: LinkId,
-        source: IpAddr,
-        destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()> {
+    fn send_advert(&mut self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let sockets = &self.links[link.0];
         if let (Some(vmacs), Some(_)) = (&self.vmacs, &sockets.plan.vmac) {
-            return vmacs.send(link, source, destination, message);
+            return vmacs.send(link, envelope.source, envelope.destination, message);
         }
-        match (source, destination, &sockets.ipv4, &sockets.ipv6) {
+        let hop_limit = envelope.hop_limit;
+        match (
+            envelope.source,
+            envelope.destination,
+            &sockets.ipv4,
+            &sockets.ipv6,
+        ) {
             (IpAddr::V4(source), IpAddr::V4(destination), Some(socket), _) => {
-                socket.send(source, destination, message)
+                socket.send(source, destination, hop_limit, message)
             }
             (IpAddr::V6(source), IpAddr::V6(destination), _, Some(socket)) => {
-                socket.send(source, destination, message)
+                socket.send(source, destination, hop_limit, message)
             }
             _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn send_ah(&mut self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        match &self.links[link.0].ah {
+            Some(socket) => socket.send_packet(destination, packet),
+            None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
@@ -539,7 +556,7 @@ impl Network for LinuxNetwork {
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
         self.end_renewal_of(placements);
         if let Some(vmacs) = &self.vmacs {
-            vmacs.silence(placements);
+            vmacs.close_for(placements);
         }
         addresses::release(&mut self.requests, &mut self.table, placements)
     }
@@ -565,11 +582,19 @@ impl Network for LinuxNetwork {
             if self.now() > until {
                 break;
             }
-            if let Err(error) = self.announce_one(placement) {
+            // A multicast group belongs to nobody.
+            if placement.options.autojoin {
+                continue;
+            }
+            if let Err(error) = self.announce_one(placement.link, placement.address()) {
                 last = Err(error);
             }
         }
         last
+    }
+
+    fn announce_source(&mut self, link: LinkId, address: IpAddr) -> io::Result<()> {
+        self.announce_one(link, address)
     }
 
     fn probe(&mut self, mut link: LinkId, address: IpAddr) -> io::Result<()> {
@@ -609,6 +634,7 @@ impl Link {
             bound: None,
             ipv4: None,
             ipv6: None,
+            ah: None,
         }
     }
 }

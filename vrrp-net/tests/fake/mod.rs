@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 use vrrp_core::{
-    AddressList, AdverInterval, ChecksumForm, Config, Envelope, GROUP_V4, Priority, Transition, Version,
-    VirtualRouter, Vrid,
+    AddressList, AdverInterval, AhPacket, ChecksumForm, Config, Envelope, GROUP_V4, Priority, Transition,
+    Version, VirtualRouter, Vrid,
 };
 use vrrp_net::{
     AddressError, Attachment, AttachmentBuilder, Driver, DriverCounters, DriverEvent, Input, LinkId,
@@ -23,6 +23,8 @@ use vrrp_net::{
 };
 
 pub const INTERFACE: &str = "eth0";
+/// What the wall clock shows when the driver starts.
+pub const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 pub const OURS: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
 /// Something that comes at a time of the script.
@@ -72,6 +74,7 @@ pub enum Act {
     Renew(usize),
     Release(Vec<IpAddr>),
     Announce(Vec<IpAddr>, u8),
+    AnnounceSource(IpAddr),
     Probe(IpAddr),
     /// An event told, of the router of this index.
     Transition(usize, Transition),
@@ -152,7 +155,7 @@ impl World {
                 Fact::Stall(_) | Fact::Packet(..) | Fact::Link(_) | Fact::Removed(_) | Fact::Claim(..) => {
                     break;
                 }
-                Fact::Command(command) => self.commands.send(*command).unwrap(),
+                Fact::Command(command) => self.commands.send(command.clone()).unwrap(),
                 // The driver comes to itself so much later.
                 Fact::Pause(duration) => self.now += *duration,
                 Fact::ReadingTakes(cost) => self.cost = *cost,
@@ -176,6 +179,10 @@ struct FakeNetwork {
 impl Network for FakeNetwork {
     fn now(&self) -> Duration {
         self.world.borrow().now
+    }
+
+    fn unix_time(&self) -> Duration {
+        EPOCH + self.world.borrow().now
     }
 
     async fn wait(&mut self, until: Option<Duration>) -> io::Result<()> {
@@ -248,18 +255,24 @@ impl Network for FakeNetwork {
         Ok(())
     }
 
-    fn send_advert(
-        &mut self,
-        _link: LinkId,
-        _source: IpAddr,
-        _destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()> {
+    fn send_advert(&mut self, _link: LinkId, _envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let mut world = self.world.borrow_mut();
         if !world.sending {
             return Err(io::ErrorKind::NetworkDown.into());
         }
         world.note(Act::Advert(message[1], message[2]));
+        Ok(())
+    }
+
+    fn send_ah(&mut self, _link: LinkId, _destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        let packet = AhPacket::new(packet).expect("an authentication header");
+        let message = packet.message();
+        self.world.borrow_mut().note(Act::Advert(message[1], message[2]));
+        Ok(())
+    }
+
+    fn announce_source(&mut self, _link: LinkId, address: IpAddr) -> io::Result<()> {
+        self.world.borrow_mut().note(Act::AnnounceSource(address));
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod demotion;
 mod election;
 mod handover;
 mod tie;
+mod vmac;
 
 mod client;
 mod keepalived;

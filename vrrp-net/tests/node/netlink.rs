@@ -71,3 +71,75 @@ pub fn add(host: &Host, address: &str, mark: Option<u8>, valid: u32) {
         request.execute().await.unwrap();
     });
 }
+
+/// An interface as the kernel keeps it.
+#[derive(Debug)]
+pub struct Interface {
+    pub index: u32,
+    pub up: bool,
+    pub mac: Option<vrrp_net::lab::MacAddr>,
+    pub alias: Option<String>,
+    /// Index of the interface that carries it.
+    pub base: Option<u32>,
+}
+
+/// The interface of that name on a host.
+pub fn interface(host: &Host, name: &str) -> Option<Interface> {
+    use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags};
+    let message = with_netlink(host, async |handle| {
+        use futures_util::TryStreamExt;
+        let mut links = handle.link().get().match_name(name).execute();
+        links.try_next().await.ok().flatten()
+    })?;
+    let mut interface = Interface {
+        index: message.header.index,
+        up: message.header.flags.contains(LinkFlags::Up),
+        mac: None,
+        alias: None,
+        base: None,
+    };
+    for attribute in message.attributes {
+        match attribute {
+            LinkAttribute::Address(octets) => {
+                interface.mac = <[u8; 6]>::try_from(octets).ok().map(Into::into);
+            }
+            LinkAttribute::IfAlias(alias) => interface.alias = Some(alias),
+            LinkAttribute::Link(base) => interface.base = Some(base),
+            _ => {}
+        }
+    }
+    Some(interface)
+}
+
+/// How many interfaces a host has.
+pub fn count_interfaces(host: &Host) -> usize {
+    with_netlink(host, async |handle| {
+        use futures_util::TryStreamExt;
+        let links = handle.link().get().execute();
+        let links: Vec<_> = links.try_collect().await.unwrap();
+        links.len()
+    })
+}
+
+/// Deletes an interface.
+pub fn delete(host: &Host, name: &str) {
+    let index = interface(host, name).unwrap().index;
+    with_netlink(host, async |handle| {
+        handle.link().del(index).execute().await.unwrap();
+    });
+}
+
+/// Runs requests on a host.
+pub fn with_netlink<T: Send>(host: &Host, work: impl AsyncFnOnce(rtnetlink::Handle) -> T + Send) -> T {
+    host.run(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+            tokio::spawn(connection);
+            work(handle).await
+        })
+    })
+}
