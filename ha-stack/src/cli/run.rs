@@ -143,6 +143,9 @@ fn tell(event: &Event) {
         | Event::CannotExecute { .. }
         | Event::CheckSkipped { .. }
         | Event::Missed { .. }
+        | Event::NotifyFailed { .. }
+        | Event::NotifyReader { .. }
+        | Event::NotifyLost { .. }
         | Event::Check { up: false, .. } => tracing::warn!("{event}"),
         _ => tracing::info!("{event}"),
     }

@@ -8,6 +8,7 @@ use vrrp_net::DriverEvent;
 use super::control::Input;
 use super::event::Event;
 use super::node::NodeEvent;
+use super::notify::Notifier;
 
 /// Called on the VRRP thread: it names things and hands them on, and never waits.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Bus {
     events: broadcast::Sender<Event>,
     /// Unbounded in type alone: a check has one probe under way, and changes no more often than it reports.
     control: mpsc::UnboundedSender<Input>,
+    /// There if somebody is to be notified.
+    notifier: Option<Notifier>,
 }
 
 impl Bus {
@@ -25,23 +28,30 @@ impl Bus {
         checks: Vec<Arc<str>>,
         events: broadcast::Sender<Event>,
         control: mpsc::UnboundedSender<Input>,
+        notifier: Option<Notifier>,
     ) -> Self {
         Self {
             instances,
             checks,
             events,
             control,
+            notifier,
         }
     }
 
-    pub(super) fn publish(&self, event: DriverEvent<NodeEvent>) {
+    pub(super) fn publish(&mut self, event: DriverEvent<NodeEvent>) {
         let instance = |router: usize| Arc::clone(&self.instances[router]);
         let event = match event {
             DriverEvent::Node(event) => return self.publish_node(event),
-            DriverEvent::Transition { router, transition } => Event::Transition {
-                instance: instance(router),
-                transition,
-            },
+            DriverEvent::Transition { router, transition } => {
+                if let Some(notifier) = &mut self.notifier {
+                    notifier.handle_transition(router, transition);
+                }
+                Event::Transition {
+                    instance: instance(router),
+                    transition,
+                }
+            }
             DriverEvent::Conflict { router, address, mac } => Event::Conflict {
                 instance: instance(router),
                 address,
@@ -55,17 +65,27 @@ impl Bus {
                 instance: instance(router),
                 reason,
             },
+            DriverEvent::Rival { router, rival } => Event::Rival {
+                instance: instance(router),
+                rival,
+            },
+            DriverEvent::Switchover { router, end } => Event::Switchover {
+                instance: instance(router),
+                end,
+            },
             // What a later driver tells is no event of ours yet.
             _ => return,
         };
         self.tell(event);
     }
 
-    pub(super) fn publish_node(&self, event: NodeEvent) {
+    pub(super) fn publish_node(&mut self, event: NodeEvent) {
         let name = |check: usize| Arc::clone(&self.checks[check]);
         match event {
             NodeEvent::StartProbe { check, timeout } => self.order(Input::StartProbe { check, timeout }),
             NodeEvent::Status { token, status } => self.order(Input::NodeStatus { token, status }),
+            NodeEvent::SwitchedOver { token, end } => self.order(Input::SwitchedOver { token, end }),
+            NodeEvent::Resumed { token, found } => self.order(Input::Resumed { token, found }),
             NodeEvent::CheckChanged {
                 check,
                 up,
@@ -88,11 +108,21 @@ impl Bus {
                 check: name(check),
                 running,
             }),
-            NodeEvent::PriorityChanged { router, from, to } => self.tell(Event::Priority {
-                instance: Arc::clone(&self.instances[router]),
-                from,
-                to,
-            }),
+            NodeEvent::PriorityChanged { router, from, to } => {
+                if let Some(notifier) = &mut self.notifier {
+                    notifier.handle_priority(router, to);
+                }
+                self.tell(Event::Priority {
+                    instance: Arc::clone(&self.instances[router]),
+                    from,
+                    to,
+                });
+            }
+            NodeEvent::LowerReceived { router } => {
+                if let Some(notifier) = &mut self.notifier {
+                    notifier.handle_lower_received(router);
+                }
+            }
         }
     }
 
@@ -104,5 +134,13 @@ impl Bus {
     fn order(&self, input: Input) {
         // Fails when the control thread has ended, and this one is about to.
         let _ = self.control.send(input);
+    }
+}
+
+/// Whoever drove the node has let go of it: however it ended, the control thread learns of it.
+impl Drop for Bus {
+    fn drop(&mut self) {
+        // Nobody listens when everything ends.
+        let _ = self.control.send(Input::DriveEnded);
     }
 }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ha_health::{CannotExecute, Outcome};
 use lb_proxy::balance::{BackendId, BackendState};
 use tokio::sync::broadcast;
-use vrrp_core::{Priority, Transition};
+use vrrp_core::{Priority, Rival, SwitchoverEnd, Transition};
 use vrrp_net::MacAddr;
 
 /// Something that happened. Printed, it is one line for a log.
@@ -30,6 +31,20 @@ pub enum Event {
         from: Priority,
         /// Effective priority after.
         to: Priority,
+    },
+    /// Another host is master of the same virtual router, and does not give way.
+    Rival {
+        /// Name of the virtual router.
+        instance: Arc<str>,
+        /// Who, and why probably.
+        rival: Rival,
+    },
+    /// A switchover of a virtual router has ended.
+    Switchover {
+        /// Name of the virtual router.
+        instance: Arc<str>,
+        /// How.
+        end: SwitchoverEnd,
     },
     /// An address that was taken over is claimed by another host too.
     Conflict {
@@ -79,6 +94,32 @@ pub enum Event {
         /// How long the run before has been on.
         running: Duration,
     },
+    /// A notify script failed, or took too long and was killed. Nothing else comes of it.
+    NotifyFailed {
+        /// Name of the virtual router or group.
+        name: Arc<str>,
+        /// What it was for: `MASTER` and so on.
+        change: &'static str,
+        /// The script.
+        script: String,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// The reader of a notify FIFO has ended; it is started again.
+    NotifyReader {
+        /// The FIFO.
+        fifo: Arc<Path>,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// Lines for a notify FIFO are lost, since they are not read, or read too slowly. Told when that begins, and when
+    /// the FIFO takes lines again.
+    NotifyLost {
+        /// The FIFO.
+        fifo: Arc<Path>,
+        /// How many so far.
+        lines: u64,
+    },
     /// A backend began or ceased to get requests.
     Backend {
         /// Name of the upstream.
@@ -117,6 +158,21 @@ impl fmt::Display for Event {
                 transition: Transition { from, to, reason },
             } => write!(f, "{instance}: {from} -> {to}: {reason}"),
             Self::Priority { instance, from, to } => write!(f, "{instance}: priority {from} -> {to}"),
+            Self::Rival { instance, rival } => write!(f, "{instance}: {rival}"),
+            Self::Switchover { instance, end } => match end {
+                SwitchoverEnd::Done(peer) => {
+                    write!(
+                        f,
+                        "{instance}: handed over to {}, and held until resumed",
+                        peer.address
+                    )
+                }
+                SwitchoverEnd::NobodyTookOver => {
+                    write!(f, "{instance}: no backup has taken over, so it stays master")
+                }
+                SwitchoverEnd::Refused(error) => write!(f, "{instance}: not handed over: {error}"),
+                _ => write!(f, "{instance}: the switchover was interrupted"),
+            },
             Self::Conflict {
                 instance,
                 address,
@@ -141,6 +197,22 @@ impl fmt::Display for Event {
                     f,
                     "check {check}: skipped a run, the one before is on since {running:?}"
                 )
+            }
+            Self::NotifyFailed {
+                name,
+                change,
+                script,
+                outcome,
+            } => write!(f, "{name}: notify for {change}: {script}: {outcome}"),
+            Self::NotifyReader { fifo, outcome } => {
+                write!(
+                    f,
+                    "FIFO {}: its reader ended, and is started again: {outcome}",
+                    fifo.display()
+                )
+            }
+            Self::NotifyLost { fifo, lines } => {
+                write!(f, "FIFO {}: not read in time, {lines} lost", fifo.display())
             }
             Self::Backend {
                 upstream,

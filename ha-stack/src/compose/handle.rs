@@ -1,6 +1,7 @@
 //! A stack that runs.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 use std::thread;
@@ -9,14 +10,17 @@ use std::time::Duration;
 use lb_proxy::proxy::{Server, ServerHandle};
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc};
+use vrrp_net::Routers as _;
 
 use super::bus::Bus;
 use super::control::{Control, Drive, Input, ProxySlot};
 use super::event::{Event, Events};
+use super::notify::{FifoError, Notifying, NotifyingError};
 use super::reply::{Reply, Stopped};
 use super::sources::Sources;
 use super::stack::Stack;
 use super::status::Status;
+use super::switchover::SwitchoverError;
 
 /// A stack that runs. Dropping it stops everything without draining: masters still give up with priority 0.
 #[derive(Debug)]
@@ -93,6 +97,23 @@ impl Handle {
         self.control.status()
     }
 
+    /// Hands mastership of a virtual router, or of a sync group, to its best backup; a member moves with its sync group.
+    /// This host serves until the backup does. The answer is the address of the new master.
+    ///
+    /// Afterwards it is held: it does not preempt, but takes over from a master that falls silent.
+    /// [`resume`](Self::resume) ends the hold, and so does a new start.
+    ///
+    /// The answer comes when the backup has taken over, and within two advertisement intervals when none does: then it
+    /// is [`SwitchoverError::NobodyTookOver`], and this host is master as before.
+    pub fn switchover(&self, name: impl Into<Arc<str>>) -> Reply<Result<IpAddr, SwitchoverError>> {
+        self.control.switchover(name)
+    }
+
+    /// Ends the hold after a switchover; without one it does nothing.
+    pub fn resume(&self, name: impl Into<Arc<str>>) -> Reply<Result<(), SwitchoverError>> {
+        self.control.resume(name)
+    }
+
     /// Ends a proxy at once, as if its process had died, while everything else goes on.
     pub fn abort_proxy(&self, name: impl Into<String>) -> Reply<Result<(), ProxyError>> {
         self.control.abort_proxy(name)
@@ -130,6 +151,16 @@ impl Controller {
         self.ask(Input::Status)
     }
 
+    /// See [`Handle::switchover`].
+    pub fn switchover(&self, name: impl Into<Arc<str>>) -> Reply<Result<IpAddr, SwitchoverError>> {
+        self.ask(|reply| Input::Switchover(name.into(), reply))
+    }
+
+    /// See [`Handle::resume`].
+    pub fn resume(&self, name: impl Into<Arc<str>>) -> Reply<Result<(), SwitchoverError>> {
+        self.ask(|reply| Input::Resume(name.into(), reply))
+    }
+
     /// See [`Handle::abort_proxy`].
     pub fn abort_proxy(&self, name: impl Into<String>) -> Reply<Result<(), ProxyError>> {
         self.ask(|reply| Input::AbortProxy(name.into(), reply))
@@ -162,7 +193,12 @@ fn start_parts(
         .build()
         .map_err(StartError::Control)?;
     let checks = stack.checks.iter().map(|check| Arc::clone(&check.name)).collect();
-    let bus = Bus::new(stack.instances, checks, events.clone(), inputs);
+    let priorities: Vec<_> = (0..stack.instances.len())
+        .map(|index| stack.node.router(index).priority())
+        .collect();
+    let (notifier, notifying) =
+        Notifying::start(stack.targets, &priorities, stack.fifos, events.clone())?.unzip();
+    let mut bus = Bus::new(stack.instances, checks, events.clone(), inputs, notifier);
     let proxies = start_proxies(stack.proxies)?;
     // VRRP last: whoever becomes master should be able to serve.
     let drive = if stack.attachments.is_empty() {
@@ -182,7 +218,8 @@ fn start_parts(
         stack.upstreams,
         stack.backend_checks,
         proxies,
-    );
+    )
+    .notifying(notifying);
     Ok((runtime, control))
 }
 
@@ -225,9 +262,24 @@ pub enum StartError {
     /// The system gives no thread or no runtime for watches.
     #[error("cannot start the thread that watches processes, files and interfaces: {0}")]
     Watching(#[source] io::Error),
+    /// The system gives no thread or no runtime for notify scripts.
+    #[error("cannot start the thread of notify scripts: {0}")]
+    Notifying(#[source] io::Error),
+    /// A FIFO for notifications is not to be had.
+    #[error(transparent)]
+    Fifo(#[from] FifoError),
     /// The control thread panicked before anything ran: a bug.
     #[error("the control thread panicked at its start")]
     Panicked,
+}
+
+impl From<NotifyingError> for StartError {
+    fn from(error: NotifyingError) -> Self {
+        match error {
+            NotifyingError::Thread(error) => Self::Notifying(error),
+            NotifyingError::Fifo(error) => Self::Fifo(error),
+        }
+    }
 }
 
 fn bind_hint(error: &lb_proxy::proxy::StartError) -> &'static str {

@@ -78,7 +78,7 @@ fn send_ipv4(
     destination: Ipv4Addr,
     message: &[u8],
 ) -> io::Result<()> {
-    let header = header(source, destination, message.len());
+    let header = header(source, destination, HOP_LIMIT, message.len());
     let nowhere = libc::in_addr { s_addr: 0 };
     let info = libc::in_pktinfo {
         // Indices are below 2^31.
