@@ -257,12 +257,12 @@ fn all_255_virtual_routers_of_both_families_share_one_pair_of_sockets() {
 fn all_255_virtual_macs_of_both_families_move_together() {
     LabTest::new()
         .timeout(FOUR_MINUTES)
-        .run(|| all_move_together(Some(Vmac::new())));
+        .run(|| all_move_together(Some(&Vmac::new())));
 }
 
 const FOUR_MINUTES: Duration = Duration::from_secs(240);
 
-fn all_move_together(vmac: Option<Vmac>) {
+fn all_move_together(vmac: Option<&Vmac>) {
     let lab = lab();
     let (a, b) = (lab.host("a"), lab.host("b"));
     let interfaces = if vmac.is_some() { 2 + 510 } else { 2 };
@@ -284,7 +284,7 @@ fn all_move_together(vmac: Option<Vmac>) {
     };
     let mut nodes = Vec::new();
     timed("start", Duration::from_secs(15), &mut || {
-        nodes.push(Node::start(b, routers(b, 100, vmac.as_ref())).unwrap());
+        nodes.push(Node::start(b, routers(b, 100, vmac)).unwrap());
     });
     assert_eq!(count_interfaces(b), interfaces);
     // Beside the pair, one that sends from all virtual MACs: of IPv4 without a protocol.
@@ -294,14 +294,14 @@ fn all_move_together(vmac: Option<Vmac>) {
         (1, 1 + senders)
     );
     all_are(&nodes[0], State::Master);
-    nodes.push(Node::start(a, routers(a, 150, vmac.as_ref())).unwrap());
+    nodes.push(Node::start(a, routers(a, 150, vmac)).unwrap());
     // 3.41 s of Master_Down_Interval, and the rest for 510 routers on one busy machine.
     timed("preemption", Duration::from_secs(15), &mut || {
         all_are(&nodes[1], State::Master);
         all_are(&nodes[0], State::Backup);
     });
     timed("stop", Duration::from_secs(15), &mut || {
-        nodes.pop().unwrap().stop()
+        nodes.pop().unwrap().stop();
     });
     all_are(&nodes[0], State::Master);
     assert_eq!(count_interfaces(a), 2);

@@ -85,6 +85,8 @@ pub struct LinuxNetwork {
     /// Open when there are addresses that packets are kept from.
     accept: Option<AcceptFilter>,
     links: Vec<Link>,
+    /// Those that may have sockets: virtual MACs have none.
+    listening: Vec<LinkId>,
     vmacs: Option<Vmacs>,
     frames: FrameSocket,
     arp_claims: Option<ClaimSocket>,
@@ -178,6 +180,11 @@ impl LinuxNetwork {
             routes: Routes::default(),
             accept: None,
             links: links.iter().cloned().map(Link::new).collect(),
+            listening: (0..)
+                .map(LinkId)
+                .zip(links)
+                .filter_map(|(link, plan)| plan.vmac.is_none().then_some(link))
+                .collect(),
             vmacs,
             frames,
             arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
@@ -266,10 +273,13 @@ impl LinuxNetwork {
     /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
-        let last_link = SOCKETS * self.links.len();
+        let last_link = SOCKETS * self.listening.len();
         let read = match self.cursor {
             0 => Ok(self.read_reports()),
-            place if place <= last_link => self.read_packet((place - 1) / SOCKETS, (place - 1) % SOCKETS),
+            place if place <= last_link => {
+                let link = self.listening[(place - 1) / SOCKETS];
+                self.read_packet(link, (place - 1) % SOCKETS)
+            }
             place if place == last_link + 1 => self.read_arp_claim(),
             place if place == last_link + 2 => self.read_ndp_claim(),
             place if place == last_link + 3 && self.routes.read() => Ok(Read::Other),
@@ -340,9 +350,8 @@ impl LinuxNetwork {
         }
     }
 
-    fn read_packet(&mut self, link: usize, socket: usize) -> io::Result<Read> {
-        let sockets = &mut self.links[link];
-        let link = LinkId(link);
+    fn read_packet(&mut self, link: LinkId, socket: usize) -> io::Result<Read> {
+        let sockets = &mut self.links[link.0];
         let received = match (socket, &sockets.ipv4, &mut sockets.ipv6, &sockets.ah) {
             (0, Some(socket), ..) => socket.receive(&mut self.buffer)?,
             (1, _, Some(socket), _) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
@@ -549,7 +558,7 @@ impl Network for LinuxNetwork {
     fn send_advert(&mut self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let sockets = &self.links[link.0];
         if let (Some(vmacs), Some(_)) = (&self.vmacs, &sockets.plan.vmac) {
-            return vmacs.send(link, envelope.source, envelope.destination, message);
+            return vmacs.send(link, envelope, message);
         }
         let hop_limit = envelope.hop_limit;
         match (
@@ -569,6 +578,9 @@ impl Network for LinuxNetwork {
     }
 
     fn send_ah(&mut self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        if let (Some(vmacs), Some(_)) = (&self.vmacs, &self.links[link.0].plan.vmac) {
+            return vmacs.send_packet(link, destination, packet);
+        }
         match &self.links[link.0].ah {
             Some(socket) => socket.send_packet(destination, packet),
             None => Err(io::ErrorKind::NotConnected.into()),
