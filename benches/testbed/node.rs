@@ -10,9 +10,9 @@ use ha_health::probe::Script;
 use ha_health::{CheckConfig, Weight};
 use ha_stack::{Event, Handle, Instance, Stack};
 use serde::{Deserialize, Serialize};
-use vrrp_core::{AddressList, AuthenticationConfig, Config, Priority, State, Vrid};
-use vrrp_net::Attachment;
+use vrrp_core::{AddressList, AhKey, AuthenticationConfig, Config, Priority, State, Vrid};
 use vrrp_net::lab::Host;
+use vrrp_net::{Attachment, Vmac};
 
 use super::lan::INTERFACE;
 use super::setup::{CHECK, WEIGHT};
@@ -286,7 +286,7 @@ fn config(setup: &Setup, vrid: u8) -> Result<Config> {
     let authentication = match variant.authentication {
         Authentication::None => AuthenticationConfig::None,
         Authentication::Pass => AuthenticationConfig::simple(Authentication::PASSWORD)?,
-        Authentication::Ah => return Err("no AH".into()),
+        Authentication::Ah => AuthenticationConfig::Ah(AhKey::new(Authentication::PASSWORD)?),
     };
     let mut builder = Config::builder(
         Vrid::new(vrid).ok_or("virtual router ids start at 1")?,
@@ -308,7 +308,7 @@ fn attachment(setup: &Setup) -> Result<Attachment> {
         builder = builder.source(setup.source());
     }
     if setup.variant.vmac {
-        return Err("no vmac".into());
+        builder = builder.vmac(Vmac::new());
     }
     Ok(builder.build()?)
 }
