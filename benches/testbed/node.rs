@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use ha_health::probe::Script;
-use ha_health::{CheckConfig, Weight};
+use ha_health::probe::{Process, Script};
+use ha_health::{CheckConfig, WatchConfig, Weight};
 use ha_stack::{Event, Handle, Instance, Stack};
 use serde::{Deserialize, Serialize};
 use vrrp_core::{AddressList, AhKey, AuthenticationConfig, Config, Priority, State, Vrid};
@@ -269,10 +269,17 @@ fn stack(setup: &Setup) -> Result<Stack> {
             .build()?;
         builder = builder.check(check, Script::from_words(CHECK)?);
     }
+    if let Some(name) = &setup.process {
+        let watch = WatchConfig::builder("watched").weight(weight).build()?;
+        builder = builder.watch(watch, Process::builder(name).build()?);
+    }
     for vrid in setup.vrids() {
         let mut instance = Instance::new(name(vrid), config(setup, vrid)?, attachment(setup)?);
         if setup.check.is_some() {
             instance = instance.track("alive");
+        }
+        if setup.process.is_some() {
+            instance = instance.track("watched");
         }
         builder = builder.instance(instance);
     }
