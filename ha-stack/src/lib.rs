@@ -70,5 +70,5 @@ pub use ha_health::probe::Interface;
 pub use compose::{
     BuildError, CheckStatus, Controller, Event, Events, FifoError, Handle, Instance, InstanceStatus, Node,
     Notify, NotifyFifo, ProxyError, ProxyStatus, Reply, Stack, StackBuilder, StartError, Status, Stopped,
-    Track,
+    SwitchoverError, Track,
 };

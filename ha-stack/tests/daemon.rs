@@ -41,6 +41,8 @@ fn two_daemons_from_the_tutorials_files_elect_and_hand_over() {
                 priority: 90,
                 effective_priority: 90,
                 master: Some(IpAddr::from([192, 168, 192, 10])),
+                sync_group: None,
+                held: false,
                 addresses: vec![IpAddr::from(VIP)],
                 transitions: 1,
             }

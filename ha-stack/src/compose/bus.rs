@@ -65,6 +65,14 @@ impl Bus {
                 instance: instance(router),
                 reason,
             },
+            DriverEvent::Rival { router, rival } => Event::Rival {
+                instance: instance(router),
+                rival,
+            },
+            DriverEvent::Switchover { router, end } => Event::Switchover {
+                instance: instance(router),
+                end,
+            },
             // What a later driver tells is no event of ours yet.
             _ => return,
         };
@@ -76,6 +84,8 @@ impl Bus {
         match event {
             NodeEvent::StartProbe { check, timeout } => self.order(Input::StartProbe { check, timeout }),
             NodeEvent::Status { token, status } => self.order(Input::NodeStatus { token, status }),
+            NodeEvent::SwitchedOver { token, end } => self.order(Input::SwitchedOver { token, end }),
+            NodeEvent::Resumed { token, found } => self.order(Input::Resumed { token, found }),
             NodeEvent::CheckChanged {
                 check,
                 up,

@@ -9,6 +9,7 @@ use lb_proxy::balance::{BackendId, BackendState, Upstream};
 use lb_proxy::proxy::{ProxyConfig, Server, ServerHandle};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
+use vrrp_core::SwitchoverEnd;
 use vrrp_net::{Commands, DriverHandle};
 
 use super::bus::Bus;
@@ -20,6 +21,7 @@ use super::notify::Notifying;
 use super::sources::Sources;
 use super::stack::BackendCheck;
 use super::status::{NodeStatus, ProxyStatus, Status};
+use super::switchover::{ResumeReply, SwitchoverReply, Switchovers};
 
 /// How often backends are looked at for changes that requests caused.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -38,8 +40,16 @@ pub(super) enum Input {
     CheckChanged { check: usize, up: bool },
     /// The node's part of a status.
     NodeStatus { token: u64, status: Box<NodeStatus> },
+    /// A switchover has ended.
+    SwitchedOver { token: u64, end: Option<SwitchoverEnd> },
+    /// A hold has ended.
+    Resumed { token: u64, found: bool },
     /// Somebody asks for the status.
     Status(oneshot::Sender<Status>),
+    /// Hand over a virtual router or a sync group.
+    Switchover(Arc<str>, SwitchoverReply),
+    /// End the hold after that.
+    Resume(Arc<str>, ResumeReply),
     /// End a proxy at once.
     AbortProxy(String, oneshot::Sender<Result<(), ProxyError>>),
     /// Start a proxy again.
@@ -153,6 +163,7 @@ pub(super) struct Control {
     proxies: Vec<ProxySlot>,
     questions: HashMap<u64, oneshot::Sender<Status>>,
     next_token: u64,
+    switchovers: Switchovers,
 }
 
 impl Control {
@@ -184,6 +195,7 @@ impl Control {
             questions: HashMap::new(),
             next_token: 0,
             notifying: None,
+            switchovers: Switchovers::default(),
         }
     }
 
@@ -252,6 +264,22 @@ impl Control {
                     let _ = reply.send(self.status(*status));
                 }
             }
+            Input::Switchover(name, reply) => {
+                if let Some(token) = self.switchovers.begin(Arc::clone(&name), reply) {
+                    if !commands.send(Command::Switchover { name, token }) {
+                        self.switchovers.abandon();
+                    }
+                }
+            }
+            Input::Resume(name, reply) => {
+                if let Some(token) = self.switchovers.resume(Arc::clone(&name), reply) {
+                    if !commands.send(Command::Resume { name, token }) {
+                        self.switchovers.abandon();
+                    }
+                }
+            }
+            Input::SwitchedOver { token, end } => self.switchovers.ended(token, end),
+            Input::Resumed { token, found } => self.switchovers.resumed(token, found),
             Input::AbortProxy(name, reply) => {
                 let _ = reply.send(self.abort_proxy(&name));
             }
@@ -381,6 +409,7 @@ impl Control {
             self.tell(Event::Failed { reason });
             // Nobody is left to answer these.
             self.questions.clear();
+            self.switchovers.abandon();
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ha_health::{CannotExecute, Outcome};
 use lb_proxy::balance::{BackendId, BackendState};
 use tokio::sync::broadcast;
-use vrrp_core::{Priority, Transition};
+use vrrp_core::{Priority, Rival, SwitchoverEnd, Transition};
 use vrrp_net::MacAddr;
 
 /// Something that happened. Printed, it is one line for a log.
@@ -31,6 +31,20 @@ pub enum Event {
         from: Priority,
         /// Effective priority after.
         to: Priority,
+    },
+    /// Another host is master of the same virtual router, and does not give way.
+    Rival {
+        /// Name of the virtual router.
+        instance: Arc<str>,
+        /// Who, and why probably.
+        rival: Rival,
+    },
+    /// A switchover of a virtual router has ended.
+    Switchover {
+        /// Name of the virtual router.
+        instance: Arc<str>,
+        /// How.
+        end: SwitchoverEnd,
     },
     /// An address that was taken over is claimed by another host too.
     Conflict {
@@ -144,6 +158,21 @@ impl fmt::Display for Event {
                 transition: Transition { from, to, reason },
             } => write!(f, "{instance}: {from} -> {to}: {reason}"),
             Self::Priority { instance, from, to } => write!(f, "{instance}: priority {from} -> {to}"),
+            Self::Rival { instance, rival } => write!(f, "{instance}: {rival}"),
+            Self::Switchover { instance, end } => match end {
+                SwitchoverEnd::Done(peer) => {
+                    write!(
+                        f,
+                        "{instance}: handed over to {}, and held until resumed",
+                        peer.address
+                    )
+                }
+                SwitchoverEnd::NobodyTookOver => {
+                    write!(f, "{instance}: no backup has taken over, so it stays master")
+                }
+                SwitchoverEnd::Refused(error) => write!(f, "{instance}: not handed over: {error}"),
+                _ => write!(f, "{instance}: the switchover was interrupted"),
+            },
             Self::Conflict {
                 instance,
                 address,

@@ -1,6 +1,7 @@
 //! A stack that runs.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 use std::thread;
@@ -19,6 +20,7 @@ use super::reply::{Reply, Stopped};
 use super::sources::Sources;
 use super::stack::Stack;
 use super::status::Status;
+use super::switchover::SwitchoverError;
 
 /// A stack that runs. Dropping it stops everything without draining: masters still give up with priority 0.
 #[derive(Debug)]
@@ -95,6 +97,23 @@ impl Handle {
         self.control.status()
     }
 
+    /// Hands mastership of a virtual router, or of a sync group, to its best backup; a member moves with its sync group.
+    /// This host serves until the backup does. The answer is the address of the new master.
+    ///
+    /// Afterwards it is held: it does not preempt, but takes over from a master that falls silent.
+    /// [`resume`](Self::resume) ends the hold, and so does a new start.
+    ///
+    /// The answer comes when the backup has taken over, and within two advertisement intervals when none does: then it
+    /// is [`SwitchoverError::NobodyTookOver`], and this host is master as before.
+    pub fn switchover(&self, name: impl Into<Arc<str>>) -> Reply<Result<IpAddr, SwitchoverError>> {
+        self.control.switchover(name)
+    }
+
+    /// Ends the hold after a switchover; without one it does nothing.
+    pub fn resume(&self, name: impl Into<Arc<str>>) -> Reply<Result<(), SwitchoverError>> {
+        self.control.resume(name)
+    }
+
     /// Ends a proxy at once, as if its process had died, while everything else goes on.
     pub fn abort_proxy(&self, name: impl Into<String>) -> Reply<Result<(), ProxyError>> {
         self.control.abort_proxy(name)
@@ -130,6 +149,16 @@ impl Controller {
     /// The whole status.
     pub fn status(&self) -> Reply<Status> {
         self.ask(Input::Status)
+    }
+
+    /// See [`Handle::switchover`].
+    pub fn switchover(&self, name: impl Into<Arc<str>>) -> Reply<Result<IpAddr, SwitchoverError>> {
+        self.ask(|reply| Input::Switchover(name.into(), reply))
+    }
+
+    /// See [`Handle::resume`].
+    pub fn resume(&self, name: impl Into<Arc<str>>) -> Reply<Result<(), SwitchoverError>> {
+        self.ask(|reply| Input::Resume(name.into(), reply))
     }
 
     /// See [`Handle::abort_proxy`].

@@ -12,6 +12,7 @@ mod reply;
 mod sources;
 mod stack;
 mod status;
+mod switchover;
 
 pub use event::{Event, Events};
 pub use handle::{Controller, Handle, ProxyError, StartError};
@@ -21,3 +22,4 @@ pub use notify::{FifoError, Notify, NotifyFifo};
 pub use reply::{Reply, Stopped};
 pub use stack::{BuildError, Stack, StackBuilder};
 pub use status::{CheckStatus, InstanceStatus, NodeStatus, ProxyStatus, Status};
+pub use switchover::SwitchoverError;

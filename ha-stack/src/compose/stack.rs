@@ -7,11 +7,12 @@ use ha_health::probe::{Probe, Watch};
 use ha_health::{Check, CheckConfig, WatchConfig, Weight};
 use lb_proxy::balance::{BackendId, Upstream};
 use lb_proxy::proxy::ProxyConfig;
+use vrrp_core::{SyncGroup, SyncGroupError};
 use vrrp_net::{Attachment, DriverOptions};
 
 use super::handle::{Handle, StartError};
 use super::instance::{Instance, Track};
-use super::node::{Node, NodeInstance, TrackedCheck};
+use super::node::{Node, NodeGroup, NodeInstance, TrackedCheck};
 use super::notify::{NotifyFifo, Target};
 
 /// Virtual routers, checks and proxies that work together: everything that one host runs.
@@ -94,6 +95,7 @@ impl Stack {
         StackBuilder {
             node: node.into(),
             instances: Vec::new(),
+            groups: Vec::new(),
             checks: Vec::new(),
             upstreams: Vec::new(),
             backend_checks: Vec::new(),
@@ -118,6 +120,7 @@ impl Stack {
 pub struct StackBuilder {
     node: Arc<str>,
     instances: Vec<Instance>,
+    groups: Vec<Group>,
     checks: Vec<CheckPart>,
     upstreams: Vec<Upstream>,
     backend_checks: Vec<(String, BackendId, String)>,
@@ -126,10 +129,37 @@ pub struct StackBuilder {
     driver: DriverOptions,
 }
 
+/// A sync group by the names of its members.
+#[derive(Debug)]
+struct Group {
+    name: Arc<str>,
+    members: Vec<Arc<str>>,
+    tracking_weight: bool,
+}
+
 impl StackBuilder {
     /// Adds a virtual router.
     pub fn instance(mut self, instance: Instance) -> Self {
         self.instances.push(instance);
+        self
+    }
+
+    /// Holds virtual routers together: they are master together or not at all (keepalived's `vrrp_sync_group`), and
+    /// [`switchover`](super::Handle::switchover) moves them by the group's name too. See [`SyncGroup`].
+    ///
+    /// Without `tracking_weight` the weights of what members track are ignored and only faults count, as keepalived has
+    /// it; with it what one member tracks with a weight changes the priorities of all.
+    pub fn sync_group<M: Into<Arc<str>>>(
+        mut self,
+        name: impl Into<Arc<str>>,
+        members: impl IntoIterator<Item = M>,
+        tracking_weight: bool,
+    ) -> Self {
+        self.groups.push(Group {
+            name: name.into(),
+            members: members.into_iter().map(Into::into).collect(),
+            tracking_weight,
+        });
         self
     }
 
@@ -235,6 +265,10 @@ impl StackBuilder {
     /// When a name stands twice, or refers to nothing. See [`BuildError`].
     pub fn build(self) -> Result<Stack, BuildError> {
         unique("instance", self.instances.iter().map(|one| &*one.name))?;
+        // A switchover goes by either name.
+        let groups = self.groups.iter().map(|group| &*group.name);
+        let instances = self.instances.iter().map(|one| &*one.name);
+        unique("instance or sync group", instances.chain(groups))?;
         unique("check", self.checks.iter().map(CheckPart::name))?;
         unique("proxy", self.proxies.iter().map(|(name, _)| &**name))?;
         let check_index = |name: &str, by: &str| {
@@ -276,9 +310,15 @@ impl StackBuilder {
             });
         }
         let (machines, checks): (Vec<Check>, _) = self.checks.into_iter().map(CheckPart::split).unzip();
+        let groups = self
+            .groups
+            .iter()
+            .map(|group| find_members(group, &self.instances));
+        let groups = groups.collect::<Result<_, _>>()?;
         Ok(Stack {
             name: self.node,
-            node: Node::new(instances, machines),
+            node: Node::with_groups(instances, groups, machines)
+                .map_err(|error| sync_group_error(&self.groups, &self.instances, error))?,
             instances: self.instances.iter().map(|one| Arc::clone(&one.name)).collect(),
             targets: self
                 .instances
@@ -316,10 +356,40 @@ pub enum BuildError {
     /// Two parts of one kind share a name.
     #[error("two of kind {kind} are called {name}: give each its own name")]
     DuplicateName {
-        /// `instance`, `check`, `proxy` or `upstream`.
+        /// `instance`, `instance or sync group`, `check`, `proxy` or `upstream`.
         kind: &'static str,
         /// The name.
         name: String,
+    },
+    /// A sync group names a virtual router that is not there.
+    #[error("sync group {group} names instance {member}, which does not exist")]
+    UnknownMember {
+        /// The group's name.
+        group: String,
+        /// The member's name.
+        member: String,
+    },
+    /// A sync group names nothing.
+    #[error("sync group {group} has no members: name the instances that it holds together")]
+    EmptyGroup {
+        /// The group's name.
+        group: String,
+    },
+    /// A sync group names a virtual router twice.
+    #[error("sync group {group} names instance {member} twice: name it once")]
+    TwiceInGroup {
+        /// The group's name.
+        group: String,
+        /// The member's name.
+        member: String,
+    },
+    /// Two sync groups name the same virtual router.
+    #[error("instance {member} is in sync groups {} and {}: put all members into one", .groups[0], .groups[1])]
+    InTwoGroups {
+        /// The member's name.
+        member: String,
+        /// The groups' names.
+        groups: [String; 2],
     },
     /// A check is tracked that is not there.
     #[error("{by} tracks check {check}, which does not exist")]
@@ -356,6 +426,44 @@ fn unique<'a>(kind: &'static str, names: impl Iterator<Item = &'a str>) -> Resul
         }
     }
     Ok(())
+}
+
+fn find_members(group: &Group, instances: &[Instance]) -> Result<NodeGroup, BuildError> {
+    let index = |name: &Arc<str>| {
+        let found = instances.iter().position(|instance| instance.name == *name);
+        found.ok_or_else(|| BuildError::UnknownMember {
+            group: group.name.to_string(),
+            member: name.to_string(),
+        })
+    };
+    let members = group.members.iter().map(index).collect::<Result<Vec<_>, _>>()?;
+    let made = SyncGroup::new(members).map_err(|error| match error {
+        SyncGroupError::Twice { member } => BuildError::TwiceInGroup {
+            group: group.name.to_string(),
+            member: instances[member].name.to_string(),
+        },
+        _ => BuildError::EmptyGroup {
+            group: group.name.to_string(),
+        },
+    })?;
+    Ok(NodeGroup {
+        name: Arc::clone(&group.name),
+        group: made.tracking_weight(group.tracking_weight),
+    })
+}
+
+/// Members have been found, so what is left is one in two groups.
+fn sync_group_error(groups: &[Group], instances: &[Instance], error: SyncGroupError) -> BuildError {
+    let (SyncGroupError::InTwoGroups { member } | SyncGroupError::Unknown { member }) = error else {
+        unreachable!("groups were made before: {error}");
+    };
+    let name = &instances[member].name;
+    let mut of = groups.iter().filter(|group| group.members.contains(name));
+    let mut next = || of.next().map(|group| group.name.to_string()).unwrap_or_default();
+    BuildError::InTwoGroups {
+        member: name.to_string(),
+        groups: [next(), next()],
+    }
 }
 
 /// The upstreams that were added, and those of proxies that were not.

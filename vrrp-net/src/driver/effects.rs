@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vrrp_core::{Announcement, Envelope, Fault, Output, Priority, Rival, State};
+use vrrp_core::{Announcement, Envelope, Fault, Output, Priority, Reason, Rival, State};
 
 use super::slot::{Holding, patience};
 use super::{Driver, DriverEvent, Events};
@@ -55,6 +55,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
         self.slots[index].stalled = true;
         self.pause(later, index);
         self.routers.settle(later);
+        // Members of its sync group have stepped down with it.
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            slot.stalled |= self.routers.router(index).reason() == Some(Reason::Paused);
+        }
         true
     }
 
@@ -110,6 +114,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
             router.config().checksum(),
             router.config().vrid(),
         );
+        // The last word of one that was superseded must not draw the switch's traffic away from the new master.
+        let serves = router.state() == State::Master || priority == Priority::STOP;
+        let link = if serves { slot.seat.out } else { slot.seat.link };
         router.set_wall_clock(now, unix_time);
         // One for all peers: its number counts once.
         let advert = router.next_advert(now, priority);
@@ -120,7 +127,6 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 destination: *destination,
                 hop_limit: slot.seat.hop_limit,
             };
-            let link = slot.seat.out;
             let sent = match (advert.ah(), source, *destination) {
                 (Some(ah), IpAddr::V4(source), IpAddr::V4(destination)) => {
                     // Never 0, which the kernel would replace: it is part of what is signed.
