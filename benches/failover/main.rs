@@ -13,7 +13,8 @@ use ha_benches::testbed::{self, Busy, Result, keepalived};
 use pair::Program;
 use report::Report;
 
-const USAGE: &str = "usage: failover [--short] [--json] [--check] [--busy] [--runs N] [--interval MS,MS] [EVENT...]
+const USAGE: &str =
+    "usage: failover [--short] [--json] [--check] [--busy] [--runs N] [--interval MS,MS] [EVENT...]
   --short           three runs of the quick events at 100 ms
   --json            prints one JSON object instead of the table
   --check           fails where ours is slower than keepalived by more than chance
@@ -71,7 +72,10 @@ fn main() -> ExitCode {
         return code;
     }
     // `cargo bench` adds --bench.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
     let Some(options) = Options::parse(&arguments) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
@@ -99,7 +103,10 @@ fn run(options: &Options) -> Result<bool> {
         for run in 0..options.runs {
             for program in [Program::Ours, Program::Keepalived] {
                 if let Err(error) = pair::run(program, *interval_cs, &options.events, &mut report) {
-                    report.fail(format!("{program} at {} ms, run {run}: {error}", interval_cs * 10));
+                    report.fail(format!(
+                        "{program} at {} ms, run {run}: {error}",
+                        interval_cs * 10
+                    ));
                 }
             }
         }

@@ -72,7 +72,9 @@ struct Pair {
 pub(crate) fn run(program: Program, interval_cs: u16, events: &[Event], report: &mut Report) -> Result<()> {
     let mut pair = Pair::start(program, interval_cs)?;
     for event in events.iter().filter(|event| event.is_possible(program)) {
-        let took = pair.happens(*event).map_err(|error| format!("{event}: {error}"))?;
+        let took = pair
+            .happens(*event)
+            .map_err(|error| format!("{event}: {error}"))?;
         report.add(*event, interval_cs, program, took);
     }
     Ok(())
@@ -84,7 +86,9 @@ impl Pair {
         let variant = Variant::v3(interval_cs);
         install_check(lan.host(Side::A))?;
         lan.host(Side::A).run(|| symlink("/usr/bin/sleep", WATCHED))?;
-        let setup = Setup::new(variant, Side::A, FIRST).check(CHECK).process(WATCHED_NAME);
+        let setup = Setup::new(variant, Side::A, FIRST)
+            .check(CHECK)
+            .process(WATCHED_NAME);
         let client = Client::start(&lan, setup.service(), PERIOD)?;
         let watched = watched(&lan)?;
         let second = start(program, &lan, &Setup::new(variant, Side::B, SECOND))?;
@@ -117,7 +121,9 @@ impl Pair {
 
     fn link_is_cut(&mut self) -> Result<Duration> {
         let mut capture = self.lan.client().capture()?;
-        capture.wait_for(PATIENCE, |frame| frame.vrrp().is_some()).ok_or("no adverts")?;
+        capture
+            .wait_for(PATIENCE, |frame| frame.vrrp().is_some())
+            .ok_or("no adverts")?;
         let began = Instant::now();
         self.lan.lab().cut(Side::A.name())?;
         let outage = self.outage(began)?;
@@ -204,7 +210,11 @@ impl Pair {
         self.client.expect_answer(Side::A, since, PATIENCE)?;
         pause(AFTERMATH + self.setup.variant.interval());
         let seen = self.client.answered_since(Instant::now() - AFTERMATH / 2);
-        if seen == [Side::A] { Ok(()) } else { Err(format!("answered by {seen:?} instead of the first").into()) }
+        if seen == [Side::A] {
+            Ok(())
+        } else {
+            Err(format!("answered by {seen:?} instead of the first").into())
+        }
     }
 }
 

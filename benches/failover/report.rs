@@ -64,7 +64,9 @@ impl Report {
     pub(crate) fn broken(&self) -> Vec<String> {
         let ours = |failure: &&String| failure.starts_with(&Program::Ours.to_string());
         let failures = self.failures.iter().filter(ours).cloned();
-        failures.chain(self.cells.iter().filter_map(Cell::broken)).collect()
+        failures
+            .chain(self.cells.iter().filter_map(Cell::broken))
+            .collect()
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -117,7 +119,11 @@ impl Cell {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let load = if self.busy { ", with nine tenths of every core busy" } else { "" };
+        let load = if self.busy {
+            ", with nine tenths of every core busy"
+        } else {
+            ""
+        };
         writeln!(
             f,
             "Milliseconds without service{load}: median (lowest–highest). Failed check and dead process: until the other\n\
@@ -130,7 +136,8 @@ impl fmt::Display for Report {
                 format!("{} ms", cell.interval_cs * 10),
                 cell.ours.to_string(),
                 cell.theirs.to_string(),
-                cell.ratio().map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}")),
+                cell.ratio()
+                    .map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}")),
                 ms(cell.event.bound(cell.interval_cs)),
             ]);
         }

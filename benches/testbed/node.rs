@@ -138,6 +138,22 @@ impl Node {
             .ok_or_else(|| "our node does not answer".into())
     }
 
+    /// Hands mastership of the first virtual router over to the other node (`ha-stack switchover`).
+    ///
+    /// # Errors
+    /// If it can't be told.
+    pub fn switch_over(&mut self) -> Result<()> {
+        self.tell("switchover")
+    }
+
+    /// Ends the hold after that (`ha-stack resume`).
+    ///
+    /// # Errors
+    /// If it can't be told.
+    pub fn resume(&mut self) -> Result<()> {
+        self.tell("resume")
+    }
+
     /// Stops it in an orderly way, and waits until it has ended.
     ///
     /// # Errors
@@ -223,6 +239,8 @@ fn run(setup: Setup) -> Result<()> {
     for line in io::stdin().lock().lines() {
         match &*line? {
             "status" => report(&Report::Answer(answer(&stack)?)),
+            "switchover" => _ = stack.switchover(name(1)).wait()??,
+            "resume" => stack.resume(name(1)).wait()??,
             "stop" => break,
             other => return Err(format!("unknown command {other:?}").into()),
         }
