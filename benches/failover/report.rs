@@ -127,7 +127,8 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "Milliseconds without service{load}: median (lowest–highest). Failed check and dead process: until the other\n\
-             serves. The bound is the protocol's, with the check's interval.\n"
+             serves. The bound is the protocol's, with the check's interval. keepalived has no switchover, and hears of\n\
+             processes (track_process) by a socket that only the first network namespace has.\n"
         )?;
         let mut table = Table::new(["", "adverts", "ours", "keepalived", "ratio", "bound"]);
         for cell in &self.cells {
