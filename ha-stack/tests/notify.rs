@@ -35,7 +35,10 @@ fn each_state_has_its_script_and_then_the_one_for_all_with_four_arguments() {
         let lab = lab();
         let handle = run(&lab, "a", stack);
         log.wait_for("any INSTANCE VI_1 MASTER 150");
-        assert_eq!(log.lines()[log.lines().len() - 4..][..3], ["backup", "any INSTANCE VI_1 BACKUP 150", "master"]);
+        assert_eq!(
+            log.lines()[log.lines().len() - 4..][..3],
+            ["backup", "any INSTANCE VI_1 BACKUP 150", "master"]
+        );
         log.clear();
         fs::write(&gate, "1").unwrap();
         log.wait_for("any INSTANCE VI_1 FAULT 150");
