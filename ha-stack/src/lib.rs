@@ -68,6 +68,7 @@ mod import;
 pub use ha_health::probe::Interface;
 
 pub use compose::{
-    BuildError, CheckStatus, Controller, Event, Events, Handle, Instance, InstanceStatus, Node, ProxyError,
-    ProxyStatus, Reply, Stack, StackBuilder, StartError, Status, Stopped, SwitchoverError, Track,
+    BuildError, CheckStatus, Controller, Event, Events, FifoError, Handle, Instance, InstanceStatus, Node,
+    Notify, NotifyFifo, ProxyError, ProxyStatus, Reply, Stack, StackBuilder, StartError, Status, Stopped,
+    SwitchoverError, Track,
 };

@@ -1,6 +1,7 @@
 //! What configuration files mean.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -128,7 +129,7 @@ fn every_setting_of_a_virtual_router_arrives() {
         .priority(Priority::new(200))
         .adver_interval(AdverInterval::from_centis(1).unwrap())
         .preempt_delay(Duration::from_secs(90))
-        .peers(&["192.0.2.11".parse().unwrap()])
+        .peers(&["192.0.2.11".parse::<IpAddr>().unwrap()])
         .demotion(Demotion::Yield)
         .announce_delay(Duration::ZERO)
         .checksum(ChecksumForm::MessageOnly)
@@ -206,7 +207,7 @@ fn every_setting_of_a_vrrp_instance_arrives() {
         .priority(Priority::new(200))
         .adver_interval(AdverInterval::from_centis(1).unwrap())
         .preempt_delay(Duration::from_secs(90))
-        .peers(&["192.0.2.11".parse().unwrap()])
+        .peers(&["192.0.2.11".parse::<IpAddr>().unwrap()])
         .announce_delay(Duration::ZERO)
         .checksum(ChecksumForm::MessageOnly)
         .build()
@@ -357,7 +358,7 @@ fn tutorial(priority: u8, source: &str) -> Instance {
         .unwrap();
     let attachment = Attachment::builder("ens33")
         .source(source.parse().unwrap())
-        .address("192.168.192.130".parse::<std::net::IpAddr>().unwrap())
+        .address("192.168.192.130".parse::<IpAddr>().unwrap())
         .build()
         .unwrap();
     Instance::new("VI_1", config, attachment)

@@ -33,6 +33,57 @@ const ROWS: &[Row] = &[
     row("checksum = \"message-only\"", "v3_checksum_as_v2"),
     row("announce_delay = \"2s\"", "garp_master_delay 2"),
     row("announce_repeat = 2", "garp_master_repeat 2"),
+    row("down_timer_adverts = 5", "down_timer_adverts 5"),
+    row("reassert = false", "lower_prio_no_advert"),
+    row("reassert = false", "lower_prio_no_advert on"),
+    row("higher_prio_send_advert = false", "higher_prio_send_advert off"),
+    row("address_mismatch = \"accept\"", "skip_check_adv_addr"),
+    row(
+        "announce_refresh = \"60s\"\nannounce_refresh_repeat = 2",
+        "garp_master_refresh 60\ngarp_master_refresh_repeat 2",
+    ),
+    row(
+        "lower_prio_announce_delay = \"10s\"\nlower_prio_announce_repeat = 1",
+        "garp_lower_prio_delay 10\ngarp_lower_prio_repeat 1",
+    ),
+    row("accept = false", "no_accept"),
+    row("promote_secondaries = true", "promote_secondaries"),
+    row(
+        "routes = [\"192.0.2.0/24 via 198.51.100.1 dev eth1\", \"default via 198.51.100.1 table 100 metric 5\"]",
+        "virtual_routes {\n192.0.2.0/24 via 198.51.100.1 dev eth1\ndefault gw 198.51.100.1 table 100 preference 5\n}",
+    ),
+    row(
+        "routes = [\"198.51.100.0/24 nexthop via 192.0.2.1 nexthop via 192.0.2.2\"]",
+        "virtual_routes {\nto 198.51.100.0/24 via 192.0.2.1 or 192.0.2.2\n}",
+    ),
+    row(
+        "routes = [\"198.51.100.0/24 via 192.0.2.1 src 192.0.2.100 mtu lock 1400 rtt 1s features ecn\"]",
+        "virtual_routes {\nsrc 192.0.2.100 to 198.51.100.0/24 via 192.0.2.1 mtu lock 1400 rtt 1000ms features ecn\n}",
+    ),
+    row(
+        "routes = [\"blackhole 198.51.100.0/24\"]",
+        "virtual_routes {\nblackhole 198.51.100.0/24\n}",
+    ),
+    row(
+        "rules = [\"from 192.0.2.0/24 table 100 priority 5\", \"to 2001:db8::/32 iif eth1 goto 20000\"]",
+        "virtual_rules {\nfrom 192.0.2.0/24 lookup 100 preference 5\nto 2001:db8::/32 dev eth1 goto 20000\n}",
+    ),
+    row(
+        "rules = [\"not from all fwmark 1/0xff ipproto tcp dport 80-443 uidrange 0-999 blackhole\"]",
+        "virtual_rules {\nnot from any fwmark 0x1/255 ip_proto 6 dport 80-443 uidrange 0-999 blackhole\n}",
+    ),
+    row(
+        "excluded_addresses = [{ address = \"192.0.2.101/24\", scope = \"link\", brd = \"+\" }, { address = \"192.0.2.102\", peer = \"192.0.2.103\" }]",
+        "virtual_ipaddress_excluded {\n192.0.2.101/24 scope link brd +\n192.0.2.102 peer 192.0.2.103\n}",
+    ),
+    row(
+        "excluded_addresses = [{ address = \"2001:db8::1/64\", dad = true, home = true, mngtmpaddr = true, noprefixroute = true }]",
+        "virtual_ipaddress_excluded {\n2001:db8::1/64 -nodad home mngtmpaddr noprefixroute\n}",
+    ),
+    row(
+        "excluded_addresses = [{ address = \"2001:db8::1\", preferred_lft = \"forever\" }, { address = \"ff05::1\", autojoin = true, preferred_lft = \"10s\" }]",
+        "virtual_ipaddress_excluded {\n2001:db8::1 preferred_lft forever\nff05::1 autojoin preferred_lft 10\n}",
+    ),
     row("vmac = true", "use_vmac"),
     row("vmac = \"vip51\"", "use_vmac vip51"),
     row(
@@ -80,12 +131,44 @@ fn a_default_for_all_instances_is_that_of_each_one() {
         ("v3_checksum_as_v2", "v3_checksum_as_v2"),
         ("vrrp_garp_master_delay 2", "garp_master_delay 2"),
         ("vrrp_garp_master_repeat 2", "garp_master_repeat 2"),
+        ("vrrp_garp_master_refresh 60", "garp_master_refresh 60"),
+        (
+            "vrrp_garp_master_refresh_repeat 2",
+            "garp_master_refresh_repeat 2",
+        ),
+        ("vrrp_garp_lower_prio_delay 2", "garp_lower_prio_delay 2"),
+        ("vrrp_garp_lower_prio_repeat 2", "garp_lower_prio_repeat 2"),
+        ("vrrp_lower_prio_no_advert", "lower_prio_no_advert"),
+        ("vrrp_higher_prio_send_advert off", "higher_prio_send_advert off"),
+        ("vrrp_down_timer_adverts 5", "down_timer_adverts 5"),
+        ("vrrp_skip_check_adv_addr", "skip_check_adv_addr"),
     ];
     for (global, own) in defaults {
         let with_default = format!("global_defs {{\n{global}\n}}\n{}", conf(""));
         let both = (read("d.conf", &with_default), read("o.conf", &conf(own)));
         assert_eq!(both.0.instances(), both.1.instances(), "{global}");
     }
+}
+
+#[test]
+fn what_keepalived_has_no_word_for_means_something() {
+    let plain = read("a.toml", &toml("")).instances().to_vec();
+    for option in [
+        "demotion = \"yield\"",
+        "lease = \"5s\"",
+        "lease = false",
+        "damping = { transitions = 3, window = \"5m\", delay = \"30s\", max_delay = \"10m\" }",
+        "damping = { transitions = 3, window = \"5m\" }",
+        "startup_delay = \"5s\"",
+    ] {
+        assert_ne!(read("a.toml", &toml(option)).instances(), plain, "{option}");
+    }
+    let delayed = format!("global_defs {{\nvrrp_startup_delay 5\n}}\n{}", conf(""));
+    let both = (
+        read("a.conf", &delayed),
+        read("a.toml", &toml("startup_delay = \"5s\"")),
+    );
+    assert_eq!(both.0.instances(), both.1.instances());
 }
 
 #[test]

@@ -18,6 +18,15 @@ fn weight_is_held_to_its_range() {
             })
         );
     }
+    for (of, limit) in [
+        (Weight::of_process as fn(i32) -> Result<Weight, ConfigError>, 254),
+        (Weight::of_file, i32::MAX),
+    ] {
+        assert_eq!(of(limit).map(Weight::get), Ok(limit));
+        assert_eq!(of(-limit).map(Weight::get), Ok(-limit));
+        let got = limit.wrapping_add(1);
+        assert_eq!(of(got), Err(ConfigError::WeightOutOfRange { got, limit }));
+    }
     assert_eq!(Weight::default(), Weight::FAULT);
     assert_eq!(Weight::new(-20).unwrap().to_string(), "-20");
 }
@@ -81,6 +90,58 @@ fn many_checks_do_not_overflow() {
     assert_eq!(effect(100, all_up), Effect::Priority(254));
 }
 
+#[test]
+fn the_weight_of_a_process_may_reach_past_the_lowest_priority() {
+    let process = |weight, up| Tracked::new(Weight::of_process(weight).unwrap(), Some(up));
+    assert_eq!(effect(254, [process(-254, false)]), Effect::Priority(1));
+    assert_eq!(effect(1, [process(254, true)]), Effect::Priority(254));
+}
+
+#[test]
+fn the_value_of_a_file_counts_times_its_weight() {
+    let cases = [
+        (1, 0, Effect::Priority(100)),
+        (1, 20, Effect::Priority(120)),
+        (2, 15, Effect::Priority(130)),
+        (-3, 10, Effect::Priority(70)),
+        (-3, -10, Effect::Priority(130)),
+        (1, -253, Effect::Priority(1)),
+        (1, 253, Effect::Priority(254)),
+        (1, i32::MAX, Effect::Priority(254)),
+        (1, -254, Effect::Fault),
+        (-1, 254, Effect::Fault),
+        (254, -1, Effect::Fault),
+        (i32::MAX, i32::MIN, Effect::Fault),
+        (i32::MAX, i32::MAX, Effect::Priority(254)),
+        (0, 0, Effect::Priority(100)),
+        (0, 7, Effect::Fault),
+        (0, -7, Effect::Fault),
+    ];
+    for (weight, value, expected) in cases {
+        assert_eq!(effect(100, [file(weight, value)]), expected, "{weight} × {value}");
+    }
+}
+
+/// A sum of two large values is no larger than keepalived makes it: each is held below 253 before it is added.
+#[test]
+fn each_value_is_held_before_it_is_added() {
+    assert_eq!(effect(100, [file(1, 1000), file(1, -250)]), Effect::Priority(103));
+}
+
+#[test]
+fn a_reversed_file_is_taken_the_other_way_round() {
+    assert_eq!(effect(100, [file(2, 15).reversed()]), Effect::Priority(70));
+    assert_eq!(effect(100, [file(1, 254).reversed()]), Effect::Fault);
+    assert_eq!(effect(100, [file(0, 0).reversed()]), Effect::Fault);
+    assert_eq!(effect(100, [file(0, 7).reversed()]), Effect::Priority(100));
+}
+
+#[test]
+fn owner_ignores_the_value_of_a_weighted_file_but_not_of_one_without_weight() {
+    assert_eq!(effect(255, [file(1, -1000), file(2, 7)]), Effect::Priority(255));
+    assert_eq!(effect(255, [file(0, 1)]), Effect::Fault);
+}
+
 proptest! {
     #[test]
     fn order_does_not_matter(
@@ -121,6 +182,13 @@ proptest! {
 
 fn tracked(weight: i32, up: Option<bool>) -> Tracked {
     Tracked::new(Weight::new(weight).unwrap(), up)
+}
+
+fn file(weight: i32, value: i32) -> Tracked {
+    Tracked {
+        value: Some(value),
+        ..Tracked::new(Weight::of_file(weight).unwrap(), Some(true))
+    }
 }
 
 fn number(effect: Effect) -> u8 {

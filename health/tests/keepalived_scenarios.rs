@@ -107,6 +107,35 @@ fn weights_make_the_priorities_that_keepalived_makes_of_them() {
     assert_eq!(played, 14);
 }
 
+#[test]
+fn files_make_the_priorities_that_keepalived_makes_of_them() {
+    let row = lines().find(|line| line.starts_with("track_file")).unwrap();
+    let mut played = 0;
+    // track_file weight 2 value 15 -> +30 ; value -300 weight 1 -> <= -254 => FAULT ; …
+    for case in row.trim_start_matches("track_file").split(';') {
+        let (given, result) = case.split_once("->").expect(case);
+        let words: Vec<_> = given.split_whitespace().collect();
+        let number = |word: &str| {
+            let at = words.iter().position(|one| *one == word).expect(case);
+            words[at + 1].parse::<i32>().expect(case)
+        };
+        let tracked = Tracked {
+            value: Some(number("value")),
+            ..Tracked::new(Weight::of_file(number("weight")).expect(case), None)
+        };
+        let expected = match result.trim().strip_prefix('+') {
+            Some(change) => Effect::Priority(100 + change.parse::<u8>().expect(case)),
+            None => {
+                assert!(result.contains("FAULT"), "{case}");
+                Effect::Fault
+            }
+        };
+        assert_eq!(effect(100, [tracked]), expected, "{case}");
+        played += 1;
+    }
+    assert_eq!(played, 3);
+}
+
 /// The rows without comments and trailing remarks.
 fn lines() -> impl Iterator<Item = &'static str> {
     SCENARIOS

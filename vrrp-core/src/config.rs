@@ -1,13 +1,14 @@
 //! What a virtual router is configured to be. A [`Config`] that exists is valid.
 
 use alloc::boxed::Box;
-use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::damping::Damping;
-use crate::packet::PASSWORD_LEN;
-use crate::{AddressList, AdverInterval, ChecksumForm, Family, Priority, Version, Vrid};
+use crate::{
+    AddressList, AdverInterval, AuthenticationConfig, ChecksumForm, Family, Priority, UnicastPeer, Version,
+    Vrid,
+};
 
 /// What a master does when its effective priority drops while it serves: a check failed, or an operator asked.
 ///
@@ -25,42 +26,6 @@ pub enum Demotion {
     /// As keepalived does: the next advert carries the new priority, and a higher backup waits for its master-down
     /// timer.
     Plain,
-}
-
-/// VRRPv2 authentication as configured (RFC 2338 §5.3.6).
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum AuthenticationConfig {
-    /// None: type 0.
-    #[default]
-    None,
-    /// Simple text password: type 1, padded with zeros to eight octets. Anyone on the link can read it.
-    Simple([u8; PASSWORD_LEN]),
-}
-
-impl AuthenticationConfig {
-    /// A simple text password of 1 to 8 octets.
-    ///
-    /// # Errors
-    /// When it is empty or longer; keepalived cuts a longer one to 8, and so may its caller.
-    pub fn simple(password: &str) -> Result<Self, ConfigError> {
-        let len = password.len();
-        if !(1..=PASSWORD_LEN).contains(&len) {
-            return Err(ConfigError::PasswordLength { got: len });
-        }
-        let mut octets = [0; PASSWORD_LEN];
-        octets[..len].copy_from_slice(password.as_bytes());
-        Ok(Self::Simple(octets))
-    }
-}
-
-impl fmt::Debug for AuthenticationConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            // A password never reaches a log.
-            Self::Simple(_) => "Simple(…)",
-        })
-    }
 }
 
 /// What to do with an advert whose addresses are not ours.
@@ -85,7 +50,8 @@ pub struct Config {
     pub(crate) authentication: AuthenticationConfig,
     pub(crate) checksum: ChecksumForm,
     pub(crate) address_mismatch: AddressMismatch,
-    pub(crate) peers: Box<[IpAddr]>,
+    pub(crate) peers: Box<[UnicastPeer]>,
+    pub(crate) check_unicast_src: bool,
     pub(crate) demotion: Demotion,
     pub(crate) announce_delay: Duration,
     pub(crate) announce_refresh: Duration,
@@ -119,6 +85,7 @@ impl Config {
                 checksum: ChecksumForm::PseudoHeader,
                 address_mismatch: AddressMismatch::Accept,
                 peers: Box::default(),
+                check_unicast_src: true,
                 demotion: Demotion::default(),
                 announce_delay: Duration::from_secs(5),
                 announce_refresh: Duration::ZERO,
@@ -177,9 +144,19 @@ impl Config {
         self.priority == Priority::OWNER
     }
 
+    /// Authentication.
+    pub fn authentication(&self) -> &AuthenticationConfig {
+        &self.authentication
+    }
+
     /// Unicast peers; none means multicast.
-    pub fn peers(&self) -> &[IpAddr] {
+    pub fn peers(&self) -> &[UnicastPeer] {
         &self.peers
+    }
+
+    /// Whether unicast adverts from others than the peers are ignored.
+    pub fn check_unicast_src(&self) -> bool {
+        self.check_unicast_src
     }
 
     /// Form of checksum that it sends in VRRPv3 over IPv4.
@@ -274,7 +251,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// VRRPv2 authentication. Default: none.
+    /// Authentication: a password or the IP authentication header in VRRPv2, HMAC in VRRPv3. Default: none.
     pub fn authentication(mut self, authentication: AuthenticationConfig) -> Self {
         self.config.authentication = authentication;
         self
@@ -292,9 +269,17 @@ impl ConfigBuilder {
         self
     }
 
-    /// Unicast peers, of the family of the addresses. Default: none, which means multicast.
-    pub fn peers(mut self, peers: &[IpAddr]) -> Self {
-        self.config.peers = peers.into();
+    /// Unicast peers (`unicast_peer`), of the family of the addresses; plain addresses have no limits of TTL. Default:
+    /// none, which means multicast.
+    pub fn peers<P: Into<UnicastPeer> + Copy>(mut self, peers: &[P]) -> Self {
+        self.config.peers = peers.iter().map(|peer| (*peer).into()).collect();
+        self
+    }
+
+    /// Whether to ignore unicast adverts from others than the peers (`check_unicast_src`); it counts with peers alone.
+    /// Default: yes.
+    pub fn check_unicast_src(mut self, check: bool) -> Self {
+        self.config.check_unicast_src = check;
         self
     }
 
@@ -390,8 +375,12 @@ impl ConfigBuilder {
                 got: config.adver_interval,
             });
         }
-        if config.version == Version::V3 && config.authentication != AuthenticationConfig::None {
-            return Err(ConfigError::AuthenticationInV3);
+        match (config.version, &config.authentication) {
+            (Version::V3, AuthenticationConfig::Simple(_) | AuthenticationConfig::Ah(_)) => {
+                return Err(ConfigError::AuthenticationInV3);
+            }
+            (Version::V2, AuthenticationConfig::Hmac(_)) => return Err(ConfigError::HmacInV2),
+            _ => {}
         }
         if config.is_owner() && !config.preempt {
             return Err(ConfigError::OwnerWithoutPreempt);
@@ -416,8 +405,8 @@ impl ConfigBuilder {
                 got: config.down_timer_adverts,
             });
         }
-        if let Some(peer) = config.peers.iter().find(|peer| Family::of(peer) != family) {
-            return Err(ConfigError::PeerFamily { family, peer: *peer });
+        for (index, peer) in config.peers.iter().enumerate() {
+            peer.check(family, &config.peers[..index])?;
         }
         config.address_mismatch = self.address_mismatch.unwrap_or(match config.version {
             Version::V2 => AddressMismatch::Discard,
@@ -456,9 +445,12 @@ pub enum ConfigError {
         /// The interval configured.
         got: AdverInterval,
     },
-    /// VRRPv3 has no authentication (RFC 5798 §9).
-    #[error("authentication with VRRPv3: it has none; leave it out, or use version 2")]
+    /// VRRPv3 has neither passwords nor the IP authentication header (RFC 5798 §9).
+    #[error("a password or AH with VRRPv3, which has neither: use HMAC, or version 2 (IPv4)")]
     AuthenticationInV3,
+    /// The HMAC trailer is for VRRPv3: other VRRPv2 routers would refuse the length.
+    #[error("HMAC with VRRPv2: use version 3, or a password or AH")]
+    HmacInV2,
     /// A simple text password is 1 to 8 octets.
     #[error("password of {got} octets: VRRPv2 carries 1 to 8")]
     PasswordLength {
@@ -499,6 +491,28 @@ pub enum ConfigError {
         family: Family,
         /// The peer.
         peer: IpAddr,
+    },
+    /// A peer is one host.
+    #[error("peer {peer} is not the address of a host: use the address that the peer sends its adverts from")]
+    PeerAddress {
+        /// The peer.
+        peer: IpAddr,
+    },
+    /// One peer stands twice.
+    #[error("peer {peer} stands twice: leave one out")]
+    PeerTwice {
+        /// The peer.
+        peer: IpAddr,
+    },
+    /// No TTL is within the limits.
+    #[error("peer {peer} with min_ttl {min} above max_ttl {max}: no advert could meet that")]
+    PeerTtl {
+        /// The peer.
+        peer: IpAddr,
+        /// Least TTL or hop limit.
+        min: u8,
+        /// Greatest TTL or hop limit.
+        max: u8,
     },
 }
 

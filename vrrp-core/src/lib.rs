@@ -28,7 +28,7 @@
 //!         match output {
 //!             Output::Advertise(priority) => {
 //!                 let mut message = Vec::new();
-//!                 let advert = router.advert(priority);
+//!                 let advert = router.next_advert(now, priority);
 //!                 advert.emit(source, GROUP_V4.into(), ChecksumForm::PseudoHeader, &mut message)?;
 //!                 // send `message` as IP protocol 112 with TTL 255
 //!                 assert_eq!(message.len(), 20);
@@ -58,6 +58,7 @@
 extern crate alloc;
 
 mod addresses;
+mod authentication;
 mod config;
 mod damping;
 mod packet;
@@ -65,21 +66,27 @@ mod router;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod sync;
+mod unicast;
 mod units;
 
 pub use addresses::{AddressList, AddressListError, Addresses, Family};
+pub use authentication::{
+    AhKey, AntiReplay, AuthenticationConfig, HmacConfig, HmacError, HmacKey, HmacKeys, HmacMode, Sequence,
+};
 pub use config::{
-    AddressMismatch, AuthenticationConfig, Config, ConfigBuilder, ConfigError, Demotion,
-    MAX_DOWN_TIMER_ADVERTS, MAX_PREEMPT_DELAY, MAX_STARTUP_DELAY,
+    AddressMismatch, Config, ConfigBuilder, ConfigError, Demotion, MAX_DOWN_TIMER_ADVERTS, MAX_PREEMPT_DELAY,
+    MAX_STARTUP_DELAY,
 };
 pub use damping::{Damping, DampingError};
 pub use packet::{
-    Advert, AdvertError, Authentication, BufferTooSmall, ChecksumForm, Envelope, GROUP_V4, GROUP_V6,
-    HOP_LIMIT, Message, MessageError, PASSWORD_LEN, PROTOCOL, Packet, ParseError, Version,
+    Advert, AdvertError, AhAdvert, AhError, AhHeader, AhPacket, Authentication, BufferTooSmall, ChecksumForm,
+    Envelope, GROUP_V4, GROUP_V6, HOP_LIMIT, HmacTrailer, Message, MessageError, PASSWORD_LEN, PROTOCOL,
+    PROTOCOL_AH, Packet, ParseError, Version,
 };
 pub use router::{
-    Announcement, Counters, Discard, Discards, Fault, Faults, Output, Peer, Reason, Rival, RivalCause, State,
-    SwitchoverEnd, SwitchoverError, Transition, VirtualRouter,
+    Announcement, Counters, Discard, Discards, Fault, Faults, NoHmac, Output, Peer, Reason, Rival,
+    RivalCause, State, SwitchoverEnd, SwitchoverError, Transition, VirtualRouter,
 };
 pub use sync::{SyncGroup, SyncGroupError};
+pub use unicast::UnicastPeer;
 pub use units::{AdverInterval, Priority, Vrid};

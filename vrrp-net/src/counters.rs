@@ -32,7 +32,7 @@ pub struct DriverCounters {
     pub max_lateness: Duration,
 }
 
-/// Packets of protocol 112 that are no adverts, by reason; see [`ParseError`].
+/// Packets of protocols 112 and 51 that are no adverts, by reason; see [`ParseError`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Malformed {
@@ -40,6 +40,10 @@ pub struct Malformed {
     pub truncated: u64,
     /// Longer than the count of addresses asks for.
     pub too_long: u64,
+    /// As long as with an authentication trailer, which it is not.
+    pub trailer: u64,
+    /// Of IP protocol 51, but no advert behind an IP authentication header.
+    pub ah: u64,
     /// Neither VRRPv2 nor VRRPv3, or VRRPv2 over IPv6.
     pub version: u64,
     /// Multicast with a TTL or hop limit other than 255: forwarded, or forged from afar.
@@ -63,6 +67,8 @@ impl Malformed {
     pub fn total(&self) -> u64 {
         self.truncated
             + self.too_long
+            + self.trailer
+            + self.ah
             + self.version
             + self.hop_limit
             + self.kind
@@ -79,6 +85,8 @@ impl Malformed {
 pub(crate) enum Counter {
     Truncated,
     TooLong,
+    Trailer,
+    Ah,
     Version,
     HopLimit,
     Kind,
@@ -117,6 +125,8 @@ impl Cells {
         self.count(match error {
             ParseError::Message(MessageError::Truncated { .. }) => Counter::Truncated,
             ParseError::Message(MessageError::TooLong { .. }) => Counter::TooLong,
+            ParseError::Message(MessageError::Trailer { .. }) => Counter::Trailer,
+            ParseError::Ah(_) => Counter::Ah,
             ParseError::Message(MessageError::Version { .. } | MessageError::Ipv6InV2) => Counter::Version,
             ParseError::HopLimit { .. } => Counter::HopLimit,
             ParseError::Type { .. } => Counter::Kind,
@@ -139,6 +149,8 @@ impl Cells {
             malformed: Malformed {
                 truncated: get(Counter::Truncated),
                 too_long: get(Counter::TooLong),
+                trailer: get(Counter::Trailer),
+                ah: get(Counter::Ah),
                 version: get(Counter::Version),
                 hop_limit: get(Counter::HopLimit),
                 kind: get(Counter::Kind),

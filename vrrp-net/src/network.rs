@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use vrrp_core::{Envelope, Family};
 
-use crate::config::{AddressOptions, VirtualRoute, VirtualRule};
+use crate::config::{AddressOptions, Scope, VirtualRoute, VirtualRule};
 
 /// An interface, by its place in [`Plan::links`](crate::Plan::links). It stays the same when the interface is deleted
 /// and made anew.
@@ -74,6 +74,17 @@ impl Placement {
     }
 }
 
+/// How a renewal of leases went.
+#[derive(Debug, Default)]
+pub struct Renewal {
+    /// How many were renewed.
+    pub renewed: u64,
+    /// Those that can't be, and why.
+    pub failures: Vec<(LinkId, IpAddr, AddressError)>,
+    /// Those that had not had their turn when it was ended: by a release, or because the driver stood still.
+    pub left: Vec<(LinkId, IpAddr)>,
+}
+
 /// What a virtual router changes in the routing of its host while it is master.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routing {
@@ -91,7 +102,7 @@ impl Routing {
 }
 
 /// A fact that the operating system reports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Input<'a> {
     /// A packet of IP protocol 112 arrived.
     Packet {
@@ -102,6 +113,13 @@ pub enum Input<'a> {
         /// IP payload without padding.
         payload: &'a [u8],
     },
+    /// A packet of IP protocol 51 arrived: an IP authentication header, maybe with an advert behind it.
+    AhPacket {
+        /// Where.
+        link: LinkId,
+        /// The whole IPv4 packet, header included.
+        packet: &'a [u8],
+    },
     /// [`Network::link`] of this interface may answer differently from before.
     Link(LinkId),
     /// An address is gone that the driver had added and not removed: taken by somebody, or expired.
@@ -111,9 +129,11 @@ pub enum Input<'a> {
         /// The address.
         address: IpAddr,
     },
+    /// What [`Network::renew`] began has ended.
+    Renewed(Renewal),
     /// A route or rule is gone that the driver had added and not removed.
     RoutingRemoved,
-    /// A host said that an address is its own, in answer to a probe.
+    /// A host said that an address is its own: it answered a probe, or announced the address.
     Claim {
         /// Where.
         link: LinkId,
@@ -131,6 +151,9 @@ pub enum Input<'a> {
 pub trait Network {
     /// Time since the epoch of this network, on a clock that goes on while the machine is suspended.
     fn now(&self) -> Duration;
+
+    /// Time since the Unix epoch, on a clock that may be set. Authentication that is based on time asks for it.
+    fn unix_time(&self) -> Duration;
 
     /// Waits until [`poll_input`](Self::poll_input) may have something, or until the time has come. May return early.
     /// Must be safe to drop at any await.
@@ -154,18 +177,19 @@ pub trait Network {
     /// When one of them can't be held; see [`AddressError`].
     fn prepare(&mut self, placements: &[&Placement]) -> Result<(), AddressError>;
 
-    /// Sends one advert out of an interface, to the group or to a peer. The source is an address of that interface or,
-    /// out of a virtual MAC, of the interface that carries it.
+    /// Sends one advert out of an interface, to the group or to a peer. The envelope is what its IP header is to say;
+    /// its source is an address of that interface or, out of a virtual MAC, of the interface that carries it.
     ///
     /// # Errors
     /// What the operating system says; nothing is sent then.
-    fn send_advert(
-        &mut self,
-        link: LinkId,
-        source: IpAddr,
-        destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()>;
+    fn send_advert(&mut self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()>;
+
+    /// Sends one advert behind an IP authentication header: `packet` is the whole IPv4 packet, but for the checksum of
+    /// its IP header.
+    ///
+    /// # Errors
+    /// What the operating system says; nothing is sent then.
+    fn send_ah(&mut self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()>;
 
     /// Adds addresses. One that is there already, and that an earlier call added, counts as added.
     ///
@@ -173,8 +197,11 @@ pub trait Network {
     /// The first one that can't be added; others may have been.
     fn acquire(&mut self, placements: &[Placement]) -> Result<(), AddressError>;
 
-    /// Renews the leases of addresses that were acquired. Gives the places (in `placements`) of those that failed.
-    fn renew(&mut self, placements: &[&Placement]) -> Vec<(usize, AddressError)>;
+    /// Begins to renew the leases of addresses that were acquired, and returns at once: another program that changes
+    /// the network may hold it up for long. None is renewed after a [`release`](Self::release) of it has returned; nor
+    /// once the driver has not come to [`wait`](Self::wait) for longer than `patience`, when it stands still and another
+    /// may have it. [`Input::Renewed`] says how it went; not called again before.
+    fn renew(&mut self, placements: &[&Placement], patience: Duration);
 
     /// Removes addresses that were acquired. One that is not there any more counts as removed.
     ///
@@ -204,6 +231,13 @@ pub trait Network {
     /// # Errors
     /// The last error of a frame that wasn't sent; others may have been.
     fn announce(&mut self, placements: &[Placement], repeat: u8, until: Duration) -> io::Result<()>;
+
+    /// Announces an address that the interface has anyway, once, so that a unicast peer's adverts find this host at
+    /// once.
+    ///
+    /// # Errors
+    /// What the operating system says; nothing is sent then.
+    fn announce_source(&mut self, link: LinkId, address: IpAddr) -> io::Result<()>;
 
     /// Asks who else has the address, by ARP or neighbour solicitation; answers come as [`Input::Claim`], of the
     /// interface or, for a virtual MAC, of the one that carries it.
@@ -240,6 +274,19 @@ pub enum AddressError {
     Primary {
         /// The address.
         address: IpNet,
+        /// Interface meant to hold it.
+        interface: String,
+    },
+    /// All addresses of a subnet on an interface have one scope.
+    #[error(
+        "{address} of scope {scope}: the subnet's first address on {interface} has another scope; use that one, or a \
+         prefix of 32"
+    )]
+    Scope {
+        /// The address.
+        address: IpNet,
+        /// Its scope.
+        scope: Scope,
         /// Interface meant to hold it.
         interface: String,
     },

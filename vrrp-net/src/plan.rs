@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
-use vrrp_core::{Family, Vrid};
+use vrrp_core::{AuthenticationConfig, Family, GROUP_V4, GROUP_V6, HOP_LIMIT, UnicastPeer, Vrid};
 
 use crate::config::{Attachment, VirtualAddress, VirtualRoute};
 use crate::network::{LinkId, MacAddr, Placement, Routing};
@@ -30,6 +30,12 @@ pub struct LinkPlan {
     pub ipv4: bool,
     /// Whether a virtual router of IPv6 sends adverts on it.
     pub ipv6: bool,
+    /// Whether a virtual router on it sends adverts behind an IP authentication header.
+    pub ah: bool,
+    /// Whether a virtual router of IPv4 on it listens to the group.
+    pub group_v4: bool,
+    /// Whether a virtual router of IPv6 on it listens to the group.
+    pub group_v6: bool,
     /// Set where it is the virtual MAC of a virtual router, made by the driver.
     pub vmac: Option<VmacPlan>,
 }
@@ -58,11 +64,15 @@ pub(crate) struct Seat {
     pub(crate) out: LinkId,
     pub(crate) family: Family,
     pub(crate) source: Option<IpAddr>,
+    /// Where its adverts go: to its peers, or to the group.
+    pub(crate) destinations: Vec<IpAddr>,
     pub(crate) placements: Vec<Placement>,
     pub(crate) lease: Option<Duration>,
     pub(crate) announce_repeat: u8,
     pub(crate) announce_refresh_repeat: u8,
     pub(crate) lower_prio_announce_repeat: u8,
+    /// TTL or hop limit of its adverts.
+    pub(crate) hop_limit: u8,
     pub(crate) routing: Routing,
     pub(crate) track_primary: bool,
     pub(crate) track_source: bool,
@@ -129,9 +139,11 @@ impl Plan {
                 name: attachment.interface().into(),
             });
         }
+        let unicast = !config.peers().is_empty();
+        let needs = &mut self.links[link.0];
         match family {
-            Family::Ipv4 => self.links[link.0].ipv4 = true,
-            Family::Ipv6 => self.links[link.0].ipv6 = true,
+            Family::Ipv4 => (needs.ipv4, needs.group_v4) = (true, needs.group_v4 || !unicast),
+            Family::Ipv6 => (needs.ipv6, needs.group_v6) = (true, needs.group_v6 || !unicast),
         }
         if self.by_vrid.insert((link, family, vrid), index).is_some() {
             return Err(PlanError::DuplicateVrid {
@@ -149,20 +161,26 @@ impl Plan {
             .zip(vmac)
             .filter(|(vmac, _)| !vmac.transmits_on_base() && config.peers().is_empty())
             .map_or(link, |(_, vmac)| vmac);
+        if matches!(config.authentication(), AuthenticationConfig::Ah(_)) {
+            self.links[link.0].ah = true;
+        }
         let home = vmac.unwrap_or(link);
-        let place = |link, address: &VirtualAddress| Placement {
-            link,
-            net: if Some(link) == vmac {
-                on_vmac(address.net())
+        let place = |link, address: &VirtualAddress| {
+            let placement = Placement {
+                link,
+                net: address.net(),
+                label: address.label().map(Into::into),
+                lease: attachment.lease(),
+                owner: config.is_owner(),
+                accept: attachment.accept() || config.is_owner(),
+                promote_secondaries: attachment.promote_secondaries(),
+                options: address.options().clone(),
+            };
+            if Some(link) == vmac {
+                on_vmac(placement)
             } else {
-                address.net()
-            },
-            label: address.label().map(Into::into),
-            lease: attachment.lease(),
-            owner: config.is_owner(),
-            accept: attachment.accept() || config.is_owner(),
-            promote_secondaries: attachment.promote_secondaries(),
-            options: address.options().clone(),
+                placement
+            }
         };
         let placements: Vec<Placement> = if attachment.addresses().is_empty() {
             let advertised = config.addresses().as_addresses();
@@ -196,11 +214,21 @@ impl Plan {
             out,
             family,
             source: attachment.source(),
+            destinations: match (config.peers(), family) {
+                ([], Family::Ipv4) => vec![GROUP_V4.into()],
+                ([], Family::Ipv6) => vec![GROUP_V6.into()],
+                (peers, _) => peers.iter().map(UnicastPeer::address).collect(),
+            },
             placements,
             lease: attachment.lease(),
             announce_repeat: attachment.announce_repeat(),
             announce_refresh_repeat: attachment.announce_refresh_repeat(),
             lower_prio_announce_repeat: attachment.lower_prio_announce_repeat(),
+            hop_limit: if unicast {
+                attachment.unicast_ttl()
+            } else {
+                HOP_LIMIT
+            },
             routing,
             track_primary: attachment.track_primary(),
             track_source: attachment.track_source(),
@@ -245,6 +273,9 @@ impl Plan {
                 name: name.into(),
                 ipv4: false,
                 ipv6: false,
+                ah: false,
+                group_v4: false,
+                group_v6: false,
                 vmac: None,
             });
             LinkId(self.links.len() - 1)
@@ -289,15 +320,17 @@ impl Plan {
     }
 }
 
-/// A link-local address on an interface of its own needs the link's prefix, else there is no way back to a neighbour
-/// that speaks to it.
-fn on_vmac(net: IpNet) -> IpNet {
-    match net {
+/// Fits an address to an interface of its own.
+fn on_vmac(mut placement: Placement) -> Placement {
+    match placement.net {
+        // Without the link's prefix there is no way back to a neighbour that speaks to it.
         IpNet::V6(net) if net.addr().is_unicast_link_local() => {
-            Ipv6Net::new(net.addr(), 64).map_or(IpNet::V6(net), IpNet::V6)
+            placement.net = Ipv6Net::new(net.addr(), 64).map_or(placement.net, IpNet::V6);
         }
-        net => net,
+        // The way to the subnet is the carrying interface's, which has an address there and asks for neighbours with it.
+        _ => placement.options.no_prefix_route = true,
     }
+    placement
 }
 
 /// Why routers and attachments don't fit together.
@@ -419,6 +452,8 @@ mod tests {
             .collect();
         assert_eq!(names, ["vrrp.51", "vrrp6.51", "vrrp.51.2"]);
         assert_eq!(plan.seats[1].placements[0].net.to_string(), "fe80::200/64");
+        assert!(!plan.seats[1].placements[0].options.no_prefix_route);
+        assert!(plan.seats[0].placements[0].options.no_prefix_route);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
 use vrrp_core::{
-    Fault, Output, Priority, SwitchoverEnd, SwitchoverError, SyncGroup, SyncGroupError, VirtualRouter,
+    Fault, HmacConfig, Output, Priority, SwitchoverEnd, SwitchoverError, SyncGroup, SyncGroupError,
+    VirtualRouter,
 };
 
 /// An effect of [`Routers`], in the order in which it must happen.
@@ -192,7 +193,7 @@ impl From<VirtualRouter> for RouterSet {
 }
 
 /// What control code may ask of a [`RouterSet`]. An index that no router has is ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RouterCommand {
     /// Set the effective priority; see [`VirtualRouter::set_priority`].
@@ -216,6 +217,14 @@ pub enum RouterCommand {
         /// What is back.
         fault: Fault,
     },
+    /// Set other keys or another mode of HMAC; see [`VirtualRouter::set_hmac`]. Ignored by a router that was not
+    /// configured with HMAC.
+    Hmac {
+        /// Index of the virtual router.
+        router: usize,
+        /// The new settings.
+        config: HmacConfig,
+    },
     /// Give up mastership and stop; see [`VirtualRouter::handle_shutdown`].
     Shutdown {
         /// Index of the virtual router.
@@ -235,9 +244,10 @@ pub enum RouterCommand {
 }
 
 impl RouterCommand {
-    fn router(self) -> usize {
-        match self {
+    fn router(&self) -> usize {
+        match *self {
             Self::Priority { router, .. }
+            | Self::Hmac { router, .. }
             | Self::Fault { router, .. }
             | Self::Recovery { router, .. }
             | Self::Shutdown { router }
@@ -299,6 +309,9 @@ impl Routers for RouterSet {
                 }
             }
             RouterCommand::Resume { .. } => self.handle_resume(now, index),
+            RouterCommand::Hmac { config, .. } => {
+                let _ = self.router_mut(index).set_hmac(config);
+            }
         }
         self.settle(now);
     }

@@ -49,7 +49,8 @@ impl Vmac {
 
     /// Whether adverts come from the router's interface, with its own MAC (`vmac_xmit_base`). Default: no.
     ///
-    /// RFC 9568 §7.3 asks for the virtual MAC, which also keeps a switch's memory of the port fresh.
+    /// RFC 9568 §7.3 asks for the virtual MAC, which also keeps a switch's memory of the port fresh. We hear both kinds; a
+    /// keepalived with `vmac_xmit_base` hears only those who have it too.
     #[must_use]
     pub fn xmit_base(mut self, xmit_base: bool) -> Self {
         self.xmit_base = xmit_base;

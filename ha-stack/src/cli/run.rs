@@ -139,10 +139,14 @@ fn tell(event: &Event) {
         Event::Failed { .. } => tracing::error!("{event}"),
         Event::Conflict { .. }
         | Event::AddressRestored { .. }
+        | Event::RoutingRestored { .. }
         | Event::AddressesRefused { .. }
         | Event::CannotExecute { .. }
         | Event::CheckSkipped { .. }
         | Event::Missed { .. }
+        | Event::NotifyFailed { .. }
+        | Event::NotifyReader { .. }
+        | Event::NotifyLost { .. }
         | Event::Check { up: false, .. } => tracing::warn!("{event}"),
         _ => tracing::info!("{event}"),
     }

@@ -8,6 +8,7 @@ use vrrp_net::DriverEvent;
 use super::control::Input;
 use super::event::Event;
 use super::node::NodeEvent;
+use super::notify::Notifier;
 
 /// Called on the VRRP thread: it names things and hands them on, and never waits.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Bus {
     events: broadcast::Sender<Event>,
     /// Unbounded in type alone: a check has one probe under way, and changes no more often than it reports.
     control: mpsc::UnboundedSender<Input>,
+    /// There if somebody is to be notified.
+    notifier: Option<Notifier>,
 }
 
 impl Bus {
@@ -25,23 +28,30 @@ impl Bus {
         checks: Vec<Arc<str>>,
         events: broadcast::Sender<Event>,
         control: mpsc::UnboundedSender<Input>,
+        notifier: Option<Notifier>,
     ) -> Self {
         Self {
             instances,
             checks,
             events,
             control,
+            notifier,
         }
     }
 
-    pub(super) fn publish(&self, event: DriverEvent<NodeEvent>) {
+    pub(super) fn publish(&mut self, event: DriverEvent<NodeEvent>) {
         let instance = |router: usize| Arc::clone(&self.instances[router]);
         let event = match event {
             DriverEvent::Node(event) => return self.publish_node(event),
-            DriverEvent::Transition { router, transition } => Event::Transition {
-                instance: instance(router),
-                transition,
-            },
+            DriverEvent::Transition { router, transition } => {
+                if let Some(notifier) = &mut self.notifier {
+                    notifier.handle_transition(router, transition);
+                }
+                Event::Transition {
+                    instance: instance(router),
+                    transition,
+                }
+            }
             DriverEvent::Conflict { router, address, mac } => Event::Conflict {
                 instance: instance(router),
                 address,
@@ -50,6 +60,10 @@ impl Bus {
             DriverEvent::AddressRestored { router, address } => Event::AddressRestored {
                 instance: instance(router),
                 address,
+            },
+            DriverEvent::RoutingRestored { router, count } => Event::RoutingRestored {
+                instance: instance(router),
+                count,
             },
             DriverEvent::AddressesRefused { router, reason } => Event::AddressesRefused {
                 instance: instance(router),
@@ -69,7 +83,7 @@ impl Bus {
         self.tell(event);
     }
 
-    pub(super) fn publish_node(&self, event: NodeEvent) {
+    pub(super) fn publish_node(&mut self, event: NodeEvent) {
         let name = |check: usize| Arc::clone(&self.checks[check]);
         match event {
             NodeEvent::StartProbe { check, timeout } => self.order(Input::StartProbe { check, timeout }),
@@ -98,11 +112,21 @@ impl Bus {
                 check: name(check),
                 running,
             }),
-            NodeEvent::PriorityChanged { router, from, to } => self.tell(Event::Priority {
-                instance: Arc::clone(&self.instances[router]),
-                from,
-                to,
-            }),
+            NodeEvent::PriorityChanged { router, from, to } => {
+                if let Some(notifier) = &mut self.notifier {
+                    notifier.handle_priority(router, to);
+                }
+                self.tell(Event::Priority {
+                    instance: Arc::clone(&self.instances[router]),
+                    from,
+                    to,
+                });
+            }
+            NodeEvent::LowerReceived { router } => {
+                if let Some(notifier) = &mut self.notifier {
+                    notifier.handle_lower_received(router);
+                }
+            }
         }
     }
 
@@ -114,5 +138,13 @@ impl Bus {
     fn order(&self, input: Input) {
         // Fails when the control thread has ended, and this one is about to.
         let _ = self.control.send(input);
+    }
+}
+
+/// Whoever drove the node has let go of it: however it ended, the control thread learns of it.
+impl Drop for Bus {
+    fn drop(&mut self) {
+        // Nobody listens when everything ends.
+        let _ = self.control.send(Input::DriveEnded);
     }
 }

@@ -17,12 +17,13 @@ use super::event::Event;
 use super::handle::ProxyError;
 use super::local;
 use super::node::{Command, Node};
+use super::notify::Notifying;
 use super::sources::Sources;
 use super::stack::BackendCheck;
 use super::status::{NodeStatus, ProxyStatus, Status};
 use super::switchover::{ResumeReply, SwitchoverReply, Switchovers};
 
-/// How often backends are looked at for changes that requests caused, and the VRRP thread for being alive.
+/// How often backends are looked at for changes that requests caused.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// Longest time for masters to give up when stopping: it takes a few system calls, and proxies must be drained whatever
 /// becomes of them.
@@ -53,6 +54,8 @@ pub(super) enum Input {
     AbortProxy(String, oneshot::Sender<Result<(), ProxyError>>),
     /// Start a proxy again.
     StartProxy(String, oneshot::Sender<Result<(), ProxyError>>),
+    /// Whoever drove the node has ended, or is about to.
+    DriveEnded,
     /// Stop everything.
     Shutdown(Duration, oneshot::Sender<usize>),
 }
@@ -151,6 +154,8 @@ pub(super) struct Control {
     events: broadcast::Sender<Event>,
     drive: Option<Drive>,
     sources: Sources,
+    /// There if somebody is to be notified.
+    notifying: Option<Notifying>,
     /// Probes under way, one a check at most.
     running: JoinSet<()>,
     upstreams: Vec<Watched>,
@@ -189,8 +194,15 @@ impl Control {
             proxies,
             questions: HashMap::new(),
             next_token: 0,
+            notifying: None,
             switchovers: Switchovers::default(),
         }
+    }
+
+    /// Waits at the end until others have been notified of it.
+    pub(super) fn notifying(mut self, notifying: Option<Notifying>) -> Self {
+        self.notifying = notifying;
+        self
     }
 
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Input>) {
@@ -201,9 +213,8 @@ impl Control {
             // 1. Wait for one input, or for the next look at what tells nothing by itself.
             let input = tokio::select! {
                 input = inbox.recv() => input,
-                _ = watch.tick() => {
+                _ = watch.tick(), if !self.upstreams.is_empty() => {
                     self.watch_backends();
-                    self.watch_driver();
                     continue;
                 }
             };
@@ -226,7 +237,7 @@ impl Control {
         match self.drive.take() {
             Some(Drive::Here {
                 node,
-                bus,
+                mut bus,
                 commands,
                 inbox,
             }) => {
@@ -276,6 +287,7 @@ impl Control {
                 let _ = reply.send(self.start_proxy(&name));
             }
             // The loop takes it.
+            Input::DriveEnded => self.end_drive(),
             Input::Shutdown(..) => {}
         }
     }
@@ -387,11 +399,8 @@ impl Control {
         }
     }
 
-    fn watch_driver(&mut self) {
-        let ended = matches!(&self.drive, Some(Drive::Thread(driver)) if driver.is_finished());
-        if !ended {
-            return;
-        }
+    /// The VRRP thread ended without having been asked to.
+    fn end_drive(&mut self) {
         if let Some(Drive::Thread(driver)) = self.drive.take() {
             let reason = match driver.join() {
                 Ok(()) => "it ended".to_owned(),
@@ -420,6 +429,13 @@ impl Control {
         // What a probe has started ends with it, and before whoever asked for the end may end the process.
         self.running.shutdown().await;
         let mut drains = JoinSet::new();
+        if let Some(notifying) = self.notifying.take() {
+            // What it tells was told by the end of VRRP.
+            drains.spawn(async move {
+                notifying.ended().await;
+                0
+            });
+        }
         for proxy in &mut self.proxies {
             if let Some(server) = proxy.server.take() {
                 drains.spawn(async move {

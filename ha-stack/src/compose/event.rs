@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,7 +62,14 @@ pub enum Event {
         /// The address.
         address: IpAddr,
     },
-    /// The virtual addresses could not be added or kept: the virtual router is in fault, and tries again by itself.
+    /// Routes or rules of a virtual router were gone, removed by somebody or with an interface; they were put back.
+    RoutingRestored {
+        /// Name of the virtual router.
+        instance: Arc<str>,
+        /// How many.
+        count: usize,
+    },
+    /// The virtual addresses, or what belongs to them, could not be added or kept: the virtual router is in fault, and tries again by itself.
     AddressesRefused {
         /// Name of the virtual router.
         instance: Arc<str>,
@@ -92,6 +100,32 @@ pub enum Event {
         check: Arc<str>,
         /// How long the run before has been on.
         running: Duration,
+    },
+    /// A notify script failed, or took too long and was killed. Nothing else comes of it.
+    NotifyFailed {
+        /// Name of the virtual router or group.
+        name: Arc<str>,
+        /// What it was for: `MASTER` and so on.
+        change: &'static str,
+        /// The script.
+        script: String,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// The reader of a notify FIFO has ended; it is started again.
+    NotifyReader {
+        /// The FIFO.
+        fifo: Arc<Path>,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// Lines for a notify FIFO are lost, since they are not read, or read too slowly. Told when that begins, and when
+    /// the FIFO takes lines again.
+    NotifyLost {
+        /// The FIFO.
+        fifo: Arc<Path>,
+        /// How many so far.
+        lines: u64,
     },
     /// A backend began or ceased to get requests.
     Backend {
@@ -154,6 +188,12 @@ impl fmt::Display for Event {
             Self::AddressRestored { instance, address } => {
                 write!(f, "{instance}: somebody removed {address}; it was put back")
             }
+            Self::RoutingRestored { instance, count } => {
+                write!(
+                    f,
+                    "{instance}: {count} of its routes and rules were gone; put back"
+                )
+            }
             Self::AddressesRefused { instance, reason } => {
                 write!(f, "{instance}: cannot hold its addresses: {reason}")
             }
@@ -170,6 +210,22 @@ impl fmt::Display for Event {
                     f,
                     "check {check}: skipped a run, the one before is on since {running:?}"
                 )
+            }
+            Self::NotifyFailed {
+                name,
+                change,
+                script,
+                outcome,
+            } => write!(f, "{name}: notify for {change}: {script}: {outcome}"),
+            Self::NotifyReader { fifo, outcome } => {
+                write!(
+                    f,
+                    "FIFO {}: its reader ended, and is started again: {outcome}",
+                    fifo.display()
+                )
+            }
+            Self::NotifyLost { fifo, lines } => {
+                write!(f, "FIFO {}: not read in time, {lines} lost", fifo.display())
             }
             Self::Backend {
                 upstream,

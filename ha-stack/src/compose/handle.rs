@@ -10,10 +10,12 @@ use std::time::Duration;
 use lb_proxy::proxy::{Server, ServerHandle};
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc};
+use vrrp_net::Routers as _;
 
 use super::bus::Bus;
 use super::control::{Control, Drive, Input, ProxySlot};
 use super::event::{Event, Events};
+use super::notify::{FifoError, Notifying, NotifyingError};
 use super::reply::{Reply, Stopped};
 use super::sources::Sources;
 use super::stack::Stack;
@@ -191,7 +193,12 @@ fn start_parts(
         .build()
         .map_err(StartError::Control)?;
     let checks = stack.checks.iter().map(|check| Arc::clone(&check.name)).collect();
-    let bus = Bus::new(stack.instances, checks, events.clone(), inputs);
+    let priorities: Vec<_> = (0..stack.instances.len())
+        .map(|index| stack.node.router(index).priority())
+        .collect();
+    let (notifier, notifying) =
+        Notifying::start(stack.targets, &priorities, stack.fifos, events.clone())?.unzip();
+    let mut bus = Bus::new(stack.instances, checks, events.clone(), inputs, notifier);
     let proxies = start_proxies(stack.proxies)?;
     // VRRP last: whoever becomes master should be able to serve.
     let drive = if stack.attachments.is_empty() {
@@ -211,7 +218,8 @@ fn start_parts(
         stack.upstreams,
         stack.backend_checks,
         proxies,
-    );
+    )
+    .notifying(notifying);
     Ok((runtime, control))
 }
 
@@ -254,9 +262,24 @@ pub enum StartError {
     /// The system gives no thread or no runtime for watches.
     #[error("cannot start the thread that watches processes, files and interfaces: {0}")]
     Watching(#[source] io::Error),
+    /// The system gives no thread or no runtime for notify scripts.
+    #[error("cannot start the thread of notify scripts: {0}")]
+    Notifying(#[source] io::Error),
+    /// A FIFO for notifications is not to be had.
+    #[error(transparent)]
+    Fifo(#[from] FifoError),
     /// The control thread panicked before anything ran: a bug.
     #[error("the control thread panicked at its start")]
     Panicked,
+}
+
+impl From<NotifyingError> for StartError {
+    fn from(error: NotifyingError) -> Self {
+        match error {
+            NotifyingError::Thread(error) => Self::Notifying(error),
+            NotifyingError::Fifo(error) => Self::Fifo(error),
+        }
+    }
 }
 
 fn bind_hint(error: &lb_proxy::proxy::StartError) -> &'static str {

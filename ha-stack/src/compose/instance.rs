@@ -6,6 +6,8 @@ use ha_health::Weight;
 use vrrp_core::Config;
 use vrrp_net::Attachment;
 
+use super::notify::Notify;
+
 /// A virtual router with its place on the host and the checks that it tracks; keepalived's `vrrp_instance`.
 ///
 /// ```
@@ -27,6 +29,7 @@ pub struct Instance {
     pub(super) config: Config,
     pub(super) attachment: Attachment,
     pub(super) tracks: Vec<Track>,
+    pub(super) notify: Notify,
 }
 
 impl Instance {
@@ -37,6 +40,7 @@ impl Instance {
             config,
             attachment,
             tracks: Vec::new(),
+            notify: Notify::new(),
         }
     }
 
@@ -44,6 +48,13 @@ impl Instance {
     #[must_use]
     pub fn track(mut self, track: impl Into<Track>) -> Self {
         self.tracks.push(track.into());
+        self
+    }
+
+    /// Sets the scripts that are told of its changes of state. Default none.
+    #[must_use]
+    pub fn notify(mut self, notify: Notify) -> Self {
+        self.notify = notify;
         self
     }
 

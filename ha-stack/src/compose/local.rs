@@ -12,7 +12,7 @@ use super::node::{Command, Node, NodeEvent};
 pub(super) async fn run(
     mut node: Node,
     mut commands: mpsc::UnboundedReceiver<Command>,
-    publish: impl Fn(NodeEvent),
+    mut publish: impl FnMut(NodeEvent),
 ) {
     let epoch = Instant::now();
     loop {

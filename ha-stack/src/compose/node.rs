@@ -42,6 +42,8 @@ struct Member {
     interface: Arc<str>,
     tracks: Vec<TrackedCheck>,
     transitions: u64,
+    /// How many adverts of lower priority it has told of.
+    lower_received: u64,
 }
 
 /// A sync group of a [`Node`]: instances by index that are master together or not at all.
@@ -155,6 +157,11 @@ pub enum NodeEvent {
         from: Priority,
         /// Effective priority after.
         to: Priority,
+    },
+    /// A master has heard an advert of lower priority: another host has taken the addresses to be free.
+    LowerReceived {
+        /// Index of the virtual router.
+        router: usize,
     },
     /// The answer to [`Command::Switchover`].
     SwitchedOver {
@@ -377,7 +384,12 @@ impl Node {
 
     /// What came out of a router concerns whoever asked for it.
     fn note_output(&mut self, index: usize, output: Output) {
-        self.members[index].transitions += u64::from(matches!(output, Output::Transition(_)));
+        let member = &mut self.members[index];
+        member.transitions += u64::from(matches!(output, Output::Transition(_)));
+        let lower_received = self.routers.router(index).counters().lower_received_as_master;
+        if core::mem::replace(&mut member.lower_received, lower_received) != lower_received {
+            self.events.push_back(NodeEvent::LowerReceived { router: index });
+        }
         if let Output::Switchover(end) = output {
             if let Some(place) = self.switchovers.iter().position(|(router, _)| *router == index) {
                 let (_, token) = self.switchovers.swap_remove(place);
@@ -505,6 +517,7 @@ impl Member {
             interface: instance.interface,
             tracks: instance.tracks,
             transitions: 0,
+            lower_received: 0,
         };
         (member, VirtualRouter::new(instance.config, source))
     }

@@ -99,6 +99,7 @@ pub(crate) mod mac;
 pub(crate) mod proxy;
 mod reference;
 mod resolve;
+pub(crate) mod routing;
 mod script;
 pub(crate) mod secret;
 mod source;

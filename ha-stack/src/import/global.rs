@@ -21,6 +21,10 @@ pub(super) const BLOCK: Grammar<Globals> = Grammar {
         Keyword::new("script_user", |statement, to, diagnostics| {
             to.script_user = UserName::of(statement, diagnostics);
         }),
+        Keyword::new("vrrp_startup_delay", |statement, to, diagnostics| {
+            let delay = statement.seconds(diagnostics);
+            to.defaults.parts.protocol.startup_delay = delay;
+        }),
         Keyword::new("vrrp_rt_priority", |statement, to, diagnostics| {
             if let Some(priority) = statement.number(1, 99, "50", diagnostics) {
                 to.thread(priority.span).realtime = Some(priority.value);

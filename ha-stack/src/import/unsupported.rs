@@ -129,10 +129,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
         consequence: "checks that it asks for are made anyway, and traffic to the virtual addresses is not dropped",
     },
     Unsupported {
-        keywords: &["vrrp_skip_check_adv_addr"],
-        consequence: "adverts of VRRPv2 with other addresses are dropped, as RFC 3768 says",
-    },
-    Unsupported {
         keywords: &[
             "notify_fifo",
             "notify_fifo_script",
@@ -173,7 +169,7 @@ pub(super) const GLOBAL: &[Unsupported] = &[
         consequence: "see to it that only root can write the scripts and the folders that they are in",
     },
     Unsupported {
-        keywords: &["vrrp_startup_delay", "vrrp_delay_after_boot"],
+        keywords: &["vrrp_delay_after_boot"],
         consequence: "virtual routers start at once",
     },
     Unsupported {
@@ -195,10 +191,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
     },
     Unsupported {
         keywords: &[
-            "vrrp_garp_master_refresh",
-            "vrrp_garp_master_refresh_repeat",
-            "vrrp_garp_lower_prio_delay",
-            "vrrp_garp_lower_prio_repeat",
             "vrrp_garp_interval",
             "vrrp_gna_interval",
             "vrrp_min_garp",
@@ -208,9 +200,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
     },
     Unsupported {
         keywords: &[
-            "vrrp_lower_prio_no_advert",
-            "vrrp_higher_prio_send_advert",
-            "vrrp_down_timer_adverts",
             "vrrp_owner_ignore_adverts",
             "vrrp_check_unicast_src",
             "vrrp_notify_priority_changes",
@@ -278,10 +267,6 @@ pub(super) const INSTANCE: &[Unsupported] = &[
         consequence: "addresses on other interfaces have those interfaces' own MAC; hosts learn of a move by gratuitous ARP",
     },
     Unsupported {
-        keywords: &["virtual_routes", "virtual_rules"],
-        consequence: "no routes or rules move with the addresses",
-    },
-    Unsupported {
         keywords: &["track_process"],
         consequence: "the process is not watched; use a vrrp_script, or a check by tcp or http",
     },
@@ -294,19 +279,8 @@ pub(super) const INSTANCE: &[Unsupported] = &[
         consequence: "no BFD session is held; failures are found by missing adverts",
     },
     Unsupported {
-        keywords: &[
-            "garp_master_refresh",
-            "garp_master_refresh_repeat",
-            "garp_lower_prio_delay",
-            "garp_lower_prio_repeat",
-            "garp_extra_if",
-            "vmac_garp_intvl",
-        ],
+        keywords: &["garp_extra_if", "vmac_garp_intvl"],
         consequence: "addresses are announced on taking over, once more after garp_master_delay, and when another master is heard",
-    },
-    Unsupported {
-        keywords: &["accept", "no_accept"],
-        consequence: "traffic to the virtual addresses is accepted while master",
     },
     Unsupported {
         keywords: &["strict_mode"],
@@ -338,18 +312,8 @@ pub(super) const INSTANCE: &[Unsupported] = &[
         consequence: "a virtual router needs an address",
     },
     Unsupported {
-        keywords: &["down_timer_adverts"],
-        consequence: "a backup waits for three missing adverts",
-    },
-    Unsupported {
-        keywords: &["lower_prio_no_advert"],
-        consequence: "a master answers a lower advert at once",
-    },
-    Unsupported {
         keywords: &[
-            "higher_prio_send_advert",
             "owner_ignore_adverts",
-            "skip_check_adv_addr",
             "native_ipv6",
             "linkbeat_use_polling",
             "kernel_rx_buf_size",
@@ -357,7 +321,6 @@ pub(super) const INSTANCE: &[Unsupported] = &[
             "lvs_sync_daemon_interface",
             "timer_expired_backup",
             "thread_timer_expired",
-            "promote_secondaries",
         ],
         consequence: "the defaults apply",
     },

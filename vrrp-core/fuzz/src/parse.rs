@@ -3,7 +3,7 @@
 //! Input: an octet of flags, the envelope, and the payload. Flags: 1 IPv6, 2 to the group, 4 put the right checksum
 //! with pseudo-header in place, 8 the one without, 16 a destination of the other family.
 
-use vrrp_core::{Envelope, Family, GROUP_V4, GROUP_V6, Message, Packet, Version};
+use vrrp_core::{Envelope, Family, GROUP_V4, GROUP_V6, HmacKey, Message, Packet, Sequence, Version};
 
 use super::input::Input;
 use super::reference::{self, Fields};
@@ -53,6 +53,17 @@ pub fn check(payload: &[u8], envelope: &Envelope) {
             assert!(!error.to_string().is_empty());
         }
     }
+    if let Ok(packet) = Packet::parse_ah(payload) {
+        let len = usize::from(u16::from_be_bytes([payload[2], payload[3]]));
+        assert_eq!(
+            Ok(packet),
+            Packet::parse_ah(&payload[..len]),
+            "the rest is padding"
+        );
+        let behind = Packet::parse(&payload[44..len], packet.envelope()).expect("the same without header");
+        assert_eq!(packet.advert(), behind.advert());
+        assert!(packet.ah().is_some() && behind.ah().is_none());
+    }
     for family in [Family::Ipv4, Family::Ipv6] {
         if let Ok(message) = Message::new(payload, family) {
             assert_eq!(message.addresses().len(), usize::from(message.address_count()));
@@ -64,8 +75,14 @@ pub fn check(payload: &[u8], envelope: &Envelope) {
 fn emits_again(packet: &Packet<'_>, payload: &[u8]) {
     let envelope = packet.envelope();
     let mut emitted = Vec::new();
-    packet
-        .advert()
+    let trailer = Fields::of(packet).trailer;
+    let key = HmacKey::new(trailer.map_or(0, |(key, ..)| key), &[0x5a; 32]).expect("long enough");
+    let mut advert = packet.advert();
+    if let Some((_, sequence, _)) = trailer {
+        let sequence = Sequence::from_bits(sequence);
+        advert = advert.with_hmac(&key, sequence).expect("VRRPv3");
+    }
+    advert
         .emit(
             envelope.source,
             envelope.destination,
@@ -83,6 +100,11 @@ fn emits_again(packet: &Packet<'_>, payload: &[u8]) {
             canonical[trailer..].fill(0);
         }
         Version::V2 => {}
+    }
+    if trailer.is_some() {
+        // Signed with another key.
+        let mac = payload.len() - 16;
+        canonical[mac..].copy_from_slice(&emitted[mac..]);
     }
     if canonical != payload || payload[6..8] == [0xff, 0xff] {
         reference::seal(&mut canonical, envelope, Fields::of(packet).pseudo_header);

@@ -16,6 +16,8 @@ pub struct Fields {
     /// The type of authentication, and the password where it is one.
     pub authentication: (u8, Option<[u8; 8]>),
     pub pseudo_header: bool,
+    /// Key, sequence and MAC of the authentication trailer.
+    pub trailer: Option<(u8, u64, [u8; 16])>,
 }
 
 impl Fields {
@@ -34,6 +36,10 @@ impl Fields {
                 Authentication::Other(kind) => (kind, None),
             },
             pseudo_header: packet.checksum() == ChecksumForm::PseudoHeader,
+            trailer: packet.trailer().map(|trailer| {
+                let mac = trailer.octets()[12..].try_into().expect("sixteen octets");
+                (trailer.key_id(), trailer.sequence().bits(), mac)
+            }),
         }
     }
 }
@@ -52,12 +58,18 @@ pub fn decode(octets: &[u8], envelope: &Envelope) -> Option<Fields> {
     }
     let address_len = if ipv4 { 4 } else { 16 };
     let count = usize::from(octets[3]);
-    let (version, trailer_len) = match octets[0] {
+    let (version, data_len) = match octets[0] {
         0x21 if ipv4 => (2, 8),
         0x31 => (3, 0),
         _ => return None,
     };
-    if octets.len() != 8 + count * address_len + trailer_len {
+    let len = 8 + count * address_len + data_len;
+    let trailer = match octets.len().checked_sub(len)? {
+        0 => None,
+        28 if version == 3 => Some(&octets[len..]),
+        _ => return None,
+    };
+    if trailer.is_some_and(|trailer| trailer[0] != 1 || trailer[2] != 0 || trailer[3] != 0) {
         return None;
     }
     let interval_cs = match version {
@@ -85,7 +97,19 @@ pub fn decode(octets: &[u8], envelope: &Envelope) -> Option<Fields> {
         addresses,
         authentication: (kind, password),
         pseudo_header,
+        trailer: trailer.map(|trailer| {
+            let sequence = trailer[4..12].try_into().expect("eight octets");
+            let mac = trailer[12..].try_into().expect("sixteen octets");
+            (trailer[1], u64::from_be_bytes(sequence), mac)
+        }),
     })
+}
+
+/// The octets that the checksum covers: over IPv4 without the authentication trailer.
+fn covered(octets: &[u8], envelope: &Envelope) -> usize {
+    let len = 8 + usize::from(octets[3]) * 4;
+    let trailer = octets[0] == 0x31 && envelope.source.is_ipv4() && octets.len() == len + 28;
+    if trailer { len } else { octets.len() }
 }
 
 /// Whether the checksum verifies with the pseudo-header, else whether it does without; `None` if it does not.
@@ -106,6 +130,7 @@ fn checksum_form(octets: &[u8], envelope: &Envelope) -> Option<bool> {
 /// The checksum that a message should carry, whatever it carries. Of the two zeros it is 0x0000, as RFC 1071's
 /// complement of a folded sum that is not zero.
 pub fn checksum(octets: &[u8], envelope: &Envelope, pseudo_header: bool) -> u16 {
+    let octets = &octets[..covered(octets, envelope)];
     let mut covered = Vec::new();
     if pseudo_header {
         covered.extend(header(envelope, octets.len()));

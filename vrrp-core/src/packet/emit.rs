@@ -3,17 +3,19 @@
 use bytes::BufMut;
 use core::net::IpAddr;
 
+use super::ah::AhAdvert;
 use super::checksum::Sum;
 use super::message::{AUTHENTICATION_LEN, HEADER_LEN};
+use super::trailer::{self, TRAILER_LEN};
 use super::{Authentication, ChecksumForm, Message, Version};
-use crate::{Addresses, AdverInterval, Family, Priority, Vrid};
+use crate::{Addresses, AdverInterval, AhKey, Family, HmacKey, Priority, Sequence, Vrid};
 
 /// Octets of a simple text password; shorter ones are padded with zeros, longer ones cut.
 pub const PASSWORD_LEN: usize = AUTHENTICATION_LEN;
 
 /// The content of an advert, which can be put on the wire.
 ///
-/// [`VirtualRouter::advert`](crate::VirtualRouter::advert) makes one from its config, and
+/// [`VirtualRouter::next_advert`](crate::VirtualRouter::next_advert) makes one from its config, and
 /// [`Packet::advert`](super::Packet::advert) from what was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advert<'a> {
@@ -23,6 +25,23 @@ pub struct Advert<'a> {
     pub(crate) adver_interval: AdverInterval,
     pub(crate) addresses: Addresses<'a>,
     pub(crate) authentication: Authentication<'a>,
+    pub(crate) proof: Proof<'a>,
+}
+
+/// What an advert is signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof<'a> {
+    None,
+    /// An IP authentication header before it, in VRRPv2.
+    Ah {
+        key: &'a AhKey,
+        sequence: u32,
+    },
+    /// A trailer behind it, in VRRPv3.
+    Hmac {
+        key: &'a HmacKey,
+        sequence: Sequence,
+    },
 }
 
 impl<'a> Advert<'a> {
@@ -56,21 +75,65 @@ impl<'a> Advert<'a> {
             adver_interval,
             addresses,
             authentication: Authentication::None,
+            proof: Proof::None,
         })
     }
 
     /// The same advert with a simple text password (RFC 2338 §5.3.6).
     ///
     /// # Errors
-    /// When it is a VRRPv3 advert, which has no authentication.
+    /// When it is a VRRPv3 advert, which has no passwords.
     pub fn with_password(self, password: &'a [u8; PASSWORD_LEN]) -> Result<Self, AdvertError> {
         if self.version == Version::V3 {
             return Err(AdvertError::PasswordInV3);
         }
         Ok(Self {
             authentication: Authentication::Simple(password),
+            proof: Proof::None,
             ..self
         })
+    }
+
+    /// The same advert behind an IP authentication header with this sequence number: emit it with [`ah`](Self::ah).
+    ///
+    /// # Errors
+    /// When it is a VRRPv3 advert.
+    pub fn with_ah(self, key: &'a AhKey, sequence: u32) -> Result<Self, AdvertError> {
+        if self.version == Version::V3 {
+            return Err(AdvertError::PasswordInV3);
+        }
+        Ok(Self {
+            authentication: Authentication::Ah,
+            proof: Proof::Ah { key, sequence },
+            ..self
+        })
+    }
+
+    /// The same advert with an authentication trailer.
+    ///
+    /// # Errors
+    /// When it is a VRRPv2 advert.
+    pub fn with_hmac(self, key: &'a HmacKey, sequence: Sequence) -> Result<Self, AdvertError> {
+        if self.version == Version::V2 {
+            return Err(AdvertError::HmacInV2);
+        }
+        Ok(Self {
+            proof: Proof::Hmac { key, sequence },
+            ..self
+        })
+    }
+
+    /// How to send an advert that needs an IP authentication header; `None` for all others.
+    #[inline]
+    pub fn ah(&self) -> Option<AhAdvert<'a>> {
+        match self.proof {
+            Proof::Ah { key, sequence } => Some(AhAdvert {
+                advert: *self,
+                key,
+                sequence,
+            }),
+            Proof::None | Proof::Hmac { .. } => None,
+        }
     }
 
     /// Protocol version.
@@ -109,12 +172,13 @@ impl<'a> Advert<'a> {
         self.authentication
     }
 
-    /// Octets of the message, without IP header.
+    /// Octets of the message with its trailer, without IP and authentication header.
     #[inline]
     pub const fn wire_len(&self) -> usize {
-        let trailer = match self.version {
-            Version::V2 => AUTHENTICATION_LEN,
-            Version::V3 => 0,
+        let trailer = match (self.version, self.proof) {
+            (Version::V2, _) => AUTHENTICATION_LEN,
+            (Version::V3, Proof::Hmac { .. }) => TRAILER_LEN,
+            (Version::V3, _) => 0,
         };
         HEADER_LEN + self.addresses.octets().len() + trailer
     }
@@ -122,7 +186,9 @@ impl<'a> Advert<'a> {
     /// Appends the message to `buffer`.
     ///
     /// `source` and `destination` enter the checksum where it has a pseudo-header. `form` counts for VRRPv3 over
-    /// IPv4 alone: the others have but one. The data of an authentication type other than the password is zeros.
+    /// IPv4 alone: the others have but one. The data of an authentication type other than the password is zeros. The
+    /// trailer of HMAC counts for the checksum over IPv6 alone. An advert that needs an IP authentication header comes
+    /// without it; see [`ah`](Self::ah).
     ///
     /// # Errors
     /// When `buffer` has no room for [`wire_len`](Self::wire_len) octets; nothing is written then.
@@ -141,23 +207,39 @@ impl<'a> Advert<'a> {
                 got: buffer.remaining_mut(),
             });
         }
+        let (header, trailer) = self.parts(source, destination, form);
+        buffer.put_slice(&header);
+        buffer.put_slice(self.addresses.octets());
+        buffer.put_slice(trailer.as_slice());
+        Ok(())
+    }
+
+    /// What stands before and after the addresses.
+    #[inline]
+    pub(super) fn parts(
+        &self,
+        source: IpAddr,
+        destination: IpAddr,
+        form: ChecksumForm,
+    ) -> ([u8; HEADER_LEN], Trailer) {
         let addresses = self.addresses.octets();
         let mut header = self.header();
+        let trailer = self.trailer(source, &header);
         let mut sum = Sum::default().add(&header).add(addresses);
-        let trailer = self.trailer();
-        if let Some(trailer) = &trailer {
-            sum = sum.add(trailer);
-        } else if form == ChecksumForm::PseudoHeader || source.is_ipv6() {
+        if self.version == Version::V2 {
+            sum = sum.add(trailer.as_slice());
+        } else if source.is_ipv6() {
             // At most 255 addresses: far below 2^16 octets.
-            sum = sum.add_pseudo_header(&source, &destination, need as u16);
+            let len = self.wire_len() as u16;
+            sum = sum
+                .add(trailer.as_slice())
+                .add_pseudo_header(&source, &destination, len);
+        } else if form == ChecksumForm::PseudoHeader {
+            let len = (HEADER_LEN + addresses.len()) as u16;
+            sum = sum.add_pseudo_header(&source, &destination, len);
         }
         [header[6], header[7]] = sum.checksum();
-        buffer.put_slice(&header);
-        buffer.put_slice(addresses);
-        if let Some(trailer) = &trailer {
-            buffer.put_slice(trailer);
-        }
-        Ok(())
+        (header, trailer)
     }
 
     /// The header with checksum 0.
@@ -194,13 +276,41 @@ impl<'a> Advert<'a> {
         }
     }
 
-    /// VRRPv2's authentication data, zeros without a password (RFC 3768 §5.3.10).
     #[inline]
-    fn trailer(&self) -> Option<[u8; AUTHENTICATION_LEN]> {
-        match (self.version, self.authentication) {
-            (Version::V3, _) => None,
-            (Version::V2, Authentication::Simple(password)) => Some(*password),
-            (Version::V2, _) => Some([0; AUTHENTICATION_LEN]),
+    fn trailer(&self, source: IpAddr, header: &[u8; HEADER_LEN]) -> Trailer {
+        match (self.version, self.authentication, self.proof) {
+            (Version::V2, Authentication::Simple(password), _) => Trailer::Data(*password),
+            // Zeros without a password (RFC 3768 §5.3.10).
+            (Version::V2, ..) => Trailer::Data([0; AUTHENTICATION_LEN]),
+            (Version::V3, _, Proof::Hmac { key, sequence }) => Trailer::Hmac(trailer::sign(
+                key,
+                sequence,
+                source,
+                header,
+                self.addresses.octets(),
+            )),
+            (Version::V3, ..) => Trailer::None,
+        }
+    }
+}
+
+/// What stands after the addresses.
+#[derive(Clone, Copy)]
+pub(super) enum Trailer {
+    None,
+    /// VRRPv2's authentication data.
+    Data([u8; AUTHENTICATION_LEN]),
+    /// VRRPv3's authentication trailer.
+    Hmac([u8; TRAILER_LEN]),
+}
+
+impl Trailer {
+    #[inline]
+    pub(super) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::None => &[],
+            Self::Data(data) => data,
+            Self::Hmac(trailer) => trailer,
         }
     }
 }
@@ -233,7 +343,10 @@ pub enum AdvertError {
     /// An advert carries at least one address (RFC 9568 erratum 8299).
     #[error("no addresses")]
     NoAddresses,
-    /// VRRPv3 has no authentication (RFC 5798 §9).
+    /// VRRPv3 has no passwords (RFC 5798 §9).
     #[error("a password in a VRRPv3 advert")]
     PasswordInV3,
+    /// VRRPv2 has no trailer.
+    #[error("an HMAC trailer on a VRRPv2 advert")]
+    HmacInV2,
 }

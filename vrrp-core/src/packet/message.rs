@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::trailer::{HmacTrailer, TRAILER_LEN};
 use crate::{Addresses, AdverInterval, Family, Priority};
 
 /// Octets before the addresses.
@@ -66,6 +67,7 @@ impl fmt::Debug for Authentication<'_> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
     octets: &'a [u8],
+    trailer: Option<HmacTrailer<'a>>,
     version: Version,
     family: Family,
 }
@@ -75,6 +77,8 @@ impl<'a> Message<'a> {
     pub const ADVERTISEMENT: u8 = 1;
 
     /// Checks version and length. The family is that of the IP header.
+    ///
+    /// A VRRPv3 message may be followed by an authentication trailer, which shows in the length alone.
     ///
     /// # Errors
     /// See [`MessageError`].
@@ -86,7 +90,7 @@ impl<'a> Message<'a> {
                 got: octets.len(),
             });
         };
-        let (version, trailer) = match header[0] >> 4 {
+        let (version, data) = match header[0] >> 4 {
             2 => (Version::V2, AUTHENTICATION_LEN),
             3 => (Version::V3, 0),
             got => return Err(MessageError::Version { got }),
@@ -95,21 +99,30 @@ impl<'a> Message<'a> {
             return Err(MessageError::Ipv6InV2);
         }
         let count = header[3];
-        let need = HEADER_LEN + usize::from(count) * family.address_len() + trailer;
-        if octets.len() != need {
-            return Err(length_error(count, need, octets.len()));
-        }
+        let need = HEADER_LEN + usize::from(count) * family.address_len() + data;
+        let trailer = match octets.len().checked_sub(need) {
+            Some(0) => None,
+            Some(TRAILER_LEN) if version == Version::V3 => octets.last_chunk(),
+            _ => return Err(length_error(count, need, octets.len())),
+        };
         Ok(Self {
-            octets,
+            octets: &octets[..need],
+            trailer: trailer.map(HmacTrailer::new).transpose()?,
             version,
             family,
         })
     }
 
-    /// The whole message.
+    /// The whole message, without the trailer.
     #[inline]
     pub const fn octets(self) -> &'a [u8] {
         self.octets
+    }
+
+    /// The authentication trailer of a VRRPv3 message.
+    #[inline]
+    pub const fn trailer(self) -> Option<HmacTrailer<'a>> {
+        self.trailer
     }
 
     /// Length as the pseudo-header has it: 255 addresses are far below 2^16 octets.
@@ -199,6 +212,7 @@ impl fmt::Debug for Message<'_> {
             .field("checksum", &self.checksum())
             .field("authentication", &self.authentication())
             .field("addresses", &self.addresses())
+            .field("trailer", &self.trailer)
             .finish()
     }
 }
@@ -238,6 +252,16 @@ pub enum MessageError {
         expected: usize,
         /// Octets received.
         got: usize,
+    },
+    /// As long as with an authentication trailer, but it is none: another type, or reserved bits that are not zero.
+    #[error(
+        "28 octets after the last address that are no authentication trailer: type {kind}, reserved {reserved:#06x}"
+    )]
+    Trailer {
+        /// The type received, instead of 1.
+        kind: u8,
+        /// The reserved bits received, instead of 0.
+        reserved: u16,
     },
     /// Neither VRRPv2 nor VRRPv3.
     #[error("version {got}")]

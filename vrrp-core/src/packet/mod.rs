@@ -4,17 +4,22 @@
 //! [`Packet::parse`] makes every check that needs no configuration, once; the accessors of the view that it gives
 //! can't fail. [`Advert::emit`] is the way back. Neither allocates.
 
+mod ah;
 mod checksum;
 mod emit;
 mod message;
+mod trailer;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+pub use ah::{AhAdvert, AhError, AhHeader, AhPacket, PROTOCOL_AH};
 pub use checksum::{ChecksumForm, PROTOCOL};
+pub(crate) use emit::Proof;
 pub use emit::{Advert, AdvertError, BufferTooSmall, PASSWORD_LEN};
 pub use message::{Authentication, Message, MessageError, Version};
+pub use trailer::HmacTrailer;
 
-use crate::{Addresses, AdverInterval, Family, Priority, Vrid};
+use crate::{Addresses, AdverInterval, AhKey, Family, HmacKey, Priority, Vrid};
 use checksum::Sum;
 
 /// The IPv4 group that adverts go to: 224.0.0.18 (RFC 9568 §5.1.1.2).
@@ -43,13 +48,14 @@ pub struct Packet<'a> {
     adver_interval: AdverInterval,
     envelope: Envelope,
     checksum: ChecksumForm,
+    ah: Option<AhPacket<'a>>,
 }
 
 impl<'a> Packet<'a> {
     /// Checks a VRRP message, `payload` being the IP payload to the end that the IP header gives, without padding.
     ///
     /// In this order: one family in the envelope, hop limit, length of the header, version, VRRPv2 over IPv4 alone,
-    /// length against the count of addresses, type, VRID, interval, at least one address, checksum. Ignored are the
+    /// length against the count of addresses, form of the authentication trailer if there is one, type, VRID, interval, at least one address, checksum. Ignored are the
     /// reserved bits (RFC 9568 §5.2.6) and VRRPv2's authentication data under a type that has none. Hop limit 255 is
     /// asked of multicast alone: keepalived's IPv6 unicast adverts carry 64.
     ///
@@ -87,6 +93,23 @@ impl<'a> Packet<'a> {
             adver_interval,
             envelope: *envelope,
             checksum,
+            ah: None,
+        })
+    }
+
+    /// Checks an IPv4 packet of protocol 51, header included: an IP authentication header with a VRRP message behind
+    /// it, as keepalived sends it. What follows the packet's total length is ignored.
+    ///
+    /// The check value needs a key; the router verifies it.
+    ///
+    /// # Errors
+    /// [`ParseError::Ah`] for the headers, and then as [`parse`](Self::parse).
+    pub fn parse_ah(packet: &'a [u8]) -> Result<Self, ParseError> {
+        let ah = AhPacket::new(packet)?;
+        let packet = Self::parse(ah.message(), &ah.envelope())?;
+        Ok(Self {
+            ah: Some(ah),
+            ..packet
         })
     }
 
@@ -120,10 +143,34 @@ impl<'a> Packet<'a> {
         self.message.addresses()
     }
 
-    /// VRRPv2 authentication; `None` in VRRPv3, which has none.
+    /// VRRPv2 authentication as the message says; `None` in VRRPv3, whose authentication is the
+    /// [`trailer`](Self::trailer).
     #[inline]
     pub fn authentication(&self) -> Authentication<'a> {
         self.message.authentication()
+    }
+
+    /// The authentication trailer of VRRPv3. It is well-formed; what it proves is for the router to see.
+    #[inline]
+    pub fn trailer(&self) -> Option<HmacTrailer<'a>> {
+        self.message.trailer()
+    }
+
+    /// The IP authentication header before the message.
+    #[inline]
+    pub fn ah(&self) -> Option<AhHeader<'a>> {
+        self.ah.as_ref().map(AhPacket::header)
+    }
+
+    /// Whether the key of the IP authentication header has signed it.
+    pub(crate) fn verifies_ah(&self, key: &AhKey) -> bool {
+        self.ah.is_some_and(|ah| ah.verifies(key))
+    }
+
+    /// Whether this key has signed the trailer.
+    pub(crate) fn verifies_trailer(&self, key: &HmacKey) -> bool {
+        let trailer = self.message.trailer();
+        trailer.is_some_and(|trailer| trailer.verifies(key, self.envelope.source, self.message))
     }
 
     /// Address family, from the IP header.
@@ -151,7 +198,8 @@ impl<'a> Packet<'a> {
     }
 
     /// The advert that [`Advert::emit`] would turn into these octets again, apart from what [`parse`](Self::parse)
-    /// ignores and a checksum of 0xffff, which goes out as the 0x0000 that it equals.
+    /// ignores, a checksum of 0xffff, which goes out as the 0x0000 that it equals, and the proofs of AH and HMAC, which
+    /// take the key.
     #[inline]
     pub fn advert(&self) -> Advert<'a> {
         Advert {
@@ -161,6 +209,7 @@ impl<'a> Packet<'a> {
             adver_interval: self.adver_interval,
             addresses: self.addresses(),
             authentication: self.authentication(),
+            proof: Proof::None,
         }
     }
 }
@@ -172,6 +221,9 @@ pub enum ParseError {
     /// The layout is not that of a VRRP message.
     #[error(transparent)]
     Message(#[from] MessageError),
+    /// The headers before the message are not IPv4 and AH.
+    #[error(transparent)]
+    Ah(#[from] AhError),
     /// Source and destination are of different families: the envelope is wrong.
     #[error("source {source_address} and destination {destination} are of different families")]
     MixedFamilies {
@@ -211,12 +263,27 @@ pub enum ParseError {
     },
 }
 
+/// The sum with the pseudo-header, and over IPv6 with the trailer: there the kernel of a sender fills in the checksum
+/// of all that it sends, while over IPv4 the sender does so before it signs.
+#[inline]
+fn with_pseudo_header(sum: Sum, message: Message<'_>, envelope: &Envelope) -> Sum {
+    let (source, destination) = (&envelope.source, &envelope.destination);
+    match message.trailer() {
+        Some(trailer) if source.is_ipv6() => sum.add(trailer.octets()).add_pseudo_header(
+            source,
+            destination,
+            message.len() + trailer::TRAILER_LEN as u16,
+        ),
+        _ => sum.add_pseudo_header(source, destination, message.len()),
+    }
+}
+
 /// The form of checksum that verifies, if one does.
 #[inline]
 fn checksum_form(message: Message<'_>, envelope: &Envelope) -> Option<ChecksumForm> {
     let alone = Sum::default().add(message.octets());
     if message.version() == Version::V3 {
-        let with_header = alone.add_pseudo_header(&envelope.source, &envelope.destination, message.len());
+        let with_header = with_pseudo_header(alone, message, envelope);
         if with_header.verifies() {
             return Some(ChecksumForm::PseudoHeader);
         }
@@ -234,7 +301,7 @@ fn checksum_error(message: Message<'_>, envelope: &Envelope) -> ParseError {
     let got = message.checksum();
     let mut sum = Sum::default().add(message.octets());
     if message.version() == Version::V3 {
-        sum = sum.add_pseudo_header(&envelope.source, &envelope.destination, message.len());
+        sum = with_pseudo_header(sum, message, envelope);
     }
     // Takes the received checksum out of the sum: adding its complement is subtracting it (RFC 1071 §2).
     let [high, low] = (!got).to_be_bytes();

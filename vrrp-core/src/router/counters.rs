@@ -1,7 +1,7 @@
 //! Counts of what a virtual router saw and did.
 
 use super::discard::Discard;
-use crate::{ChecksumForm, Config, Packet, Priority, Version};
+use crate::{AuthenticationConfig, ChecksumForm, Config, Packet, Priority, Version};
 
 /// Counts since the router was made. They wrap never in practice: 64 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -27,6 +27,8 @@ pub struct Counters {
     pub address_mismatches: u64,
     /// Accepted VRRPv3 adverts with another interval than ours.
     pub interval_mismatches: u64,
+    /// Accepted adverts without a trailer, where HMAC is configured and does not insist.
+    pub unauthenticated: u64,
     /// Adverts not acted upon.
     pub discards: Discards,
 }
@@ -39,6 +41,9 @@ impl Counters {
             let message_only = packet.checksum() == ChecksumForm::MessageOnly;
             self.checksum_message_only += u64::from(message_only);
             self.interval_mismatches += u64::from(packet.adver_interval() != config.adver_interval());
+            let unauthenticated =
+                matches!(config.authentication, AuthenticationConfig::Hmac(_)) && packet.trailer().is_none();
+            self.unauthenticated += u64::from(unauthenticated);
         }
     }
 }
@@ -55,12 +60,26 @@ pub struct Discards {
     pub version: u64,
     /// [`Discard::Authentication`]
     pub authentication: u64,
+    /// [`Discard::Unauthenticated`]
+    pub unauthenticated: u64,
+    /// [`Discard::Mac`]
+    pub mac: u64,
+    /// [`Discard::UnknownKey`]
+    pub unknown_key: u64,
+    /// [`Discard::Window`]
+    pub window: u64,
+    /// [`Discard::Replay`]
+    pub replay: u64,
+    /// [`Discard::Spi`]
+    pub spi: u64,
     /// [`Discard::AdverInterval`]
     pub adver_interval: u64,
     /// [`Discard::Addresses`]
     pub addresses: u64,
     /// [`Discard::Peer`]
     pub peer: u64,
+    /// [`Discard::HopLimit`]
+    pub hop_limit: u64,
     /// [`Discard::OwnAddress`]
     pub own_address: u64,
     /// [`Discard::NotRunning`]
@@ -74,9 +93,16 @@ impl Discards {
             + self.family
             + self.version
             + self.authentication
+            + self.unauthenticated
+            + self.mac
+            + self.unknown_key
+            + self.window
+            + self.replay
+            + self.spi
             + self.adver_interval
             + self.addresses
             + self.peer
+            + self.hop_limit
             + self.own_address
             + self.not_running
     }
@@ -87,9 +113,16 @@ impl Discards {
             Discard::Family { .. } => &mut self.family,
             Discard::Version { .. } => &mut self.version,
             Discard::Authentication => &mut self.authentication,
+            Discard::Unauthenticated => &mut self.unauthenticated,
+            Discard::Mac => &mut self.mac,
+            Discard::UnknownKey { .. } => &mut self.unknown_key,
+            Discard::Window { .. } => &mut self.window,
+            Discard::Replay => &mut self.replay,
+            Discard::Spi { .. } => &mut self.spi,
             Discard::AdverInterval { .. } => &mut self.adver_interval,
             Discard::Addresses => &mut self.addresses,
             Discard::Peer { .. } => &mut self.peer,
+            Discard::HopLimit { .. } => &mut self.hop_limit,
             Discard::OwnAddress { .. } => &mut self.own_address,
             Discard::NotRunning => &mut self.not_running,
         };

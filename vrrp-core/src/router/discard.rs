@@ -1,10 +1,11 @@
 //! Checks of an advert that need configuration, all made before any state is touched.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
 
 use super::VirtualRouter;
-use crate::config::{AddressMismatch, AuthenticationConfig};
-use crate::{AdverInterval, Authentication, Family, Packet, Priority, Version, Vrid};
+use crate::config::AddressMismatch;
+use crate::{AdverInterval, Family, Packet, Priority, UnicastPeer, Version, Vrid};
 
 /// Why an advert was not acted upon. It changed counters and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -34,9 +35,41 @@ pub enum Discard {
         /// The advert's.
         got: Version,
     },
-    /// Type of authentication or password differ (RFC 2338 §7.1).
+    /// Type of authentication or password differ (RFC 2338 §7.1), or it is signed and we have no keys.
     #[error("authentication does not match")]
     Authentication,
+    /// We want it signed, and it is not: no trailer in VRRPv3, no IP authentication header in VRRPv2.
+    #[error("not authenticated")]
+    Unauthenticated,
+    /// Its MAC is not that of our key: another key, or it was changed on the way.
+    #[error("wrong MAC: another key, or changed on the way")]
+    Mac,
+    /// Signed with a key that we do not have.
+    #[error("HMAC key {got} is not one of ours")]
+    UnknownKey {
+        /// Number of the key.
+        got: u8,
+    },
+    /// Signed too long ago or in the future: the hosts' clocks differ, or it is a capture.
+    #[error(
+        "signed {ahead_secs} s after our time, beyond the window of {window_secs} s: the clocks differ, or it is a capture"
+    )]
+    Window {
+        /// By how many seconds the sender's clock is ahead of ours; negative when behind.
+        ahead_secs: i32,
+        /// The window, in seconds.
+        window_secs: u16,
+    },
+    /// Its sequence number is not above the last of this sender: a capture, or the sender has started anew with an
+    /// older clock.
+    #[error("replayed: its sequence number is not above the last")]
+    Replay,
+    /// The SPI of its IP authentication header is not its source address, as with keepalived.
+    #[error("SPI {got} is not the source address")]
+    Spi {
+        /// The SPI, as an address.
+        got: Ipv4Addr,
+    },
     /// VRRPv2 wants equal intervals (RFC 3768 §7.1). Both sides will be master: raise it as an alarm.
     #[error("advertisement interval {got} instead of {expected}: both sides will be master")]
     AdverInterval {
@@ -54,6 +87,16 @@ pub enum Discard {
         /// Who sent it.
         got: IpAddr,
     },
+    /// The peer's TTL or hop limit is outside its limits.
+    #[error("TTL {got} instead of {min} to {max}")]
+    HopLimit {
+        /// TTL or hop limit as received.
+        got: u8,
+        /// The peer's least.
+        min: u8,
+        /// The peer's greatest.
+        max: u8,
+    },
     /// Our own advert came back, or another host has our address.
     #[error("own source address {got}")]
     OwnAddress {
@@ -67,7 +110,7 @@ pub enum Discard {
 
 impl VirtualRouter {
     /// Makes every check that needs configuration; touches nothing.
-    pub(super) fn check(&self, packet: &Packet<'_>) -> Result<(), Discard> {
+    pub(super) fn check(&self, now: Duration, packet: &Packet<'_>) -> Result<(), Discard> {
         let config = self.config();
         if packet.vrid() != config.vrid() {
             return Err(Discard::Vrid {
@@ -90,12 +133,8 @@ impl VirtualRouter {
         if packet.source() == self.source() {
             return Err(Discard::OwnAddress { got: packet.source() });
         }
-        if !self.is_peer(packet) {
-            return Err(Discard::Peer { got: packet.source() });
-        }
-        if !authentic(&config.authentication, packet.authentication()) {
-            return Err(Discard::Authentication);
-        }
+        self.check_peer(packet)?;
+        self.authenticate(now, packet)?;
         if config.version() == Version::V2 && packet.adver_interval() != config.adver_interval() {
             return Err(Discard::AdverInterval {
                 expected: config.adver_interval(),
@@ -117,26 +156,27 @@ impl VirtualRouter {
             .same_set(self.config().addresses().as_addresses())
     }
 
-    fn is_peer(&self, packet: &Packet<'_>) -> bool {
-        let multicast = packet.envelope().destination.is_multicast();
-        match self.config().peers() {
-            [] => multicast,
-            peers => !multicast && peers.contains(&packet.source()),
+    /// Unicast from a peer to a router that has peers, multicast to one that has none.
+    fn check_peer(&self, packet: &Packet<'_>) -> Result<(), Discard> {
+        let config = self.config();
+        let stranger = Discard::Peer { got: packet.source() };
+        let unicast = !config.peers().is_empty();
+        if unicast == packet.envelope().destination.is_multicast() {
+            return Err(stranger);
         }
-    }
-}
-
-fn authentic(expected: &AuthenticationConfig, got: Authentication<'_>) -> bool {
-    match (expected, got) {
-        (AuthenticationConfig::None, Authentication::None) => true,
-        (AuthenticationConfig::Simple(expected), Authentication::Simple(got)) => {
-            // Every octet is compared, so that the time taken tells nothing of the password.
-            expected
-                .iter()
-                .zip(got)
-                .fold(0, |difference, (a, b)| difference | (a ^ b))
-                == 0
+        let known = |peer: &&UnicastPeer| peer.address() == packet.source();
+        match config.peers().iter().find(known) {
+            Some(peer) => {
+                let (got, ttl) = (packet.envelope().hop_limit, peer.ttl_range());
+                let (min, max) = (*ttl.start(), *ttl.end());
+                if ttl.contains(&got) {
+                    Ok(())
+                } else {
+                    Err(Discard::HopLimit { got, min, max })
+                }
+            }
+            None if unicast && config.check_unicast_src() => Err(stranger),
+            None => Ok(()),
         }
-        _ => false,
     }
 }

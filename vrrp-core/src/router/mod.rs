@@ -7,6 +7,7 @@ mod election;
 mod fault;
 mod member;
 mod output;
+mod proofs;
 mod rival;
 mod state;
 mod switchover;
@@ -20,14 +21,17 @@ pub use counters::{Counters, Discards};
 pub use discard::Discard;
 pub use fault::{Fault, Faults};
 pub use output::{Announcement, Output, Reason, Transition};
+pub use proofs::NoHmac;
 pub use rival::{Rival, RivalCause};
 pub use state::{Peer, State};
 pub use switchover::{SwitchoverEnd, SwitchoverError};
 
-use crate::config::{AuthenticationConfig, Config};
+use crate::authentication::{AuthenticationConfig, WallClock};
+use crate::config::Config;
 use crate::damping::Damper;
-use crate::packet::{Advert, Authentication};
+use crate::packet::{Advert, Authentication, Proof};
 use crate::{AdverInterval, Packet, Priority};
+use proofs::Proofs;
 use rival::Rivals;
 use state::{Backup, Master, Offer, Preemption, Role};
 
@@ -54,6 +58,8 @@ pub struct VirtualRouter {
     group: Option<Duration>,
     damper: Damper,
     rivals: Rivals,
+    proofs: Proofs,
+    wall_clock: WallClock,
     counters: Counters,
     outputs: VecDeque<Output>,
 }
@@ -69,6 +75,8 @@ impl VirtualRouter {
         Self {
             priority: config.priority(),
             damper: Damper::new(config.damping),
+            proofs: Proofs::new(config.authentication()),
+            wall_clock: WallClock::default(),
             config,
             source,
             faults: Faults::default(),
@@ -114,7 +122,7 @@ impl VirtualRouter {
     pub fn handle_advert(&mut self, now: Duration, packet: &Packet<'_>) -> Result<(), Discard> {
         let checked = match self.role {
             Role::Initialize { .. } | Role::Fault => Err(Discard::NotRunning),
-            Role::Backup(_) | Role::Master(_) => self.check(packet),
+            Role::Backup(_) | Role::Master(_) => self.check(now, packet),
         };
         let cause = self.count(packet, checked);
         let peer = Peer {
@@ -122,7 +130,10 @@ impl VirtualRouter {
             priority: packet.priority(),
         };
         match checked {
-            Ok(()) => self.elect(now, peer, packet.adver_interval(), cause),
+            Ok(()) => {
+                self.proofs.accept(packet);
+                self.elect(now, peer, packet.adver_interval(), cause);
+            }
             Err(discard) => self.note_discarded(now, peer, packet.adver_interval(), discard),
         }
         checked
@@ -233,7 +244,8 @@ impl VirtualRouter {
         }
     }
 
-    /// The advert of this router with the given priority, as [`Output::Advertise`] asks.
+    /// What an advert of this router with the given priority says: the one that [`next_advert`](Self::next_advert)
+    /// gives, without the proof of AH or HMAC.
     pub fn advert(&self, priority: Priority) -> Advert<'_> {
         Advert {
             version: self.config.version(),
@@ -242,9 +254,11 @@ impl VirtualRouter {
             adver_interval: self.config.adver_interval(),
             addresses: self.config.addresses().as_addresses(),
             authentication: match &self.config.authentication {
-                AuthenticationConfig::None => Authentication::None,
+                AuthenticationConfig::None | AuthenticationConfig::Hmac(_) => Authentication::None,
                 AuthenticationConfig::Simple(password) => Authentication::Simple(password),
+                AuthenticationConfig::Ah(_) => Authentication::Ah,
             },
+            proof: Proof::None,
         }
     }
 

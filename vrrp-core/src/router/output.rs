@@ -13,7 +13,8 @@ use crate::Priority;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Output {
-    /// Send [`VirtualRouter::advert`](super::VirtualRouter::advert) with this priority to the group or the peers.
+    /// Send [`VirtualRouter::next_advert`](super::VirtualRouter::next_advert) with this priority to the group, or to
+    /// each peer.
     Advertise(Priority),
     /// Add the virtual addresses to the interface.
     AcquireAddresses,

@@ -59,7 +59,12 @@ pub enum RivalCause {
     },
     /// Its authentication is not ours.
     Authentication,
-    /// It is not one of our unicast peers, or one of us speaks unicast and the other multicast.
+    /// It signs with a clock that is too far from ours.
+    Clock {
+        /// By how many seconds its clock is ahead of ours; negative when behind.
+        ahead_secs: i32,
+    },
+    /// It is not one of our unicast peers or comes from too far away, or one of us speaks unicast and the other multicast.
     NotAPeer,
     /// It has our source address, or our own adverts come back.
     SameAddress,
@@ -77,11 +82,17 @@ impl RivalCause {
                 ours: expected,
                 theirs: got,
             }),
-            Discard::Authentication => Some(Self::Authentication),
+            Discard::Authentication
+            | Discard::Unauthenticated
+            | Discard::Mac
+            | Discard::UnknownKey { .. }
+            | Discard::Spi { .. } => Some(Self::Authentication),
+            Discard::Window { ahead_secs, .. } => Some(Self::Clock { ahead_secs }),
             Discard::Addresses => Some(Self::Addresses),
-            Discard::Peer { .. } => Some(Self::NotAPeer),
+            Discard::Peer { .. } | Discard::HopLimit { .. } => Some(Self::NotAPeer),
             Discard::OwnAddress { .. } => Some(Self::SameAddress),
-            Discard::Vrid { .. } | Discard::Family { .. } | Discard::NotRunning => None,
+            // A capture that somebody plays says nothing of who is master now.
+            Discard::Vrid { .. } | Discard::Family { .. } | Discard::Replay | Discard::NotRunning => None,
         }
     }
 }
@@ -100,6 +111,9 @@ impl fmt::Display for RivalCause {
             }
             Self::Version { ours, theirs } => write!(f, "it speaks version {theirs}, we version {ours}; set the same on both"),
             Self::Authentication => f.write_str("its authentication differs from ours; set the same on both"),
+            Self::Clock { ahead_secs } => {
+                write!(f, "its clock is {ahead_secs} s ahead of ours, and signed adverts need equal ones; set both")
+            }
             Self::NotAPeer => f.write_str(
                 "it is not one of our peers; list it, or use multicast or unicast on both sides",
             ),

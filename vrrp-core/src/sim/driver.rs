@@ -6,6 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::mem;
 use core::net::IpAddr;
+use core::time::Duration;
 
 use super::lan::{Fate, Transit};
 use super::node::{Hold, Host, Power};
@@ -69,8 +70,14 @@ impl<N: Node> Sim<N> {
         let id = transit.to;
         let host = &mut self.hosts[id.0];
         let now = host.clock.local(self.now);
-        let packet = Packet::parse(&transit.octets, &transit.envelope)
-            .map_err(|error| Rule::Readable { to: id, error })?;
+        let parsed = match transit.ah {
+            true => Packet::parse_ah(&transit.octets),
+            false => Packet::parse(&transit.octets, &transit.envelope),
+        };
+        let packet = parsed.map_err(|error| Rule::Readable { to: id, error })?;
+        for router in host.node.routers_mut() {
+            router.set_wall_clock(now, wall_clock(self.now));
+        }
         if let Err(discard) = host.node.handle_advert(now, &packet) {
             self.trace
                 .push(self.now, id, Event::Discarded(packet.source(), discard));
@@ -132,6 +139,7 @@ impl<N: Node> Sim<N> {
     }
 
     fn advertise(&mut self, id: NodeId, index: usize, priority: Priority) {
+        let now = self.hosts[id.0].clock.local(self.now);
         let router = &self.hosts[id.0].node.routers()[index];
         let source = router.source();
         let group = match router.config().family() {
@@ -143,24 +151,40 @@ impl<N: Node> Sim<N> {
                 group,
                 (0..self.hosts.len()).map(NodeId).filter(|to| *to != id).collect(),
             )],
-            peers => peers.iter().map(|peer| (*peer, self.nodes_at(*peer))).collect(),
+            peers => peers
+                .iter()
+                .map(|peer| (peer.address(), self.nodes_at(peer.address())))
+                .collect(),
         };
-        for (destination, receivers) in destinations {
-            let advert = self.hosts[id.0].node.routers()[index].advert(priority);
-            let mut octets = Vec::with_capacity(advert.wire_len());
-            let form = self.hosts[id.0].node.routers()[index].config().checksum();
+        let form = router.config().checksum();
+        let router = &mut self.hosts[id.0].node.routers_mut()[index];
+        router.set_wall_clock(now, wall_clock(self.now));
+        let advert = router.next_advert(now, priority);
+        let ah = advert.ah();
+        let packet = |(destination, receivers): (IpAddr, Vec<NodeId>)| {
+            let mut octets = Vec::new();
             // A `Vec` always has room.
-            let _ = advert.emit(source, destination, form, &mut octets);
+            let _ = match (ah, source, destination) {
+                (Some(ah), IpAddr::V4(source), IpAddr::V4(destination)) => {
+                    ah.emit(source, destination, HOP_LIMIT, 1, &mut octets)
+                }
+                _ => advert.emit(source, destination, form, &mut octets),
+            };
             let envelope = Envelope {
                 source,
                 destination,
                 hop_limit: HOP_LIMIT,
             };
-            let octets: Arc<[u8]> = octets.into();
+            (envelope, Arc::from(octets), receivers)
+        };
+        let packets: Vec<(Envelope, Arc<[u8]>, Vec<NodeId>)> = destinations.into_iter().map(packet).collect();
+        let ah = ah.is_some();
+        for (envelope, octets, receivers) in packets {
             for to in receivers {
                 let transit = Transit {
                     to,
                     envelope,
+                    ah,
                     octets: octets.clone(),
                 };
                 let fate = self.lan.send(self.now, id, priority, transit);
@@ -188,4 +212,9 @@ impl<N: Node> Sim<N> {
             .map(|(id, _)| NodeId(id))
             .collect()
     }
+}
+
+/// The wall clock of all nodes: 2026-01-01 when the simulation begins.
+fn wall_clock(now: Duration) -> Duration {
+    Duration::from_secs(1_767_225_600) + now
 }

@@ -14,6 +14,8 @@ use crate::{Envelope, Priority};
 pub(super) struct Transit {
     pub(super) to: NodeId,
     pub(super) envelope: Envelope,
+    /// Whether the octets begin with IP and authentication header.
+    pub(super) ah: bool,
     pub(super) octets: Arc<[u8]>,
 }
 

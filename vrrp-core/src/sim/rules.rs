@@ -53,7 +53,7 @@ use super::node::{Hold, Host};
 use super::{Clock, NodeId, Path, Record};
 use crate::config::AddressMismatch;
 use crate::router::timers;
-use crate::{AdverInterval, Family, ParseError, Priority, State, Version, VirtualRouter, Vrid};
+use crate::{AdverInterval, Family, ParseError, Priority, State, UnicastPeer, Version, VirtualRouter, Vrid};
 
 /// A rule that a step broke, with what it takes to see it again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -376,6 +376,10 @@ fn hears(one: &VirtualRouter, other: &VirtualRouter) -> bool {
         && one.source() != other.source()
         && match ours.peers() {
             [] => theirs.peers().is_empty(),
-            peers => peers.contains(&other.source()) && theirs.peers().contains(&one.source()),
+            peers => lists(peers, other) && lists(theirs.peers(), one),
         }
+}
+
+fn lists(peers: &[UnicastPeer], router: &VirtualRouter) -> bool {
+    peers.iter().any(|peer| peer.address() == router.source())
 }

@@ -85,7 +85,7 @@ fn what_contradicts_itself_can_not_be_built() {
 fn a_password_is_for_version_2_has_one_to_eight_octets_and_is_never_shown() {
     let password = AuthenticationConfig::simple("s3cret").unwrap();
     assert_eq!(
-        v3(100).authentication(password).build().unwrap_err(),
+        v3(100).authentication(password.clone()).build().unwrap_err(),
         ConfigError::AuthenticationInV3
     );
     for wrong in ["", "123456789"] {

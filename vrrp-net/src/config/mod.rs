@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use vrrp_core::HOP_LIMIT;
 
 pub use address::{AddressOptions, Broadcast, PreferredLft, VirtualAddress};
 pub use route::{NextHop, RouteError, RouteKind, RouteSetting, VirtualRoute, VirtualRouteBuilder};
@@ -36,6 +37,7 @@ pub struct Attachment {
     announce_repeat: u8,
     announce_refresh_repeat: u8,
     lower_prio_announce_repeat: Option<u8>,
+    unicast_ttl: u8,
     vmac: Option<Vmac>,
     routes: Vec<VirtualRoute>,
     rules: Vec<VirtualRule>,
@@ -63,6 +65,7 @@ impl Attachment {
                 announce_repeat: Self::DEFAULT_ANNOUNCE_REPEAT,
                 announce_refresh_repeat: 1,
                 lower_prio_announce_repeat: None,
+                unicast_ttl: HOP_LIMIT,
                 vmac: None,
                 routes: Vec::new(),
                 rules: Vec::new(),
@@ -79,7 +82,7 @@ impl Attachment {
         &self.interface
     }
 
-    /// Source of its adverts (`mcast_src_ip`); `None` for the interface's primary address (IPv4) or its link-local
+    /// Source of its adverts (`mcast_src_ip`, `unicast_src_ip`); `None` for the interface's primary address (IPv4) or its link-local
     /// one (IPv6).
     pub fn source(&self) -> Option<IpAddr> {
         self.source
@@ -108,6 +111,11 @@ impl Attachment {
     /// How often each announcement is sent that a lower master calls for, back to back.
     pub fn lower_prio_announce_repeat(&self) -> u8 {
         self.lower_prio_announce_repeat.unwrap_or(self.announce_repeat)
+    }
+
+    /// TTL or hop limit of adverts to unicast peers.
+    pub fn unicast_ttl(&self) -> u8 {
+        self.unicast_ttl
     }
 
     /// The virtual MAC address that holds the addresses; `None` for the interface's own.
@@ -154,7 +162,7 @@ pub struct AttachmentBuilder {
 }
 
 impl AttachmentBuilder {
-    /// Source of the adverts (`mcast_src_ip`). Default: the interface's primary address, for IPv6 its link-local one.
+    /// Source of the adverts (`mcast_src_ip`, `unicast_src_ip`). Default: the interface's primary address, for IPv6 its link-local one.
     pub fn source(mut self, source: IpAddr) -> Self {
         self.attachment.source = Some(source);
         self
@@ -195,6 +203,13 @@ impl AttachmentBuilder {
     /// [`reassert`](vrrp_core::ConfigBuilder::reassert). Default: as [`announce_repeat`](Self::announce_repeat).
     pub fn lower_prio_announce_repeat(mut self, repeat: Option<u8>) -> Self {
         self.attachment.lower_prio_announce_repeat = repeat;
+        self
+    }
+
+    /// TTL or hop limit of adverts to unicast peers (`unicast_ttl`), 1 to 255; to the group it is always 255. Default:
+    /// 255.
+    pub fn unicast_ttl(mut self, ttl: u8) -> Self {
+        self.attachment.unicast_ttl = ttl;
         self
     }
 
@@ -273,6 +288,9 @@ impl AttachmentBuilder {
                 return Err(AttachmentError::Lease { got });
             }
         }
+        if attachment.unicast_ttl == 0 {
+            return Err(AttachmentError::UnicastTtl);
+        }
         if let Some(vmac) = &attachment.vmac {
             vmac.given_name().map_or(Ok(()), check_interface)?;
             match vmac.given_mac() {
@@ -325,6 +343,9 @@ pub enum AttachmentError {
         /// The lease given.
         got: Duration,
     },
+    /// A packet with TTL 0 goes nowhere.
+    #[error("unicast_ttl 0: use 1 to 255")]
+    UnicastTtl,
     /// Adverts come from a unicast address.
     #[error("source {source_address}: use an address of the interface")]
     Source {
@@ -433,6 +454,14 @@ mod tests {
         let beyond = Duration::from_secs(86_401);
         assert!(Attachment::builder("eth0").lease(Some(beyond)).build().is_err());
         assert!(Attachment::builder("eth0").lease(None).build().is_ok());
+    }
+
+    #[test]
+    fn a_packet_needs_a_ttl() {
+        let build = |ttl| Attachment::builder("eth0").unicast_ttl(ttl).build();
+        assert_eq!(build(0), Err(AttachmentError::UnicastTtl));
+        assert_eq!(build(1).unwrap().unicast_ttl(), 1);
+        assert_eq!(Attachment::builder("eth0").build().unwrap().unicast_ttl(), 255);
     }
 
     #[test]

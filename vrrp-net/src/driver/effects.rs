@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use vrrp_core::{Announcement, Family, Fault, GROUP_V4, GROUP_V6, Output, Priority, Reason, Rival};
+use vrrp_core::{Announcement, Envelope, Fault, Output, Priority, Reason, Rival, State};
 
 use super::slot::{Holding, patience};
 use super::{Driver, DriverEvent, Events};
@@ -92,6 +93,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     reason = %transition.reason,
                     "transition"
                 );
+                if transition.to == State::Backup && transition.from != State::Master {
+                    self.announce_source(index);
+                }
                 events(DriverEvent::Transition {
                     router: index,
                     transition,
@@ -102,34 +106,66 @@ impl<R: Routers, N: Network> Driver<R, N> {
 
     /// To the group, or to each peer. What can't be sent is counted, and the next advert tries again.
     fn advertise(&mut self, now: Duration, index: usize, priority: Priority) {
-        let router = self.routers.router(index);
-        let config = router.config();
-        let group = [match config.family() {
-            Family::Ipv4 => GROUP_V4.into(),
-            Family::Ipv6 => GROUP_V6.into(),
-        }];
-        let destinations = match config.peers() {
-            [] => &group,
-            peers => peers,
-        };
-        let (advert, source) = (router.advert(priority), router.source());
+        let unix_time = self.network.unix_time();
         let slot = &mut self.slots[index];
-        for destination in destinations {
+        let router = self.routers.router_mut(index);
+        let (source, form, vrid) = (
+            router.source(),
+            router.config().checksum(),
+            router.config().vrid(),
+        );
+        // The last word of one that was superseded must not draw the switch's traffic away from the new master.
+        let serves = router.state() == State::Master || priority == Priority::STOP;
+        let link = if serves { slot.seat.out } else { slot.seat.link };
+        router.set_wall_clock(now, unix_time);
+        // One for all peers: its number counts once.
+        let advert = router.next_advert(now, priority);
+        for destination in &slot.seat.destinations {
             self.message.clear();
-            let sent = advert
-                .emit(source, *destination, config.checksum(), &mut self.message)
-                .map_err(io::Error::other)
-                .and_then(|()| {
-                    self.network
-                        .send_advert(slot.seat.out, source, *destination, &self.message)
-                });
+            let envelope = Envelope {
+                source,
+                destination: *destination,
+                hop_limit: slot.seat.hop_limit,
+            };
+            let sent = match (advert.ah(), source, *destination) {
+                (Some(ah), IpAddr::V4(source), IpAddr::V4(destination)) => {
+                    // Never 0, which the kernel would replace: it is part of what is signed.
+                    self.ip_id = self.ip_id.checked_add(1).unwrap_or(1);
+                    ah.emit(
+                        source,
+                        destination,
+                        envelope.hop_limit,
+                        self.ip_id,
+                        &mut self.message,
+                    )
+                    .map_err(io::Error::other)
+                    .and_then(|()| self.network.send_ah(link, destination, &self.message))
+                }
+                _ => advert
+                    .emit(source, *destination, form, &mut self.message)
+                    .map_err(io::Error::other)
+                    .and_then(|()| self.network.send_advert(link, &envelope, &self.message)),
+            };
             if let Err(error) = sent {
                 self.cells.count(Counter::SendErrors);
                 if let Some(more) = slot.send_log.allow(now) {
-                    let vrid = config.vrid();
                     tracing::warn!(%vrid, %source, %destination, %error, more, "an advert could not be sent");
                 }
             }
+        }
+    }
+
+    /// A unicast backup that has come up: a peer that last knew it with another hardware address would send its adverts
+    /// there, and this one would become a second master.
+    fn announce_source(&mut self, index: usize) {
+        let router = self.routers.router(index);
+        if router.config().peers().is_empty() {
+            return;
+        }
+        let (link, source) = (self.slots[index].seat.link, router.source());
+        if let Err(error) = self.network.announce_source(link, source) {
+            self.cells.count(Counter::AnnounceErrors);
+            tracing::debug!(router = index, %source, %error, "the source address could not be announced");
         }
     }
 

@@ -8,57 +8,81 @@ use vrrp_core::{Discard, Envelope, Fault, Packet};
 use super::slot::Slot;
 use super::{Driver, DriverEvent, Events, MAX_INPUTS};
 use crate::counters::Counter;
-use crate::network::{AddressError, Input, LinkId, Network, Placement};
+use crate::network::{AddressError, Input, LinkId, MacAddr, Network, Placement};
 use crate::routers::Routers;
 
 impl<R: Routers, N: Network> Driver<R, N> {
     /// Reads until nothing is left, at most [`MAX_INPUTS`].
     pub(super) fn read_inputs(&mut self, now: Duration, events: Events<'_, R>) {
+        // For adverts that were signed at a time. One reading serves them all, as `now` does.
+        let unix_time = self.network.unix_time();
         for _ in 0..MAX_INPUTS {
             let Some(input) = self.network.poll_input() else {
                 break;
             };
-            match input {
+            let arrived = match input {
                 Input::Packet {
                     link,
                     envelope,
                     payload,
-                } => match Packet::parse(payload, &envelope) {
-                    Ok(packet) => {
-                        let key = (link, packet.family(), packet.vrid());
-                        let Some(&index) = self.by_vrid.get(&key) else {
-                            self.cells.count(Counter::UnknownVrid);
-                            continue;
-                        };
-                        let result = self.routers.router_mut(index).handle_advert(now, &packet);
-                        self.note_advert(now, index, &envelope, result);
-                    }
-                    Err(error) => {
-                        self.cells.count_malformed(error);
-                        if let Some(more) = self.malformed_log.allow(now) {
-                            tracing::warn!(source = %envelope.source, %error, more, "not a VRRP advert");
-                        }
-                    }
-                },
+                } => Some((link, Some(envelope.source), Packet::parse(payload, &envelope))),
+                Input::AhPacket { link, packet } => Some((link, None, Packet::parse_ah(packet))),
                 Input::Link(link) => {
                     self.refresh_link(now, link);
                     // A master whose own interface went releases all first.
                     self.drain(now, events);
                     self.follow_link(now, link, events);
+                    None
                 }
-                Input::RoutingRemoved => self.keep_all_routing(now, events),
-                Input::AddressRemoved { link, address } => self.restore(now, link, address, events),
+                Input::RoutingRemoved => {
+                    self.keep_all_routing(now, events);
+                    None
+                }
+                Input::AddressRemoved { link, address } => {
+                    self.restore(now, link, address, events);
+                    None
+                }
+                Input::Renewed(renewal) => {
+                    self.note_renewal(now, renewal, events);
+                    None
+                }
                 Input::Claim { link, address, mac } => {
-                    let here = |slot: &&mut Slot| slot.seat.link == link || slot.seat.home() == link;
-                    for slot in self.slots.iter_mut().filter(here) {
-                        let ours = slot.seat.placements.iter().any(|p| p.address() == address);
-                        if ours || slot.last_master == Some(address) {
-                            slot.probe.handle_claim(address, mac);
-                        }
+                    self.note_claim(link, address, mac);
+                    None
+                }
+            };
+            match arrived {
+                Some((link, _, Ok(packet))) => {
+                    let key = (link, packet.family(), packet.vrid());
+                    let Some(&index) = self.by_vrid.get(&key) else {
+                        self.cells.count(Counter::UnknownVrid);
+                        continue;
+                    };
+                    let router = self.routers.router_mut(index);
+                    let envelope = *packet.envelope();
+                    router.set_wall_clock(now, unix_time);
+                    let result = router.handle_advert(now, &packet);
+                    self.note_advert(now, index, &envelope, result);
+                }
+                Some((_, source, Err(error))) => {
+                    self.cells.count_malformed(error);
+                    if let Some(more) = self.malformed_log.allow(now) {
+                        tracing::warn!(?source, %error, more, "not a VRRP advert");
                     }
                 }
+                None => {}
             }
             self.drain(now, events);
+        }
+    }
+
+    fn note_claim(&mut self, link: LinkId, address: IpAddr, mac: MacAddr) {
+        let here = |slot: &&mut Slot| slot.seat.link == link || slot.seat.home() == link;
+        for slot in self.slots.iter_mut().filter(here) {
+            let ours = slot.seat.placements.iter().any(|p| p.address() == address);
+            if ours || slot.last_master == Some(address) {
+                slot.probe.handle_claim(address, mac);
+            }
         }
     }
 
@@ -114,17 +138,19 @@ impl<R: Routers, N: Network> Driver<R, N> {
         }
     }
 
+    /// Whose virtual address this is, and its place there.
+    pub(super) fn owner(&self, link: LinkId, address: IpAddr) -> Option<(usize, usize)> {
+        let of = |placement: &Placement| placement.link == link && placement.address() == address;
+        let place = |slot: &Slot| slot.seat.placements.iter().position(of);
+        self.slots
+            .iter()
+            .enumerate()
+            .find_map(|(index, slot)| place(slot).map(|place| (index, place)))
+    }
+
     /// Somebody removed an address, or its lease ran out while we stood still: put it back.
     fn restore(&mut self, now: Duration, link: LinkId, address: IpAddr, events: Events<'_, R>) {
-        let place = self.slots.iter().enumerate().find_map(|(index, slot)| {
-            let of = |placement: &Placement| placement.link == link && placement.address() == address;
-            slot.seat
-                .placements
-                .iter()
-                .position(of)
-                .map(|place| (index, place))
-        });
-        let Some((index, place)) = place else {
+        let Some((index, place)) = self.owner(link, address) else {
             return;
         };
         // After a pause another may have it; if none has, the next renewal puts it back.

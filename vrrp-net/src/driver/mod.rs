@@ -45,9 +45,13 @@ pub struct Driver<R, N> {
     cells: Cells,
     /// The advert being sent.
     message: Vec<u8>,
+    /// Identification of the last IPv4 packet that went out with an IP authentication header.
+    ip_id: u16,
     /// When the slots want something done; `None` for never. Recomputed when `chores_changed`.
     chores_at: Option<Duration>,
     chores_changed: bool,
+    /// Leases are being renewed.
+    renewing: bool,
     malformed_log: LogLimit,
 }
 
@@ -81,8 +85,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
             by_vrid: plan.by_vrid,
             cells,
             message: Vec::new(),
+            ip_id: 0,
             chores_at: None,
             chores_changed: false,
+            renewing: false,
             malformed_log: LogLimit::default(),
         })
     }
@@ -167,7 +173,11 @@ impl<R: Routers, N: Network> Driver<R, N> {
 
     fn deadline(&mut self) -> Option<Duration> {
         if std::mem::take(&mut self.chores_changed) {
-            self.chores_at = self.slots.iter().filter_map(Slot::deadline).min();
+            self.chores_at = self
+                .slots
+                .iter()
+                .filter_map(|slot| slot.deadline(self.renewing))
+                .min();
         }
         [self.routers.poll_timeout(), self.chores_at]
             .into_iter()

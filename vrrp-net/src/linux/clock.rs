@@ -62,7 +62,13 @@ impl Clock {
     }
 }
 
-fn boot_time() -> Duration {
+/// Time since the Unix epoch. It may jump when somebody sets it; nothing but authentication looks at it.
+pub(super) fn unix_time() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, Duration::from)
+}
+
+/// CLOCK_BOOTTIME.
+pub(super) fn boot_time() -> Duration {
     // It fails for clocks that the kernel doesn't have alone, and every kernel since 2.6.39 has this one.
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }

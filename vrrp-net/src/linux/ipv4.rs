@@ -1,4 +1,5 @@
-//! The raw socket of IPv4 adverts of one interface, both ways.
+//! The raw sockets of IPv4 adverts of one interface, both ways: one of protocol 112, and one of protocol 51 where a
+//! router sends adverts behind an IP authentication header.
 //!
 //! It sends with a header of its own: the source may be one that isn't the interface's primary address
 //! (`mcast_src_ip`) or none of its addresses at all, and the frame is keepalived's to the bit.
@@ -11,7 +12,7 @@ use pnet::packet::ip::IpNextHeaderProtocol;
 use pnet::packet::ipv4::{Ipv4Packet, MutableIpv4Packet};
 use socket2::{Domain, InterfaceIndexOrAddress, MsgHdr, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
-use vrrp_core::{Envelope, GROUP_V4, HOP_LIMIT, PROTOCOL};
+use vrrp_core::{Envelope, GROUP_V4, PROTOCOL};
 
 use super::Received;
 use crate::sys;
@@ -24,37 +25,60 @@ pub(super) const TRAFFIC_CLASS: u8 = 0xc0;
 pub(super) struct Ipv4Socket(AsyncFd<Socket>);
 
 impl Ipv4Socket {
-    pub(super) fn open(interface: &str, index: u32) -> io::Result<Self> {
+    /// Opens a socket of an IP protocol. Without `group` it gets no multicast.
+    pub(super) fn open(interface: &str, index: u32, protocol: u8, group: bool) -> io::Result<Self> {
         let socket = Socket::new(
             Domain::IPV4,
             Type::RAW.nonblocking().cloexec(),
-            Some(Protocol::from(i32::from(PROTOCOL))),
+            Some(Protocol::from(i32::from(protocol))),
         )?;
         socket.bind_device(Some(interface.as_bytes()))?;
         super::enlarge_receive_buffer(&socket, super::ADVERT_BUFFER);
         // Else it would get the groups that other sockets of the host have joined.
         socket.set_multicast_all_v4(false)?;
-        socket.join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(index))?;
+        if group {
+            socket.join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(index))?;
+        }
         socket.set_multicast_loop_v4(false)?;
         socket.set_header_included_v4(true)?;
         Ok(Self(sys::watch(socket)?))
     }
 
-    pub(super) fn send(&self, source: Ipv4Addr, destination: Ipv4Addr, message: &[u8]) -> io::Result<()> {
-        let header = header(source, destination, message.len());
+    /// Sends a message with an IP header before it.
+    pub(super) fn send(
+        &self,
+        source: Ipv4Addr,
+        destination: Ipv4Addr,
+        hop_limit: u8,
+        message: &[u8],
+    ) -> io::Result<()> {
+        let header = header(source, destination, hop_limit, message.len());
+        self.send_parts(destination, &[IoSlice::new(&header), IoSlice::new(message)])
+    }
+
+    /// Sends a packet that has its IP header.
+    pub(super) fn send_packet(&self, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        self.send_parts(destination, &[IoSlice::new(packet)])
+    }
+
+    fn send_parts(&self, destination: Ipv4Addr, parts: &[IoSlice<'_>]) -> io::Result<()> {
         let to = SocketAddrV4::new(destination, 0).into();
-        let parts = [IoSlice::new(&header), IoSlice::new(message)];
         self.0
             .get_ref()
-            .sendmsg(&MsgHdr::new().with_addr(&to).with_buffers(&parts), 0)?;
+            .sendmsg(&MsgHdr::new().with_addr(&to).with_buffers(parts), 0)?;
         Ok(())
     }
 
     /// The next packet, read into `buffer`. A raw socket of IPv4 gives the IP header with it.
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
-        let mut socket = self.0.get_ref();
-        let len = socket.read(buffer)?;
+        let len = self.receive_packet(buffer)?;
         Ok(parse(&buffer[..len]))
+    }
+
+    /// The next packet with its IP header; its length.
+    pub(super) fn receive_packet(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut socket = self.0.get_ref();
+        socket.read(buffer)
     }
 
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -63,7 +87,12 @@ impl Ipv4Socket {
 }
 
 /// The kernel fills in identification and checksum.
-pub(super) fn header(source: Ipv4Addr, destination: Ipv4Addr, payload_len: usize) -> [u8; HEADER_LEN] {
+pub(super) fn header(
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    hop_limit: u8,
+    payload_len: usize,
+) -> [u8; HEADER_LEN] {
     let mut octets = [0; HEADER_LEN];
     if let Some(mut header) = MutableIpv4Packet::new(&mut octets) {
         header.set_version(4);
@@ -72,7 +101,7 @@ pub(super) fn header(source: Ipv4Addr, destination: Ipv4Addr, payload_len: usize
         header.set_dscp(TRAFFIC_CLASS >> 2);
         // An advert is at most 1,036 octets long.
         header.set_total_length((HEADER_LEN + payload_len) as u16);
-        header.set_ttl(HOP_LIMIT);
+        header.set_ttl(hop_limit);
         header.set_next_level_protocol(IpNextHeaderProtocol(PROTOCOL));
         header.set_source(source.octets().into());
         header.set_destination(destination.octets().into());
@@ -111,7 +140,7 @@ mod tests {
         expected[4..6].fill(0);
         expected[10..12].fill(0);
         assert_eq!(
-            header(Ipv4Addr::new(192, 0, 2, 11), GROUP_V4, 24).as_slice(),
+            header(Ipv4Addr::new(192, 0, 2, 11), GROUP_V4, 255, 24).as_slice(),
             expected
         );
     }

@@ -15,7 +15,7 @@ use nix::sys::socket::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
-use vrrp_core::{Envelope, GROUP_V6, HOP_LIMIT, PROTOCOL};
+use vrrp_core::{Envelope, GROUP_V6, PROTOCOL};
 
 use super::ipv4::TRAFFIC_CLASS;
 use super::{Received, filter};
@@ -31,16 +31,17 @@ pub(super) struct Ipv6Socket {
 }
 
 impl Ipv6Socket {
-    pub(super) fn open(interface: &str, index: u32) -> io::Result<Self> {
+    /// Opens the socket of an interface. Without `group` it gets no multicast.
+    pub(super) fn open(interface: &str, index: u32, group: bool) -> io::Result<Self> {
         let socket = raw(Protocol::from(i32::from(PROTOCOL)))?;
         socket.bind_device(Some(interface.as_bytes()))?;
         super::enlarge_receive_buffer(&socket, super::ADVERT_BUFFER);
         socket.set_multicast_all_v6(false)?;
-        socket.join_multicast_v6(&GROUP_V6, index)?;
+        if group {
+            socket.join_multicast_v6(&GROUP_V6, index)?;
+        }
         socket.set_multicast_if_v6(index)?;
         socket.set_multicast_loop_v6(false)?;
-        socket.set_multicast_hops_v6(u32::from(HOP_LIMIT))?;
-        socket.set_unicast_hops_v6(u32::from(HOP_LIMIT))?;
         socket.set_tclass_v6(u32::from(TRAFFIC_CLASS))?;
         setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
         Self::new(socket, index)
@@ -64,18 +65,28 @@ impl Ipv6Socket {
         })
     }
 
-    pub(super) fn send(&self, source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> io::Result<()> {
+    pub(super) fn send(
+        &self,
+        source: Ipv6Addr,
+        destination: Ipv6Addr,
+        hop_limit: u8,
+        message: &[u8],
+    ) -> io::Result<()> {
         let info = libc::in6_pktinfo {
             ipi6_addr: libc::in6_addr {
                 s6_addr: source.octets(),
             },
             ipi6_ifindex: self.index,
         };
+        let hop_limit = libc::c_int::from(hop_limit);
         let to = SockaddrIn6::from(SocketAddrV6::new(destination, 0, 0, self.index));
         sendmsg(
             self.socket.as_raw_fd(),
             &[IoSlice::new(message)],
-            &[ControlMessage::Ipv6PacketInfo(&info)],
+            &[
+                ControlMessage::Ipv6PacketInfo(&info),
+                ControlMessage::Ipv6HopLimit(&hop_limit),
+            ],
             MsgFlags::empty(),
             Some(&to),
         )?;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -14,15 +14,17 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 use vrrp_core::{
-    AddressList, AdverInterval, ChecksumForm, Config, Envelope, GROUP_V4, Priority, Transition, Version,
-    VirtualRouter, Vrid,
+    AddressList, AdverInterval, AhPacket, ChecksumForm, Config, Envelope, GROUP_V4, Priority, Transition,
+    Version, VirtualRouter, Vrid,
 };
 use vrrp_net::{
     AddressError, Attachment, AttachmentBuilder, Driver, DriverCounters, DriverEvent, Input, LinkId,
-    LinkState, MacAddr, Network, Placement, Plan, RouterCommand, RouterSet, Routing, RoutingError,
+    LinkState, MacAddr, Network, Placement, Plan, Renewal, RouterCommand, RouterSet, Routing, RoutingError,
 };
 
 pub const INTERFACE: &str = "eth0";
+/// What the wall clock shows when the driver starts.
+pub const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 pub const OURS: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
 /// Something that comes at a time of the script.
@@ -44,6 +46,8 @@ pub enum Fact {
     ReadingTakes(Duration),
     /// The process stands still for so long while it reads.
     Stall(Duration),
+    /// From here on renewing leases takes so long.
+    RenewalTakes(Duration),
     /// Whether adverts can be sent.
     Sending(bool),
     /// What happens to addresses that are added or renewed.
@@ -56,6 +60,8 @@ pub enum Acceptance {
     Fine,
     Refused,
     Foreign,
+    /// Those that are to be renewed have no turn.
+    Left,
 }
 
 /// What the driver did.
@@ -68,6 +74,7 @@ pub enum Act {
     Renew(usize),
     Release(Vec<IpAddr>),
     Announce(Vec<IpAddr>, u8),
+    AnnounceSource(IpAddr),
     Probe(IpAddr),
     /// An event told, of the router of this index.
     Transition(usize, Transition),
@@ -127,6 +134,7 @@ struct World {
     link: LinkState,
     sending: bool,
     cost: Duration,
+    renewal_takes: Duration,
     addresses: Acceptance,
     commands: mpsc::UnboundedSender<RouterCommand>,
     log: Vec<(Duration, Act)>,
@@ -147,10 +155,11 @@ impl World {
                 Fact::Stall(_) | Fact::Packet(..) | Fact::Link(_) | Fact::Removed(_) | Fact::Claim(..) => {
                     break;
                 }
-                Fact::Command(command) => self.commands.send(*command).unwrap(),
+                Fact::Command(command) => self.commands.send(command.clone()).unwrap(),
                 // The driver comes to itself so much later.
                 Fact::Pause(duration) => self.now += *duration,
                 Fact::ReadingTakes(cost) => self.cost = *cost,
+                Fact::RenewalTakes(duration) => self.renewal_takes = *duration,
                 Fact::Sending(sending) => self.sending = *sending,
                 Fact::Addresses(acceptance) => self.addresses = *acceptance,
             }
@@ -163,6 +172,8 @@ struct FakeNetwork {
     world: Rc<RefCell<World>>,
     link: LinkId,
     packet: Vec<u8>,
+    /// When the renewal of these ends.
+    renewal: Option<(Duration, Vec<Placement>)>,
 }
 
 impl Network for FakeNetwork {
@@ -170,10 +181,18 @@ impl Network for FakeNetwork {
         self.world.borrow().now
     }
 
+    fn unix_time(&self) -> Duration {
+        EPOCH + self.world.borrow().now
+    }
+
     async fn wait(&mut self, until: Option<Duration>) -> io::Result<()> {
         let mut world = self.world.borrow_mut();
         let next = world.script.front().map(|(at, _)| *at);
-        let until = [until, next].into_iter().flatten().fold(world.end, Duration::min);
+        let renewed = self.renewal.as_ref().map(|(at, _)| *at);
+        let until = [until, next, renewed]
+            .into_iter()
+            .flatten()
+            .fold(world.end, Duration::min);
         world.now = world.now.max(until);
         world.advance();
         Ok(())
@@ -187,6 +206,9 @@ impl Network for FakeNetwork {
                 world.now += duration;
                 world.script.pop_front();
             }
+        }
+        if let Some((_, placements)) = self.renewal.take_if(|(at, _)| *at <= world.now) {
+            return Some(Input::Renewed(renewal(world.addresses, &placements)));
         }
         let (at, _) = world.script.front()?;
         if *at > world.now {
@@ -233,18 +255,24 @@ impl Network for FakeNetwork {
         Ok(())
     }
 
-    fn send_advert(
-        &mut self,
-        _link: LinkId,
-        _source: IpAddr,
-        _destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()> {
+    fn send_advert(&mut self, _link: LinkId, _envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let mut world = self.world.borrow_mut();
         if !world.sending {
             return Err(io::ErrorKind::NetworkDown.into());
         }
         world.note(Act::Advert(message[1], message[2]));
+        Ok(())
+    }
+
+    fn send_ah(&mut self, _link: LinkId, _destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        let packet = AhPacket::new(packet).expect("an authentication header");
+        let message = packet.message();
+        self.world.borrow_mut().note(Act::Advert(message[1], message[2]));
+        Ok(())
+    }
+
+    fn announce_source(&mut self, _link: LinkId, address: IpAddr) -> io::Result<()> {
+        self.world.borrow_mut().note(Act::AnnounceSource(address));
         Ok(())
     }
 
@@ -254,15 +282,13 @@ impl Network for FakeNetwork {
         accept(world.addresses, placements[0].net)
     }
 
-    fn renew(&mut self, placements: &[&Placement]) -> Vec<(usize, AddressError)> {
+    fn renew(&mut self, placements: &[&Placement], _patience: Duration) {
         let mut world = self.world.borrow_mut();
+        assert!(self.renewal.is_none(), "one batch at a time");
         world.note(Act::Renew(placements.len()));
-        let failed = |(place, placement): (usize, &&Placement)| {
-            accept(world.addresses, placement.net)
-                .err()
-                .map(|error| (place, error))
-        };
-        placements.iter().enumerate().filter_map(failed).collect()
+        let at = world.now + world.renewal_takes;
+        let placements = placements.iter().map(|&placement| placement.clone()).collect();
+        self.renewal = Some((at, placements));
     }
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
@@ -301,10 +327,23 @@ fn addresses(placements: &[Placement]) -> Vec<IpAddr> {
     placements.iter().map(Placement::address).collect()
 }
 
+fn renewal(acceptance: Acceptance, placements: &[Placement]) -> Renewal {
+    let mut renewal = Renewal::default();
+    for placement in placements {
+        let (link, address) = (placement.link, placement.address());
+        match accept(acceptance, placement.net) {
+            Ok(()) if acceptance == Acceptance::Left => renewal.left.push((link, address)),
+            Ok(()) => renewal.renewed += 1,
+            Err(error) => renewal.failures.push((link, address, error)),
+        }
+    }
+    renewal
+}
+
 fn accept(acceptance: Acceptance, address: IpNet) -> Result<(), AddressError> {
     let interface = INTERFACE.to_owned();
     match acceptance {
-        Acceptance::Fine => Ok(()),
+        Acceptance::Fine | Acceptance::Left => Ok(()),
         Acceptance::Refused => Err(AddressError::Refused {
             address,
             interface,
@@ -353,6 +392,7 @@ pub fn run_attached(
         link,
         sending: true,
         cost: Duration::ZERO,
+        renewal_takes: Duration::ZERO,
         addresses: Acceptance::Fine,
         commands,
         log: Vec::new(),
@@ -361,6 +401,7 @@ pub fn run_attached(
         world: Rc::clone(&world),
         link: plan.link_id(INTERFACE).unwrap(),
         packet: Vec::new(),
+        renewal: None,
     };
     let driver = Driver::new(routers, plan, network).unwrap();
     let counters = driver.counters_reader();

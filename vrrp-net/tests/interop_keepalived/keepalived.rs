@@ -36,7 +36,12 @@ impl Keepalived {
     /// Like [`start`](Self::start), with more lines in its `vrrp_instance`.
     #[track_caller]
     pub(crate) fn start_with(host: &Host, protocol: Protocol, priority: u8, lines: &str) -> Self {
-        let config = config(host.interface(), protocol, priority, lines);
+        Self::start_config(host, config(host.interface(), protocol, priority, lines))
+    }
+
+    /// Starts it with a whole configuration of one instance, `state BACKUP`, and waits until it is that.
+    #[track_caller]
+    pub(crate) fn start_config(host: &Host, config: String) -> Self {
         let log = host.run(|| {
             fs::write(CONFIG, config).unwrap();
             File::create(LOG).unwrap()

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use vrrp_core::{AddressList, AddressListError, Family};
-use vrrp_net::{AttachmentBuilder, AttachmentError, VirtualAddress};
+use vrrp_net::{AttachmentBuilder, AttachmentError, Broadcast, VirtualAddress};
 
 use crate::config::draft::Format;
 use crate::config::{Diagnostic, Diagnostics, Span, Spanned};
@@ -92,8 +92,14 @@ impl Addresses {
     pub(super) fn leave_out(&mut self, error: &AttachmentError) -> Option<Span> {
         match error {
             AttachmentError::NotUnicast { address }
+            | AttachmentError::NotMulticast { address }
             | AttachmentError::Duplicate { address }
+            | AttachmentError::OptionFamily { address, .. }
+            | AttachmentError::PreferredLft { address, .. }
             | AttachmentError::Label { address, .. } => self.take_last(|one| one.value.address() == *address),
+            AttachmentError::TempAddrPrefix { address } | AttachmentError::Peer { address, .. } => {
+                self.take_last(|one| one.value.net() == *address)
+            }
             AttachmentError::Interface { name } => {
                 self.take_last(|one| one.value.dev() == Some(name.as_str()))
             }
@@ -109,5 +115,14 @@ impl Addresses {
             }
         }
         None
+    }
+}
+
+/// `192.0.2.255`, `+` or `-`.
+pub(crate) fn parse_broadcast(text: &str) -> Option<Broadcast> {
+    match text {
+        "+" => Some(Broadcast::Last),
+        "-" => Some(Broadcast::First),
+        _ => text.parse().ok().map(Broadcast::Address),
     }
 }

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use vrrp_core::{AddressList, Config, ConfigBuilder, ConfigError, Vrid};
 use vrrp_net::{Attachment, AttachmentBuilder, AttachmentError};
 
-pub(crate) use addresses::Addresses;
+pub(crate) use addresses::{Addresses, parse_broadcast};
 pub(crate) use announcements::Announcements;
 pub(crate) use authentication::Authentication;
 pub(crate) use network::Network;
@@ -214,6 +214,7 @@ impl InstanceParts {
         self.protocol
             .leave_out(error)
             .or_else(|| self.authentication.leave_out(error))
+            .or_else(|| self.announcements.leave_out(error))
             .or_else(|| self.network.leave_out_of_config(error))
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp_core::{ConfigBuilder, ConfigError, Family};
-use vrrp_net::{AttachmentBuilder, AttachmentError, Vmac};
+use vrrp_net::{AttachmentBuilder, AttachmentError, VirtualRoute, VirtualRule, Vmac};
 
 use super::hand_over;
 use crate::config::draft::Format;
@@ -22,6 +22,10 @@ pub(crate) struct Network {
     pub(crate) vmac: Option<Spanned<Vmac>>,
     /// Whether adverts come from the interface itself all the same.
     pub(crate) vmac_xmit_base: Option<Spanned<bool>>,
+    pub(crate) accept: Option<Spanned<bool>>,
+    pub(crate) promote_secondaries: Option<Spanned<bool>>,
+    pub(crate) routes: Vec<Spanned<VirtualRoute>>,
+    pub(crate) rules: Vec<Spanned<VirtualRule>>,
     pub(crate) track_primary: Option<Spanned<bool>>,
     pub(crate) track_source: Option<Spanned<bool>>,
 }
@@ -31,6 +35,9 @@ impl Network {
     pub(super) fn keep(&mut self, family: Family) {
         self.sources.retain(|one| Family::of(&one.value) == family);
         self.peers.retain(|one| Family::of(&one.value) == family);
+        self.routes
+            .retain(|one| Family::of(&one.value.to().addr()) == family);
+        self.rules.retain(|one| one.value.family() == family);
     }
 
     pub(super) fn configure(&self, builder: ConfigBuilder) -> ConfigBuilder {
@@ -40,8 +47,11 @@ impl Network {
 
     pub(super) fn leave_out_of_config(&mut self, error: &ConfigError) -> Option<Span> {
         match error {
-            ConfigError::PeerFamily { peer, .. } => {
-                let index = self.peers.iter().position(|one| one.value == *peer)?;
+            ConfigError::PeerFamily { peer, .. }
+            | ConfigError::PeerAddress { peer }
+            | ConfigError::PeerTwice { peer } => {
+                // Of two, the second.
+                let index = self.peers.iter().rposition(|one| one.value == *peer)?;
                 Some(self.peers.remove(index).span)
             }
             _ => None,
@@ -49,7 +59,13 @@ impl Network {
     }
 
     pub(super) fn attach(&self, mut builder: AttachmentBuilder) -> AttachmentBuilder {
-        hand_over!(self to builder: lease track_primary track_source);
+        hand_over!(self to builder: lease accept promote_secondaries track_primary track_source);
+        for route in &self.routes {
+            builder = builder.route(route.value.clone());
+        }
+        for rule in &self.rules {
+            builder = builder.rule(rule.value.clone());
+        }
         if let Some(vmac) = &self.vmac {
             let xmit_base = self.vmac_xmit_base.is_some_and(|one| one.value);
             builder = builder.vmac(vmac.value.clone().xmit_base(xmit_base));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use vrrp_core::{
-    AddressMismatch, AdverInterval, ChecksumForm, ConfigBuilder, ConfigError, Demotion, Priority, Version,
+    AddressMismatch, AdverInterval, ChecksumForm, ConfigBuilder, ConfigError, Damping, Demotion, Priority,
+    Version,
 };
 
 use super::hand_over;
@@ -20,6 +21,12 @@ pub(crate) struct Protocol {
     pub(crate) checksum: Option<Spanned<ChecksumForm>>,
     pub(crate) address_mismatch: Option<Spanned<AddressMismatch>>,
     pub(crate) demotion: Option<Spanned<Demotion>>,
+    pub(crate) down_timer_adverts: Option<Spanned<u8>>,
+    pub(crate) startup_delay: Option<Spanned<Duration>>,
+    pub(crate) damping: Option<Spanned<Option<Damping>>>,
+    /// Whether a losing advert is answered.
+    pub(crate) reassert: Option<Spanned<bool>>,
+    pub(crate) higher_prio_send_advert: Option<Spanned<bool>>,
 }
 
 impl Protocol {
@@ -31,7 +38,8 @@ impl Protocol {
 
     pub(super) fn configure(&self, mut builder: ConfigBuilder) -> ConfigBuilder {
         hand_over!(self to builder: version priority adver_interval preempt preempt_delay);
-        hand_over!(self to builder: checksum address_mismatch demotion);
+        hand_over!(self to builder: checksum address_mismatch demotion down_timer_adverts startup_delay);
+        hand_over!(self to builder: damping reassert higher_prio_send_advert);
         builder
     }
 
@@ -42,6 +50,8 @@ impl Protocol {
             ConfigError::AdverInterval { .. } => self.adver_interval.take().map(|one| one.span),
             ConfigError::OwnerWithoutPreempt => self.preempt.take().map(|one| one.span),
             ConfigError::PreemptDelay { .. } => self.preempt_delay.take().map(|one| one.span),
+            ConfigError::StartupDelay { .. } => self.startup_delay.take().map(|one| one.span),
+            ConfigError::DownTimerAdverts { .. } => self.down_timer_adverts.take().map(|one| one.span),
             _ => None,
         }
     }

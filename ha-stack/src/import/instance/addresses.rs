@@ -1,8 +1,11 @@
 //! `virtual_ipaddress` and `virtual_ipaddress_excluded`.
 
-use vrrp_net::VirtualAddress;
+use std::time::Duration;
+
+use vrrp_net::{PreferredLft, Scope, VirtualAddress};
 
 use super::Reader;
+use crate::config::instance::parse_broadcast;
 use crate::config::toml::parse_net;
 use crate::config::{Diagnostic, Diagnostics, Spanned};
 use crate::import::keywords::Keyword;
@@ -57,41 +60,89 @@ fn read(words: &[&Word], diagnostics: &mut Diagnostics) -> Option<Spanned<Virtua
         return None;
     };
     let mut address = VirtualAddress::new(net);
-    let mut rest = words[1..].iter();
+    let mut rest = words[1..].iter().copied();
     while let Some(word) = rest.next() {
-        match word.text.as_str() {
-            "dev" | "label" => {
-                let Some(value) = rest.next() else {
-                    diagnostics.push(
-                        Diagnostic::error(format!("`{}` without a name", word.text))
-                            .at(word.span)
-                            .help(format!("write `{} eth0`", word.text)),
-                    );
-                    return None;
+        address = match word.text.as_str() {
+            "home" => address.home(),
+            // keepalived turns duplicate address detection off, and this turns it on again.
+            "-nodad" => address.dad(true),
+            "mngtmpaddr" => address.manage_temp_addr(),
+            "noprefixroute" => address.no_prefix_route(),
+            "autojoin" => address.autojoin(),
+            "no_track" | "use_vmac" => {
+                let consequence = match word.text.as_str() {
+                    "no_track" => "an address that somebody removes is put back",
+                    _ => "the address has its interface's own MAC; `use_vmac` is for the vrrp_instance",
                 };
-                address = match word.text.as_str() {
-                    "dev" => address.on(value.text.clone()),
-                    _ => address.labelled(value.text.clone()),
-                };
+                diagnostics.push(unsupported::warning(&word.text, consequence).at(word.span));
+                address
             }
-            "brd" | "broadcast" | "scope" | "peer" | "preferred_lft" | "track_group" | "use_vmac" => {
-                let value = rest.next();
-                let span = value.map_or(word.span, |value| word.span.to(value.span));
-                diagnostics.push(unsupported::warning(&word.text, "the kernel's default applies").at(span));
+            "track_group" => {
+                let span = rest.next().map_or(word.span, |value| word.span.to(value.span));
+                diagnostics.push(unsupported::warning("track_group", "it is for static addresses").at(span));
+                address
             }
-            "home" | "-nodad" | "mngtmpaddr" | "noprefixroute" | "autojoin" => {
-                diagnostics
-                    .push(unsupported::warning(&word.text, "the kernel's default applies").at(word.span));
-            }
-            other => {
-                diagnostics.push(
-                    Diagnostic::error(format!("unknown word `{other}` behind an address"))
-                        .at(word.span)
-                        .help("write `dev eth0`, `label eth0:1` or nothing; one address a line"),
-                );
-                return None;
-            }
-        }
+            _ => read_option(address, word, rest.next(), diagnostics)?,
+        };
     }
     Some(Spanned::new(address, first.span))
+}
+
+/// An option that has a value.
+fn read_option(
+    address: VirtualAddress,
+    option: &Word,
+    value: Option<&Word>,
+    diagnostics: &mut Diagnostics,
+) -> Option<VirtualAddress> {
+    let example = match option.text.as_str() {
+        "dev" => "eth0",
+        "label" => "eth0:1",
+        "brd" | "broadcast" => "+",
+        "scope" => "link",
+        "peer" => "192.0.2.1",
+        "preferred_lft" => "forever",
+        other => {
+            diagnostics.push(
+                Diagnostic::error(format!("unknown word `{other}` behind an address"))
+                    .at(option.span)
+                    .help("write `dev eth0`, `label eth0:1` or nothing; one address a line"),
+            );
+            return None;
+        }
+    };
+    let help = format!("write `{} {example}`", option.text);
+    let Some(value) = value else {
+        diagnostics.push(
+            Diagnostic::error(format!("`{}` without a value", option.text))
+                .at(option.span)
+                .help(help),
+        );
+        return None;
+    };
+    let text = value.text.as_str();
+    let read = match option.text.as_str() {
+        "dev" => Some(address.on(text)),
+        "label" => Some(address.labelled(text)),
+        "scope" => Scope::from_name(text).map(|scope| address.scope(scope)),
+        "peer" => parse_net(text).map(|peer| address.peer(peer)),
+        "preferred_lft" => preferred_lft(text).map(|preferred| address.preferred_lft(preferred)),
+        _ => parse_broadcast(text).map(|broadcast| address.broadcast(broadcast)),
+    };
+    if read.is_none() {
+        diagnostics.push(
+            Diagnostic::error(format!("`{text}` is no value of `{}`", option.text))
+                .at(value.span)
+                .help(help),
+        );
+    }
+    read
+}
+
+/// Seconds, or `forever`.
+fn preferred_lft(text: &str) -> Option<PreferredLft> {
+    match text {
+        "forever" => Some(PreferredLft::Forever),
+        _ => text.parse().ok().map(Duration::from_secs).map(PreferredLft::For),
+    }
 }

@@ -4,6 +4,7 @@ use vrrp_net::Vmac;
 
 use super::{Reader, addresses};
 use crate::config::mac::parse_mac;
+use crate::config::routing::{Phrase, route, rule};
 use crate::config::{Diagnostic, Diagnostics, Spanned};
 use crate::import::keywords::Keyword;
 use crate::import::tree::Statement;
@@ -20,6 +21,27 @@ pub(super) const KEYWORDS: &[Keyword<Reader>] = &[
     Keyword::new("use_vmac", read_vmac),
     Keyword::new("vmac_xmit_base", |statement, to, _| {
         to.parts.network.vmac_xmit_base = Some(Spanned::new(true, statement.keyword.span));
+    }),
+    Keyword::new("accept", |statement, to, _| {
+        to.parts.network.accept = Some(Spanned::new(true, statement.keyword.span));
+    }),
+    Keyword::new("no_accept", |statement, to, _| {
+        to.parts.network.accept = Some(Spanned::new(false, statement.keyword.span));
+    }),
+    Keyword::new("promote_secondaries", |statement, to, _| {
+        to.parts.network.promote_secondaries = Some(Spanned::new(true, statement.keyword.span));
+    }),
+    Keyword::new("virtual_routes", |statement, to, diagnostics| {
+        to.parts
+            .network
+            .routes
+            .extend(phrases(statement, route, diagnostics));
+    }),
+    Keyword::new("virtual_rules", |statement, to, diagnostics| {
+        to.parts
+            .network
+            .rules
+            .extend(phrases(statement, rule, diagnostics));
     }),
     Keyword::new("dont_track_primary", |statement, to, _| {
         to.parts.network.track_primary = Some(Spanned::new(false, statement.keyword.span));
@@ -48,6 +70,24 @@ fn read_peers(statement: &Statement, to: &mut Reader, diagnostics: &mut Diagnost
             ),
         }
     }
+}
+
+/// The lines of a block, each read as a whole.
+fn phrases<T>(
+    statement: &Statement,
+    read: fn(Phrase<'_>, &mut Diagnostics) -> Option<T>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Spanned<T>> {
+    let Some(block) = body(statement, diagnostics) else {
+        return Vec::new();
+    };
+    let read = |line: &Statement| {
+        let words = std::iter::once(&line.keyword).chain(&line.words);
+        let words = words.map(|word| Spanned::new(word.text.as_str(), word.span));
+        let read = read(Phrase::new(words.collect(), line.span()), diagnostics)?;
+        Some(Spanned::new(read, line.span()))
+    };
+    block.statements.iter().filter_map(read).collect()
 }
 
 /// `use_vmac [[name] NAME] [MAC] [netlink_notify_msg] [group GROUP]`

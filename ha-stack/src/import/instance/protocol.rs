@@ -1,6 +1,6 @@
 //! Keywords of the protocol.
 
-use vrrp_core::{ChecksumForm, Priority, Version, Vrid};
+use vrrp_core::{AddressMismatch, ChecksumForm, Priority, Version, Vrid};
 
 use super::Reader;
 use crate::config::toml::interval_of;
@@ -41,6 +41,24 @@ pub(super) const KEYWORDS: &[Keyword<Reader>] = &[
         });
     })
     .global("v3_checksum_as_v2"),
+    Keyword::<Reader>::new("down_timer_adverts", |statement, to, diagnostics| {
+        to.parts.protocol.down_timer_adverts = statement.number(1, 100, "3", diagnostics);
+    })
+    .global("vrrp_down_timer_adverts"),
+    Keyword::<Reader>::new("lower_prio_no_advert", |statement, to, diagnostics| {
+        let switch = statement.switch(diagnostics);
+        to.parts.protocol.reassert = switch.map(|on| Spanned::new(!on.value, on.span));
+    })
+    .global("vrrp_lower_prio_no_advert"),
+    Keyword::<Reader>::new("higher_prio_send_advert", |statement, to, diagnostics| {
+        to.parts.protocol.higher_prio_send_advert = statement.switch(diagnostics);
+    })
+    .global("vrrp_higher_prio_send_advert"),
+    Keyword::<Reader>::new("skip_check_adv_addr", |statement, to, diagnostics| {
+        let on = statement.switch(diagnostics).filter(|on| on.value);
+        to.parts.protocol.address_mismatch = on.map(|on| Spanned::new(AddressMismatch::Accept, on.span));
+    })
+    .global("vrrp_skip_check_adv_addr"),
 ];
 
 fn read_state(statement: &Statement, to: &mut Reader, diagnostics: &mut Diagnostics) {

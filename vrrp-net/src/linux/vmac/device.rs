@@ -1,12 +1,13 @@
 //! Netlink's words for the interface of a virtual MAC: what it is made of, and how ours is told from others.
 
 use nix::libc;
-use rtnetlink::packet_core::{DefaultNla, Emitable, NLA_F_NESTED, NLM_F_CREATE, NLM_F_EXCL};
+use rtnetlink::packet_core::{DefaultNla, Emitable, NLA_F_NESTED, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
     AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoMacVlan, LinkAttribute,
     LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
 };
+use rtnetlink::packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 
 use crate::linux::report::{attributes, u32_at};
 use crate::network::MacAddr;
@@ -150,20 +151,32 @@ pub(super) fn settings(name: &str, settings: &[(Ipv4Setting, u32)]) -> Request {
     (RouteNetlinkMessage::SetLink(message), 0)
 }
 
-/// Opens an interface for its master.
+/// Sets an interface up.
 pub(super) fn raising(index: u32) -> Request {
-    flags(index, LinkFlags::Up, LinkFlags::Up | LinkFlags::Noarp)
+    flags(index, LinkFlags::Up)
 }
 
-/// Ends ARP on an interface and, with it, the reports by which the kernel would say that it leaves the groups of the
-/// addresses that go: a frame from the virtual MAC would draw the switch's traffic to who has just stepped down.
-pub(super) fn silencing(index: u32) -> Request {
-    flags(index, LinkFlags::Noarp, LinkFlags::Noarp)
-}
-
-/// Closes an interface.
+/// Sets an interface down.
 pub(super) fn lowering(index: u32) -> Request {
-    flags(index, LinkFlags::empty(), LinkFlags::Up)
+    flags(index, LinkFlags::empty())
+}
+
+/// Drops whatever leaves an interface (qdisc "blackhole", part of every kernel that has queue disciplines).
+///
+/// When its addresses go, the kernel tells multicast routers that it leaves their groups, at once and again a second
+/// later; and a frame from the virtual MAC draws the switch's traffic to who has just stepped down.
+pub(super) fn silencing(index: u32) -> Request {
+    let mut message = root_queue(index);
+    message.attributes.push(TcAttribute::Kind("blackhole".into()));
+    (
+        RouteNetlinkMessage::NewQueueDiscipline(message),
+        NLM_F_CREATE | NLM_F_REPLACE,
+    )
+}
+
+/// Ends [`silencing`].
+pub(super) fn voicing(index: u32) -> Request {
+    (RouteNetlinkMessage::DelQueueDiscipline(root_queue(index)), 0)
 }
 
 pub(super) fn grouping(index: u32, group: u32) -> Request {
@@ -186,12 +199,19 @@ pub(super) fn deletion_of_group(group: u32) -> Request {
     (RouteNetlinkMessage::DelLink(message), 0)
 }
 
-fn flags(index: u32, flags: LinkFlags, mask: LinkFlags) -> Request {
+fn flags(index: u32, flags: LinkFlags) -> Request {
     let mut message = LinkMessage::default();
     message.header.index = index;
     message.header.flags = flags;
-    message.header.change_mask = mask;
+    message.header.change_mask = LinkFlags::Up;
     (RouteNetlinkMessage::SetLink(message), 0)
+}
+
+fn root_queue(index: u32) -> TcMessage {
+    // Indices are below 2^31.
+    let mut message = TcMessage::with_index(index as i32);
+    message.header.parent = TcHandle::ROOT;
+    message
 }
 
 fn named(name: &str) -> LinkMessage {

@@ -1,19 +1,18 @@
 //! Which virtual MACs are open: a master's is up, a backup's is down, where it neither answers nor sends.
 //!
 //! Setting an interface up is quick. Setting one down waits for RCU grace periods, 10 to 30 ms, in which a driver
-//! thread would send no adverts. So a master that steps down only silences its interface, which is as quick, and a
-//! thread beside sets it down a little later.
+//! thread would send no adverts. So a thread beside does that, a little after a master has stepped down.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::device::{lowering, raising, silencing};
+use super::device::{lowering, raising, silencing, voicing};
 use crate::linux::requests::Requests;
 
-/// From silence to being set down. Others of the same host may be taking over meanwhile, and all netlink requests stand
-/// in one queue.
+/// From when a gate last had to be opened or closed to setting any down. Until then others of the host may be taking
+/// over, and all netlink requests stand in one queue.
 const LINGER: Duration = Duration::from_millis(200);
 /// How long an interface stays up that an advert has needed, if no addresses follow.
 const BRIEFLY: Duration = Duration::from_secs(1);
@@ -34,7 +33,7 @@ struct Shared {
 struct Yard {
     requests: Requests,
     gates: Vec<Gate>,
-    /// No gate is closed before: some are being opened.
+    /// No gate is closed before.
     busy_until: Instant,
     ended: bool,
 }
@@ -76,7 +75,7 @@ impl Gates {
         };
     }
 
-    /// Opens a gate for its master, until it is [silenced](Self::silence).
+    /// Opens a gate for its master, until it is [closed](Self::close).
     pub(super) fn open(&self, place: usize) -> io::Result<()> {
         let mut yard = self.yard();
         yard.busy_until = Instant::now() + LINGER;
@@ -109,24 +108,34 @@ impl Gates {
         }
     }
 
-    /// Silences gates, which are closed later.
+    /// Closes gates a little later.
+    pub(super) fn close(&self, places: &[usize]) {
+        let mut yard = self.yard();
+        yard.busy_until = Instant::now() + LINGER;
+        for place in places {
+            if yard.gates[*place].up {
+                yard.gates[*place].close_at = Some(Instant::now());
+            }
+        }
+        self.shared.changed.notify_all();
+    }
+
+    /// Silences gates until they are closed or opened again.
     pub(super) fn silence(&self, places: &[usize]) {
         let mut yard = self.yard();
         let yard = &mut *yard;
-        let open = |place: &usize| yard.gates[*place].up && !yard.gates[*place].silent;
-        let open: Vec<usize> = places.iter().copied().filter(open).collect();
+        let speaks = |place: &usize| yard.gates[*place].up && !yard.gates[*place].silent;
+        let open: Vec<usize> = places.iter().copied().filter(speaks).collect();
         let indices = open.iter().filter_map(|place| yard.gates[*place].index);
         let requests: Vec<_> = indices.map(silencing).collect();
-        for result in yard.requests.make(requests) {
-            if let Err(error) = result {
-                tracing::debug!(%error, "a virtual MAC is not silenced");
+        let results = yard.requests.make(requests);
+        for (place, result) in open.into_iter().zip(results) {
+            match result {
+                Ok(()) => yard.gates[place].silent = true,
+                // A kernel without queue disciplines.
+                Err(error) => tracing::debug!(%error, "a virtual MAC is not silenced"),
             }
         }
-        for place in open {
-            yard.gates[place].silent = true;
-            yard.gates[place].close_at = Some(Instant::now() + LINGER);
-        }
-        self.shared.changed.notify_all();
     }
 
     fn yard(&self) -> MutexGuard<'_, Yard> {
@@ -178,15 +187,19 @@ impl Yard {
         times.min()
     }
 
+    /// Lets an interface send and receive.
     fn raise(&mut self, place: usize) -> io::Result<()> {
         let gate = &mut self.gates[place];
         let Some(index) = gate.index else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        self.requests
-            .make([raising(index)])
-            .into_iter()
-            .collect::<io::Result<()>>()?;
+        let request = if gate.silent {
+            voicing(index)
+        } else {
+            raising(index)
+        };
+        let results = self.requests.make([request]);
+        results.into_iter().collect::<io::Result<()>>()?;
         (gate.up, gate.silent) = (true, false);
         Ok(())
     }
@@ -194,12 +207,14 @@ impl Yard {
     fn lower(&mut self, place: usize) {
         let gate = &mut self.gates[place];
         gate.close_at = None;
-        gate.up = false;
-        if let Some(index) = gate.index {
-            for result in self.requests.make([lowering(index)]) {
-                if let Err(error) = result {
-                    tracing::debug!(%error, "a virtual MAC is not set down");
-                }
+        let Some(index) = gate.index else { return };
+        let mut requests = vec![lowering(index)];
+        // Last, when nothing leaves it any more; and nothing has to be waited for then.
+        requests.extend(gate.silent.then(|| voicing(index)));
+        (gate.up, gate.silent) = (false, false);
+        for result in self.requests.make(requests) {
+            if let Err(error) = result {
+                tracing::debug!(%error, "a virtual MAC is not set down");
             }
         }
     }

@@ -11,11 +11,12 @@ mod sender;
 mod settings;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 
 use nix::libc;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::LinkMessage;
+use vrrp_core::{Envelope, Family};
 
 use self::device::Found;
 use self::gate::Gates;
@@ -88,10 +89,10 @@ impl Vmacs {
         let wanted: Vec<(usize, u32)> = (0..vmacs.devices.len())
             .filter_map(|place| Some((place, table.index(vmacs.devices[place].plan.base)?)))
             .collect();
-        for (place, error) in vmacs.make(&wanted, &found) {
-            return Err(vmacs.not_made(place, error));
+        match vmacs.make(&wanted, &found).pop() {
+            Some((place, error)) => Err(vmacs.not_made(place, error)),
+            None => Ok(Some(vmacs)),
         }
-        Ok(Some(vmacs))
     }
 
     /// Acts on a change of an interface: one that carries virtual MACs has come or gone, or one of theirs has. Whether
@@ -148,16 +149,17 @@ impl Vmacs {
     }
 
     /// Sends an advert from a virtual MAC. Its interface is down if its router becomes master just now.
-    pub(super) fn send(
-        &self,
-        link: LinkId,
-        source: IpAddr,
-        destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()> {
+    pub(super) fn send(&self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let place = self.place(link).ok_or(io::ErrorKind::NotFound)?;
         let index = self.gates.open_briefly(place)?;
-        self.sender.send(index, source, destination, message)
+        self.sender.send(index, envelope, message)
+    }
+
+    /// Sends an IPv4 packet that has its header from a virtual MAC.
+    pub(super) fn send_packet(&self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        let place = self.place(link).ok_or(io::ErrorKind::NotFound)?;
+        let index = self.gates.open_briefly(place)?;
+        self.sender.send_packet(index, destination, packet)
     }
 
     /// Opens the virtual MACs that are to hold addresses.
@@ -183,14 +185,19 @@ impl Vmacs {
         Ok(())
     }
 
-    /// Silences the virtual MACs that held these addresses.
-    pub(super) fn silence(&self, placements: &[Placement]) {
+    /// Closes the virtual MACs that hold these addresses, before they go.
+    pub(super) fn close_for(&self, placements: &[Placement]) {
         let mut places: Vec<usize> = placements
             .iter()
             .filter_map(|placement| self.place(placement.link))
             .collect();
         places.dedup();
-        self.gates.silence(&places);
+        self.gates.close(&places);
+        // IPv4 leaves without a word.
+        places.retain(|place| self.devices[*place].plan.family == Family::Ipv6);
+        if !places.is_empty() {
+            self.gates.silence(&places);
+        }
     }
 
     /// Refuses addresses that the carrying interface has as well: both would answer for them, each with its own MAC.
@@ -273,7 +280,7 @@ impl Vmacs {
                     self.devices[*place].made = Some(Made {
                         index: 0,
                         base: *base,
-                    })
+                    });
                 }
                 Err(error) => failed.push((*place, error)),
             }

@@ -58,6 +58,11 @@ pub(super) fn tables() -> Vec<Section> {
     };
     vec![
         table(
+            "damping = { … }",
+            "Damping of preemption.",
+            entries(protocol::DAMPING_KEYS).collect(),
+        ),
+        table(
             "vmac = { … }",
             "A virtual MAC address with more to say.",
             entries(network::VMAC_KEYS).collect(),

@@ -3,12 +3,13 @@
 use ::toml::de::DeValue;
 use vrrp_net::{MacAddr, Vmac};
 
-use crate::config::Spanned;
 use crate::config::instance::Network;
 use crate::config::mac::parse_mac;
+use crate::config::routing::{Phrase, route, rule};
 use crate::config::toml::keys::Key;
 use crate::config::toml::reader::{Table, Wrong};
 use crate::config::toml::values;
+use crate::config::{Diagnostics, Spanned};
 
 pub(super) const KEYS: &[Key<Network>] = &[
     Key::new(
@@ -40,6 +41,30 @@ pub(super) const KEYS: &[Key<Network>] = &[
         "true or false",
         "With `vmac`: whether adverts come from `interface` all the same. Default: false.",
         |table, key, to| to.vmac_xmit_base = table.optional(key, values::boolean),
+    ),
+    Key::new(
+        "accept",
+        "true or false",
+        "Whether this host accepts what is sent to the addresses while it is master; the owner always does. Default: true.",
+        |table, key, to| to.accept = table.optional(key, values::boolean),
+    ),
+    Key::new(
+        "promote_secondaries",
+        "true or false",
+        "Whether the interfaces get that setting in any case. Default: false, where it is needed.",
+        |table, key, to| to.promote_secondaries = table.optional(key, values::boolean),
+    ),
+    Key::new(
+        "routes",
+        "array of routes",
+        "Routes to have while master, in the words of `ip route`: `\"192.0.2.0/24 via 198.51.100.1 dev eth0\"`. Default: none.",
+        |table, key, to| to.routes = phrases(table, key, route),
+    ),
+    Key::new(
+        "rules",
+        "array of routing rules",
+        "Routing rules to have while master, in the words of `ip rule`: `\"from 192.0.2.0/24 table 100\"`. Default: none.",
+        |table, key, to| to.rules = phrases(table, key, rule),
     ),
     Key::new(
         "track_primary",
@@ -109,6 +134,20 @@ fn read_vmac(table: &mut Table<'_, '_>, key: &'static str) -> Option<Spanned<Vma
         _ => table.value(key, value, |value| Ok(values::boolean(value)?.then(Vmac::new))),
     }?;
     Some(Spanned::new(read.value?, read.span))
+}
+
+/// Strings of words, each read as a whole.
+fn phrases<T>(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    read: fn(Phrase<'_>, &mut Diagnostics) -> Option<T>,
+) -> Vec<Spanned<T>> {
+    let texts = table.list(key, values::text);
+    let read = |text: Spanned<String>| {
+        let read = read(Phrase::quoted(&text.value, text.span), table.diagnostics())?;
+        Some(Spanned::new(read, text.span))
+    };
+    texts.into_iter().filter_map(read).collect()
 }
 
 fn mac(value: &DeValue<'_>) -> Result<MacAddr, Wrong> {
