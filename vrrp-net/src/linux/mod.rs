@@ -11,6 +11,7 @@ mod ipv4;
 mod ipv6;
 mod mark;
 mod monitor;
+mod ready;
 mod report;
 mod requests;
 mod routes;
@@ -50,6 +51,7 @@ use frames::{ClaimSocket, FrameSocket};
 use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
 use monitor::{Message, Monitor, Reading, Resync};
+use ready::Ready;
 use requests::Requests;
 use routing::Routes;
 use siblings::Alive;
@@ -94,6 +96,8 @@ pub struct LinuxNetwork {
     frames: FrameSocket,
     arp_claims: Option<ClaimSocket>,
     ndp_claims: Option<Ipv6Socket>,
+    /// Open where there is IPv6.
+    ready: Option<Ready>,
     buffer: Box<[u8]>,
     /// Which socket is read next.
     cursor: usize,
@@ -194,6 +198,10 @@ impl LinuxNetwork {
             frames,
             arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
             ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
+            ready: any(|link| link.ipv6)
+                .then(Ready::open)
+                .transpose()
+                .map_err(refused("a netlink socket"))?,
             buffer: vec![0; PACKET].into_boxed_slice(),
             cursor: 0,
             reads: 0,
@@ -417,6 +425,17 @@ impl LinuxNetwork {
         if any { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
+    /// Where IPv6 addresses are to be that aren't there, but for those that wait to be found unique.
+    fn ipv6_to_be_added(&self, placements: &[Placement]) -> Vec<(u32, IpAddr)> {
+        let missing = |placement: &Placement| {
+            let (link, address) = (placement.link, placement.address());
+            let wanted =
+                address.is_ipv6() && !placement.options.dad && self.table.find(link, address).is_none();
+            Some((self.table.index(link)?, address)).filter(|_| wanted)
+        };
+        placements.iter().filter_map(missing).collect()
+    }
+
     /// Before the addresses are there, so that none is ever accepted that should not be.
     fn refuse_packets(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
         let (Some(filter), table) = (&mut self.accept, &self.table) else {
@@ -599,7 +618,15 @@ impl Network for LinuxNetwork {
         }
         self.refuse_packets(placements)?;
         let now = self.now();
-        addresses::acquire(&mut self.requests, &mut self.table, placements, now)
+        let added = self.ipv6_to_be_added(placements);
+        if let Some(ready) = &mut self.ready {
+            ready.forget_reports();
+        }
+        addresses::acquire(&mut self.requests, &mut self.table, placements, now)?;
+        if let Some(ready) = &mut self.ready {
+            ready.wait_for(&mut self.requests, added);
+        }
+        Ok(())
     }
 
     fn renew(&mut self, placements: &[&Placement], patience: Duration) {
