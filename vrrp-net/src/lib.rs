@@ -36,7 +36,11 @@
 //! keeps marks (5.18 and later), and removes those that an earlier run left behind. It never changes an address that
 //! somebody else has added: the owner of the addresses (priority 255) keeps it, anyone else refuses to start. For a
 //! virtual address with a prefix below 32 that would be the first of its subnet, it sets the interface's
-//! `promote_secondaries`. A removed address is put back, an interface that is deleted and made anew is used again.
+//! `promote_secondaries`. Where it is asked to, it adds routes and rules ([`VirtualRoute`], [`VirtualRule`]), which bear
+//! the same mark and have no lifetimes: what a killed process left of them stays until the next start, except that a
+//! route goes with the address that is its source. Addresses that are not to be accepted
+//! ([`AttachmentBuilder::accept`]) stand in a table of nf_tables, `inet vrrp-…`, which goes with the process (with Linux
+//! before 5.12 at the next start). A removed address is put back, an interface that is deleted and made anew is used again.
 //!
 //! Time is CLOCK_BOOTTIME, which goes on while the machine is suspended. A process that stood still for longer than
 //! its master-down interval steps down before it sends anything. A virtual machine that its hypervisor stops sees no
@@ -58,6 +62,7 @@ pub mod lab;
 mod linux;
 mod ndp;
 mod network;
+mod nft;
 mod options;
 mod plan;
 mod routers;
@@ -74,7 +79,7 @@ pub use driver::{Driver, DriverError, DriverEvent};
 pub use handle::{Commands, DriverHandle, StartError, Stopped, spawn, spawn_with};
 pub use linux::{LinuxNetwork, OpenError};
 pub use network::{
-    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Routing, RoutingError,
+    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Renewal, Routing, RoutingError,
 };
 pub use options::{DriverOptions, OptionsError};
 pub use plan::{LinkPlan, Plan, PlanError, VmacPlan};

@@ -163,22 +163,24 @@ impl Plan {
             .map_or(link, |(_, vmac)| vmac);
         if matches!(config.authentication(), AuthenticationConfig::Ah(_)) {
             self.links[link.0].ah = true;
-            self.links[out.0].ah = true;
         }
         let home = vmac.unwrap_or(link);
-        let place = |link, address: &VirtualAddress| Placement {
-            link,
-            net: if Some(link) == vmac {
-                on_vmac(address.net())
+        let place = |link, address: &VirtualAddress| {
+            let placement = Placement {
+                link,
+                net: address.net(),
+                label: address.label().map(Into::into),
+                lease: attachment.lease(),
+                owner: config.is_owner(),
+                accept: attachment.accept() || config.is_owner(),
+                promote_secondaries: attachment.promote_secondaries(),
+                options: address.options().clone(),
+            };
+            if Some(link) == vmac {
+                on_vmac(placement)
             } else {
-                address.net()
-            },
-            label: address.label().map(Into::into),
-            lease: attachment.lease(),
-            owner: config.is_owner(),
-            accept: attachment.accept() || config.is_owner(),
-            promote_secondaries: attachment.promote_secondaries(),
-            options: address.options().clone(),
+                placement
+            }
         };
         let placements: Vec<Placement> = if attachment.addresses().is_empty() {
             let advertised = config.addresses().as_addresses();
@@ -318,15 +320,17 @@ impl Plan {
     }
 }
 
-/// A link-local address on an interface of its own needs the link's prefix, else there is no way back to a neighbour
-/// that speaks to it.
-fn on_vmac(net: IpNet) -> IpNet {
-    match net {
+/// Fits an address to an interface of its own.
+fn on_vmac(mut placement: Placement) -> Placement {
+    match placement.net {
+        // Without the link's prefix there is no way back to a neighbour that speaks to it.
         IpNet::V6(net) if net.addr().is_unicast_link_local() => {
-            Ipv6Net::new(net.addr(), 64).map_or(IpNet::V6(net), IpNet::V6)
+            placement.net = Ipv6Net::new(net.addr(), 64).map_or(placement.net, IpNet::V6);
         }
-        net => net,
+        // The way to the subnet is the carrying interface's, which has an address there and asks for neighbours with it.
+        _ => placement.options.no_prefix_route = true,
     }
+    placement
 }
 
 /// Why routers and attachments don't fit together.
@@ -448,6 +452,8 @@ mod tests {
             .collect();
         assert_eq!(names, ["vrrp.51", "vrrp6.51", "vrrp.51.2"]);
         assert_eq!(plan.seats[1].placements[0].net.to_string(), "fe80::200/64");
+        assert!(!plan.seats[1].placements[0].options.no_prefix_route);
+        assert!(plan.seats[0].placements[0].options.no_prefix_route);
     }
 
     #[test]

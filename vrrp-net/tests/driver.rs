@@ -204,6 +204,31 @@ fn renewals_of_several_routers_come_together() {
 }
 
 #[test]
+fn a_renewal_that_takes_long_delays_no_advert_and_one_at_a_time_is_made() {
+    let script = [(ms(0), Fact::RenewalTakes(ms(2900)))];
+    let outcome = run(&[255, 255], ms(9500), script);
+    let adverts = outcome.times(|act| *act == Act::Advert(1, 255));
+    assert_eq!(adverts, (0..10).map(|n| ms(1000 * n)).collect::<Vec<_>>());
+    // Due again at 3 s, 5.9 s and so on; the next begins when the last has ended.
+    let renewals = outcome.times(|act| matches!(act, Act::Renew(2)));
+    assert_eq!(renewals, [1500, 4400, 7300].map(ms));
+    assert_eq!(outcome.counters.renewals, 4);
+}
+
+#[test]
+fn what_was_left_of_a_renewal_is_renewed_at_once() {
+    let script = [
+        (ms(0), Fact::Addresses(Acceptance::Left)),
+        (ms(0), Fact::RenewalTakes(ms(300))),
+        (ms(2000), Fact::Addresses(Acceptance::Fine)),
+    ];
+    let outcome = run(&[255], ms(3200), script);
+    let renewals = outcome.times(|act| matches!(act, Act::Renew(_)));
+    assert_eq!(renewals, [1500, 1800].map(ms));
+    assert_eq!(outcome.counters.renewals, 1);
+}
+
+#[test]
 fn refused_addresses_are_a_fault_and_nobody_is_told_that_they_are_here() {
     let script = [
         (ms(0), Fact::Addresses(Acceptance::Refused)),

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use vrrp_core::Fault;
 
-use super::slot::{Holding, Slot};
+use super::slot::{Holding, Slot, patience};
 use super::{Driver, DriverEvent, Events};
 use crate::counters::Counter;
-use crate::network::{AddressError, Network};
+use crate::network::{AddressError, Network, Renewal};
 use crate::routers::Routers;
 
 impl<R: Routers, N: Network> Driver<R, N> {
     pub(super) fn handle_chores(&mut self, now: Duration, events: Events<'_, R>) {
         self.chores_changed = true;
-        if self.slots.iter().filter_map(Slot::renew_at).any(|at| at <= now) {
+        if !self.renewing && self.slots.iter().filter_map(Slot::renew_at).any(|at| at <= now) {
             self.renew(now, events);
         }
         for index in 0..self.slots.len() {
@@ -28,28 +28,43 @@ impl<R: Routers, N: Network> Driver<R, N> {
             let ahead = slot.seat.lease.unwrap_or_default() / 4;
             slot.renew_at().is_some_and(|at| at <= now + ahead)
         };
-        let (mut batch, mut owners) = (Vec::new(), Vec::new());
+        let (mut batch, mut owners, mut least_patience) = (Vec::new(), Vec::new(), Duration::MAX);
         for (index, slot) in self.slots.iter().enumerate().filter(|(_, slot)| soon(slot)) {
             if self.stalled_until(now, index).is_some() {
                 // Due again at once, and by then it has stepped down.
                 return;
             }
+            least_patience = least_patience.min(patience(self.routers.router(index)));
             batch.extend(&slot.seat.placements);
-            owners.resize(batch.len(), index);
+            owners.push(index);
         }
-        let failures = self.network.renew(&batch);
-        self.cells
-            .add(Counter::Renewals, (batch.len() - failures.len()) as u64);
-        for slot in &mut self.slots {
-            if soon(slot) {
-                if let (Holding::Held { renew_at, .. }, Some(lease)) = (&mut slot.holding, slot.seat.lease) {
-                    *renew_at = Some(now + lease / 2);
-                }
+        self.network.renew(&batch, least_patience);
+        self.renewing = true;
+        for slot in self.slots.iter_mut().filter(|slot| soon(slot)) {
+            if let (Holding::Held { renew_at, .. }, Some(lease)) = (&mut slot.holding, slot.seat.lease) {
+                *renew_at = Some(now + lease / 2);
             }
         }
-        self.keep_renewed_routing(now, &owners, events);
-        for (place, error) in failures {
-            let index = owners[place];
+        // A second look at what the kernel removes without a word.
+        for index in owners {
+            self.keep_routing(now, index, events);
+        }
+    }
+
+    /// A renewal has ended.
+    pub(super) fn note_renewal(&mut self, now: Duration, renewal: Renewal, events: Events<'_, R>) {
+        self.renewing = false;
+        self.chores_changed = true;
+        self.cells.add(Counter::Renewals, renewal.renewed);
+        for (link, address) in renewal.left {
+            if let Some((index, _)) = self.owner(link, address) {
+                self.slots[index].renew_now(now);
+            }
+        }
+        for (link, address, error) in renewal.failures {
+            let Some((index, _)) = self.owner(link, address) else {
+                continue;
+            };
             match error {
                 // Somebody made it their own while we are master. It is there, so we serve; it is not ours to touch.
                 AddressError::Foreign { .. } => {
@@ -60,17 +75,6 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 // Several addresses of one router may fail; the first puts it in Fault.
                 _ if self.slots[index].is_held() => self.refuse(now, index, &error, events),
                 _ => {}
-            }
-        }
-    }
-
-    /// A second look at what the kernel removes without a word.
-    fn keep_renewed_routing(&mut self, now: Duration, owners: &[usize], events: Events<'_, R>) {
-        // The owners stand in order, one for each address.
-        let mut last = None;
-        for index in owners {
-            if last.replace(index) != Some(index) {
-                self.keep_routing(now, *index, events);
             }
         }
     }

@@ -42,6 +42,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     self.restore(now, link, address, events);
                     None
                 }
+                Input::Renewed(renewal) => {
+                    self.note_renewal(now, renewal, events);
+                    None
+                }
                 Input::Claim { link, address, mac } => {
                     self.note_claim(link, address, mac);
                     None
@@ -134,17 +138,19 @@ impl<R: Routers, N: Network> Driver<R, N> {
         }
     }
 
+    /// Whose virtual address this is, and its place there.
+    pub(super) fn owner(&self, link: LinkId, address: IpAddr) -> Option<(usize, usize)> {
+        let of = |placement: &Placement| placement.link == link && placement.address() == address;
+        let place = |slot: &Slot| slot.seat.placements.iter().position(of);
+        self.slots
+            .iter()
+            .enumerate()
+            .find_map(|(index, slot)| place(slot).map(|place| (index, place)))
+    }
+
     /// Somebody removed an address, or its lease ran out while we stood still: put it back.
     fn restore(&mut self, now: Duration, link: LinkId, address: IpAddr, events: Events<'_, R>) {
-        let place = self.slots.iter().enumerate().find_map(|(index, slot)| {
-            let of = |placement: &Placement| placement.link == link && placement.address() == address;
-            slot.seat
-                .placements
-                .iter()
-                .position(of)
-                .map(|place| (index, place))
-        });
-        let Some((index, place)) = place else {
+        let Some((index, place)) = self.owner(link, address) else {
             return;
         };
         // After a pause another may have it; if none has, the next renewal puts it back.

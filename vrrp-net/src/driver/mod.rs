@@ -50,6 +50,8 @@ pub struct Driver<R, N> {
     /// When the slots want something done; `None` for never. Recomputed when `chores_changed`.
     chores_at: Option<Duration>,
     chores_changed: bool,
+    /// Leases are being renewed.
+    renewing: bool,
     malformed_log: LogLimit,
 }
 
@@ -86,6 +88,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
             ip_id: 0,
             chores_at: None,
             chores_changed: false,
+            renewing: false,
             malformed_log: LogLimit::default(),
         })
     }
@@ -170,7 +173,11 @@ impl<R: Routers, N: Network> Driver<R, N> {
 
     fn deadline(&mut self) -> Option<Duration> {
         if std::mem::take(&mut self.chores_changed) {
-            self.chores_at = self.slots.iter().filter_map(Slot::deadline).min();
+            self.chores_at = self
+                .slots
+                .iter()
+                .filter_map(|slot| slot.deadline(self.renewing))
+                .min();
         }
         [self.routers.poll_timeout(), self.chores_at]
             .into_iter()

@@ -96,13 +96,25 @@ impl Slot {
         }
     }
 
-    pub(super) fn deadline(&self) -> Option<Duration> {
+    /// When something is to be done; `renewing` when no renewal can begin.
+    pub(super) fn deadline(&self, renewing: bool) -> Option<Duration> {
         let holding = match self.holding {
             Holding::Released => None,
-            Holding::Held { renew_at, .. } => renew_at,
+            Holding::Held { renew_at, .. } => renew_at.filter(|_| !renewing),
             Holding::Refused { retry_at } => Some(retry_at),
         };
         [holding, self.probe.deadline()].into_iter().flatten().min()
+    }
+
+    /// Renews the leases as soon as can be.
+    pub(super) fn renew_now(&mut self, now: Duration) {
+        if let Holding::Held {
+            renew_at: Some(renew_at),
+            ..
+        } = &mut self.holding
+        {
+            *renew_at = now;
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use super::address_message::{addition, kernel_prefix, removal};
 use super::mark::MARK;
 use super::requests::Requests;
 use super::table::Table;
-use crate::network::{AddressError, LinkId, Placement};
+use super::worker::Request;
+use crate::network::{AddressError, LinkId, Placement, Renewal};
 
 /// What to do about an address that is wanted.
 enum Plan {
@@ -114,42 +115,84 @@ pub(super) fn acquire(
     first
 }
 
-pub(super) fn renew(
-    requests: &mut Requests,
+/// Renewals that the kernel has yet to answer.
+#[derive(Debug, Default)]
+pub(super) struct Renewals {
+    /// What the requests are for, in their order.
+    pending: Vec<Placement>,
+    /// Those that need not be asked for.
+    failures: Vec<(LinkId, IpAddr, AddressError)>,
+}
+
+impl Renewals {
+    /// Whether one of these addresses is among them.
+    pub(super) fn touch(&self, placements: &[Placement]) -> bool {
+        let pending = |placement: &Placement| {
+            let same = |other: &Placement| other.link == placement.link && other.net == placement.net;
+            self.pending.iter().any(same)
+        };
+        placements.iter().any(pending)
+    }
+
+    /// The kernel has answered as many as there are results, in order.
+    pub(super) fn conclude(self, table: &mut Table, results: Vec<io::Result<()>>) -> Renewal {
+        let mut renewal = Renewal {
+            failures: self.failures,
+            ..Renewal::default()
+        };
+        let mut results = results.into_iter();
+        for placement in self.pending {
+            let (link, address) = (placement.link, placement.address());
+            match results.next() {
+                Some(Ok(())) => {
+                    note(table, &placement);
+                    renewal.renewed += 1;
+                }
+                Some(Err(error)) => {
+                    let error = refused(table, &placement, error);
+                    renewal.failures.push((link, address, error));
+                }
+                None => renewal.left.push((link, address)),
+            }
+        }
+        renewal
+    }
+}
+
+/// The requests that renew the leases of these addresses.
+pub(super) fn renewals(
     table: &mut Table,
     placements: &[&Placement],
     now: Duration,
-) -> Vec<(usize, AddressError)> {
-    let mut failures = Vec::new();
-    let (mut places, mut messages) = (Vec::new(), Vec::new());
-    for (place, placement) in placements.iter().enumerate() {
-        match plan(table, placement) {
-            Ok(Plan::Keep) => {}
+) -> (Renewals, Vec<Request>) {
+    let (mut renewals, mut requests) = (Renewals::default(), Vec::new());
+    for &placement in placements {
+        let (request, error) = match plan(table, placement) {
+            Ok(Plan::Keep) => (None, None),
             // Somebody removed it, and it could not be put back at once.
             Ok(Plan::Add(index)) => {
-                places.push(place);
                 table.note_addition(placement.link, placement.address(), now);
-                messages.push(addition(index, placement, Duration::ZERO, NLM_F_EXCL));
+                (Some(addition(index, placement, Duration::ZERO, NLM_F_EXCL)), None)
             }
             // NLM_F_REPLACE would turn an address that was made permanent into one that vanishes.
             Ok(Plan::Renew(_)) if was_made_permanent(table, placement) => {
-                failures.push((place, foreign_error(table, placement)));
+                (None, Some(foreign_error(table, placement)))
             }
             Ok(Plan::Renew(index)) => {
-                places.push(place);
                 let age = table.age(placement.link, placement.address(), now);
-                messages.push(addition(index, placement, age, NLM_F_REPLACE));
+                (Some(addition(index, placement, age, NLM_F_REPLACE)), None)
             }
-            Err(error) => failures.push((place, error)),
+            Err(error) => (None, Some(error)),
+        };
+        if let Some(request) = request {
+            requests.push(request);
+            renewals.pending.push(placement.clone());
         }
+        renewals
+            .failures
+            .extend(error.map(|error| (placement.link, placement.address(), error)));
     }
-    for (place, result) in places.into_iter().zip(requests.make(messages)) {
-        match result {
-            Ok(()) => note(table, placements[place]),
-            Err(error) => failures.push((place, refused(table, placements[place], error))),
-        }
-    }
-    failures
+    (renewals, requests)
 }
 
 pub(super) fn release(
@@ -283,9 +326,14 @@ fn no_interface(table: &Table, placement: &Placement) -> AddressError {
 }
 
 fn refused(table: &Table, placement: &Placement, error: io::Error) -> AddressError {
-    match error.raw_os_error() {
+    match (error.raw_os_error(), placement.options.scope) {
         // Deleted, and not yet reported.
-        Some(libc::ENODEV) => no_interface(table, placement),
+        (Some(libc::ENODEV), _) => no_interface(table, placement),
+        (Some(libc::EINVAL), Some(scope)) if placement.net.prefix_len() < 32 => AddressError::Scope {
+            address: placement.net,
+            scope,
+            interface: table.name(placement.link).into(),
+        },
         _ => AddressError::Refused {
             address: placement.net,
             interface: table.name(placement.link).into(),

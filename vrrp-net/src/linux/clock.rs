@@ -67,7 +67,8 @@ pub(super) fn unix_time() -> Duration {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, Duration::from)
 }
 
-fn boot_time() -> Duration {
+/// CLOCK_BOOTTIME.
+pub(super) fn boot_time() -> Duration {
     // It fails for clocks that the kernel doesn't have alone, and every kernel since 2.6.39 has this one.
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }

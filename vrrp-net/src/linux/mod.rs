@@ -1,5 +1,6 @@
 //! The Linux kernel as a [`Network`].
 
+mod accept;
 mod address_message;
 mod addresses;
 mod clock;
@@ -19,6 +20,7 @@ mod siblings;
 mod sysctl;
 mod table;
 mod vmac;
+mod worker;
 
 use std::fs;
 use std::future::poll_fn;
@@ -34,22 +36,25 @@ use tokio::io::unix::AsyncFd;
 use vrrp_core::{Envelope, PROTOCOL, PROTOCOL_AH};
 
 use crate::network::{
-    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Routing, RoutingError,
+    AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Renewal, Routing, RoutingError,
 };
 use crate::plan::LinkPlan;
 use crate::{garp, ndp};
 pub use error::OpenError;
 
+use accept::AcceptFilter;
+use addresses::Renewals;
 use clock::Clock;
 use error::refused;
 use frames::{ClaimSocket, FrameSocket};
 use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
-use monitor::Monitor;
+use monitor::{Message, Monitor, Reading, Resync};
 use requests::Requests;
 use routing::Routes;
 use table::{Change, Table};
 use vmac::Vmacs;
+use worker::{Done, Worker};
 
 /// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second, 2,730 in all (the kernel
 /// doubles it, and counts 768 octets for a small packet). Without CAP_NET_ADMIN in the initial user namespace the kernel
@@ -69,9 +74,19 @@ pub struct LinuxNetwork {
     clock: Clock,
     requests: Requests,
     monitor: Monitor,
+    resync: Resync,
     table: Table,
+    worker: Worker,
+    /// What the worker's batch is about.
+    renewals: Option<Renewals>,
+    /// How it went, until that is told.
+    renewal: Option<Renewal>,
     routes: Routes,
+    /// Open when there are addresses that packets are kept from.
+    accept: Option<AcceptFilter>,
     links: Vec<Link>,
+    /// Those that may have sockets: virtual MACs have none.
+    listening: Vec<LinkId>,
     vmacs: Option<Vmacs>,
     frames: FrameSocket,
     arp_claims: Option<ClaimSocket>,
@@ -131,7 +146,9 @@ impl LinuxNetwork {
         let mut requests = Requests::open().map_err(refused("a netlink socket"))?;
         // The monitor first: what happens during the dump is reported after it.
         let monitor = Monitor::open().map_err(refused("a netlink socket"))?;
-        monitor::dump(&mut table, &mut requests).map_err(refused("reading links and addresses"))?;
+        let names: Vec<_> = links.iter().map(|link| link.name.clone()).collect();
+        let all = monitor::dump(&names, &mut requests).map_err(refused("reading links and addresses"))?;
+        table.replace(all.iter().map(borrow));
         while table.next_change().is_some() {}
         let missing =
             |(link, plan): &(LinkId, &LinkPlan)| plan.vmac.is_none() && table.index(*link).is_none();
@@ -155,9 +172,19 @@ impl LinuxNetwork {
             clock: Clock::new().map_err(refused("a timer"))?,
             requests,
             monitor,
+            resync: Resync::default(),
             table,
+            worker: Worker::start(names).map_err(refused("a netlink thread"))?,
+            renewals: None,
+            renewal: None,
             routes: Routes::default(),
+            accept: None,
             links: links.iter().cloned().map(Link::new).collect(),
+            listening: (0..)
+                .map(LinkId)
+                .zip(links)
+                .filter_map(|(link, plan)| plan.vmac.is_none().then_some(link))
+                .collect(),
             vmacs,
             frames,
             arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
@@ -246,11 +273,13 @@ impl LinuxNetwork {
     /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
-        let last_link = SOCKETS * self.links.len();
+        let last_link = SOCKETS * self.listening.len();
         let read = match self.cursor {
-            0 if self.monitor.read(&mut self.table, &mut self.requests) => Ok(Read::Other),
-            0 => Ok(Read::Dry),
-            place if place <= last_link => self.read_packet((place - 1) / SOCKETS, (place - 1) % SOCKETS),
+            0 => Ok(self.read_reports()),
+            place if place <= last_link => {
+                let link = self.listening[(place - 1) / SOCKETS];
+                self.read_packet(link, (place - 1) % SOCKETS)
+            }
             place if place == last_link + 1 => self.read_arp_claim(),
             place if place == last_link + 2 => self.read_ndp_claim(),
             place if place == last_link + 3 && self.routes.read() => Ok(Read::Other),
@@ -268,9 +297,61 @@ impl LinuxNetwork {
         }))
     }
 
-    fn read_packet(&mut self, link: usize, socket: usize) -> io::Result<Read> {
-        let sockets = &mut self.links[link];
-        let link = LinkId(link);
+    /// Reads a report, or takes what the worker has done when there is none.
+    fn read_reports(&mut self) -> Read {
+        let (table, resync) = (&mut self.table, &mut self.resync);
+        let reading = self.monitor.read(&mut |kind, payload| {
+            table.read(kind, payload);
+            resync.handle_report(kind, payload);
+        });
+        let now = self.clock.now();
+        match reading {
+            Reading::Reports => return Read::Other,
+            Reading::Lost => {
+                tracing::warn!("netlink reports were lost; reading everything anew");
+                self.resync.handle_loss(now);
+                return Read::Other;
+            }
+            Reading::Dry => {}
+        }
+        if let Some(done) = self.worker.take_done() {
+            self.take(done);
+            return Read::Other;
+        }
+        if self.resync.begin(now) {
+            self.worker.read_all();
+        }
+        Read::Dry
+    }
+
+    fn take(&mut self, done: Done) {
+        match done {
+            Done::Batch(results) => self.conclude_renewal(results),
+            Done::Snapshot(read) => match self.resync.finish(self.clock.now(), read) {
+                Ok(Some(all)) => self.table.replace(all.iter().map(borrow)),
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "links and addresses can't be read; trying again"),
+            },
+        }
+    }
+
+    fn conclude_renewal(&mut self, results: Vec<io::Result<()>>) {
+        if let Some(renewals) = self.renewals.take() {
+            self.renewal = Some(renewals.conclude(&mut self.table, results));
+        }
+    }
+
+    /// From here on none of these addresses is renewed.
+    fn end_renewal_of(&mut self, placements: &[Placement]) {
+        let concerned = |renewals: &Renewals| renewals.touch(placements);
+        if self.renewals.as_ref().is_some_and(concerned) {
+            let results = self.worker.revoke();
+            self.conclude_renewal(results);
+        }
+    }
+
+    fn read_packet(&mut self, link: LinkId, socket: usize) -> io::Result<Read> {
+        let sockets = &mut self.links[link.0];
         let received = match (socket, &sockets.ipv4, &mut sockets.ipv6, &sockets.ah) {
             (0, Some(socket), ..) => socket.receive(&mut self.buffer)?,
             (1, _, Some(socket), _) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
@@ -315,6 +396,7 @@ impl LinuxNetwork {
     fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut any = self.clock.poll_expired(context)?.is_ready();
         any |= self.monitor.poll_readable(context)?.is_ready();
+        any |= self.worker.poll_done(context).is_ready();
         any |= self.routes.poll_readable(context)?.is_ready();
         if let Some(socket) = &self.arp_claims {
             any |= socket.poll_readable(context)?.is_ready();
@@ -328,6 +410,36 @@ impl LinuxNetwork {
             any |= socket.poll_readable(context)?.is_ready();
         }
         if any { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// Before the addresses are there, so that none is ever accepted that should not be.
+    fn refuse_packets(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        let (Some(filter), table) = (&mut self.accept, &self.table) else {
+            return Ok(());
+        };
+        let refused = placements.iter().filter(|placement| !placement.accept);
+        let places = refused.clone().filter_map(|placement| {
+            let index = table.index(placement.link)?;
+            Some((placement.link, index, placement.address()))
+        });
+        match (filter.refuse(places), refused.clone().next()) {
+            (Err(error), Some(placement)) => Err(no_filter(placement, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// When the addresses are gone: whoever has one later for himself shall have its packets.
+    fn admit_packets(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        let Some(filter) = &mut self.accept else {
+            return Ok(());
+        };
+        let places = placements
+            .iter()
+            .map(|placement| (placement.link, placement.address()));
+        match (filter.admit(places), placements.first()) {
+            (Err(error), Some(placement)) => Err(no_filter(placement, error)),
+            _ => Ok(()),
+        }
     }
 
     fn announce_one(&self, link: LinkId, address: IpAddr) -> io::Result<()> {
@@ -355,16 +467,24 @@ impl Network for LinuxNetwork {
     }
 
     async fn wait(&mut self, until: Option<Duration>) -> io::Result<()> {
+        self.worker.note_alive();
         if !std::mem::take(&mut self.dry) {
             // Not everything was read: no socket may become readable anew.
             tokio::task::yield_now().await;
             return Ok(());
         }
+        if self.renewal.is_some() {
+            return Ok(());
+        }
+        let until = [until, self.resync.deadline()].into_iter().flatten().min();
         self.clock.arm(until)?;
         poll_fn(|context| self.poll_any(context)).await
     }
 
     fn poll_input(&mut self) -> Option<Input<'_>> {
+        if let Some(renewal) = self.renewal.take() {
+            return Some(Input::Renewed(renewal));
+        }
         let (link, arrived) = loop {
             // What the monitor says is told when it has said all: a link that went explains the addresses that went.
             if self.cursor > 0 {
@@ -424,6 +544,13 @@ impl Network for LinuxNetwork {
         if let Some(vmacs) = &self.vmacs {
             vmacs.check(&self.table, placements)?;
         }
+        if let Err(error) = accept::sweep() {
+            tracing::debug!(%error, "filters of an earlier run can't be looked for");
+        }
+        if let Some(refused) = placements.iter().find(|placement| !placement.accept) {
+            let filter = AcceptFilter::open().map_err(|error| no_filter(refused, error))?;
+            self.accept = Some(filter);
+        }
         addresses::sweep(&mut self.requests, &mut self.table, placements, self.links.len());
         Ok(())
     }
@@ -431,7 +558,7 @@ impl Network for LinuxNetwork {
     fn send_advert(&mut self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let sockets = &self.links[link.0];
         if let (Some(vmacs), Some(_)) = (&self.vmacs, &sockets.plan.vmac) {
-            return vmacs.send(link, envelope.source, envelope.destination, message);
+            return vmacs.send(link, envelope, message);
         }
         let hop_limit = envelope.hop_limit;
         match (
@@ -451,6 +578,9 @@ impl Network for LinuxNetwork {
     }
 
     fn send_ah(&mut self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        if let (Some(vmacs), Some(_)) = (&self.vmacs, &self.links[link.0].plan.vmac) {
+            return vmacs.send_packet(link, destination, packet);
+        }
         match &self.links[link.0].ah {
             Some(socket) => socket.send_packet(destination, packet),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -458,23 +588,34 @@ impl Network for LinuxNetwork {
     }
 
     fn acquire(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        self.end_renewal_of(placements);
         if let Some(vmacs) = &self.vmacs {
             vmacs.open_for(placements)?;
         }
+        self.refuse_packets(placements)?;
         let now = self.now();
         addresses::acquire(&mut self.requests, &mut self.table, placements, now)
     }
 
-    fn renew(&mut self, placements: &[&Placement]) -> Vec<(usize, AddressError)> {
+    fn renew(&mut self, placements: &[&Placement], patience: Duration) {
         let now = self.now();
-        addresses::renew(&mut self.requests, &mut self.table, placements, now)
+        let (renewals, requests) = addresses::renewals(&mut self.table, placements, now);
+        if requests.is_empty() {
+            self.renewal = Some(renewals.conclude(&mut self.table, Vec::new()));
+        } else {
+            self.renewals = Some(renewals);
+            self.worker.make(requests, patience);
+        }
     }
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        self.end_renewal_of(placements);
         if let Some(vmacs) = &self.vmacs {
             vmacs.close_for(placements);
         }
-        addresses::release(&mut self.requests, &mut self.table, placements)
+        let released = addresses::release(&mut self.requests, &mut self.table, placements);
+        let admitted = self.admit_packets(placements);
+        released.and(admitted)
     }
 
     fn prepare_routing(&mut self, routing: &[&Routing]) {
@@ -543,6 +684,13 @@ impl Network for LinuxNetwork {
     }
 }
 
+fn no_filter(placement: &Placement, error: io::Error) -> AddressError {
+    AddressError::NoFilter {
+        address: placement.net,
+        error,
+    }
+}
+
 impl Link {
     fn new(plan: LinkPlan) -> Self {
         Self {
@@ -553,6 +701,10 @@ impl Link {
             ah: None,
         }
     }
+}
+
+fn borrow((kind, payload): &Message) -> (u16, &[u8]) {
+    (*kind, payload)
 }
 
 /// Whether an interface forwards IPv6: then its neighbour advertisements say that it is a router.

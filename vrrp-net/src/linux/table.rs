@@ -84,38 +84,19 @@ impl Table {
         }
     }
 
-    /// Begins anew with a dump, when reports have been lost. Gives what there was, for [`Table::compare`].
-    pub(super) fn forget(&mut self) -> Forgotten {
-        let links = (0..self.interfaces.len())
-            .map(|link| self.state(LinkId(link)))
-            .collect();
+    /// Begins anew with what a dump says, when reports have been lost.
+    pub(super) fn replace<'a>(&mut self, messages: impl IntoIterator<Item = (u16, &'a [u8])>) {
         self.removing.clear();
-        self.changed.clear();
-        self.removed.clear();
-        for interface in &mut self.interfaces {
-            *interface = Interface {
-                name: std::mem::take(&mut interface.name),
-                ..Interface::default()
-            };
+        self.interfaces.iter_mut().for_each(Interface::vanish);
+        for (kind, payload) in messages {
+            self.read(kind, payload);
         }
-        Forgotten { links }
-    }
-
-    /// Reports what a dump shows to be different.
-    pub(super) fn compare(&mut self, before: &Forgotten) {
-        self.changed.clear();
-        self.removed.clear();
-        for (link, before) in before.links.iter().enumerate() {
-            let link = LinkId(link);
-            if self.state(link) != *before {
-                self.link_changed(link);
-            }
-        }
-        for (link, address) in &self.acquired {
-            if self.index(*link).is_some() && self.find(*link, *address).is_none() {
-                self.removed.push_back((*link, *address));
-            }
-        }
+        // What was lost may have concerned any of them.
+        self.changed = (0..self.interfaces.len()).map(LinkId).collect();
+        let is_gone = |(link, address): &&(LinkId, IpAddr)| {
+            self.index(*link).is_some() && self.find(*link, *address).is_none()
+        };
+        self.removed = self.acquired.iter().filter(is_gone).copied().collect();
     }
 
     pub(super) fn index(&self, link: LinkId) -> Option<u32> {
@@ -325,12 +306,6 @@ impl Table {
             self.link_changed(link);
         }
     }
-}
-
-/// States of the interfaces before [`Table::forget`].
-#[derive(Debug)]
-pub(super) struct Forgotten {
-    links: Vec<LinkState>,
 }
 
 impl Interface {

@@ -11,12 +11,12 @@ mod sender;
 mod settings;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 
 use nix::libc;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::LinkMessage;
-use vrrp_core::Family;
+use vrrp_core::{Envelope, Family};
 
 use self::device::Found;
 use self::gate::Gates;
@@ -149,16 +149,17 @@ impl Vmacs {
     }
 
     /// Sends an advert from a virtual MAC. Its interface is down if its router becomes master just now.
-    pub(super) fn send(
-        &self,
-        link: LinkId,
-        source: IpAddr,
-        destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()> {
+    pub(super) fn send(&self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let place = self.place(link).ok_or(io::ErrorKind::NotFound)?;
         let index = self.gates.open_briefly(place)?;
-        self.sender.send(index, source, destination, message)
+        self.sender.send(index, envelope, message)
+    }
+
+    /// Sends an IPv4 packet that has its header from a virtual MAC.
+    pub(super) fn send_packet(&self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        let place = self.place(link).ok_or(io::ErrorKind::NotFound)?;
+        let index = self.gates.open_briefly(place)?;
+        self.sender.send_packet(index, destination, packet)
     }
 
     /// Opens the virtual MACs that are to hold addresses.
