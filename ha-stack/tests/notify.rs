@@ -243,6 +243,62 @@ fn a_master_that_hears_a_lower_one_tells_that() {
 }
 
 #[test]
+fn a_sync_group_is_told_of_when_all_members_have_changed() {
+    LabTest::new().run(|| {
+        let folder = Folder::new("notify-group");
+        let log = Log::new(&folder);
+        let gate = folder.join("gate");
+        let path = folder.join("fifo");
+        let stack = gated(&gate)
+            .instance(instance(150))
+            .instance(other_instance(120).track("gate"))
+            .sync_group("G1", ["VI_1", "VI_2"], false)
+            .group_notify(
+                "G1",
+                Notify::new()
+                    .master(log.script("master"))
+                    .any_state(log.script("any")),
+            )
+            .notify_fifo(NotifyFifo::new(&path));
+        let lab = lab();
+        let handle = run(&lab, "a", stack);
+        log.wait_for("any GROUP G1 MASTER 0");
+        fs::write(&gate, "1").unwrap();
+        log.wait_for("any GROUP G1 FAULT 0");
+        let mut lines = BufReader::new(fs::File::open(&path).unwrap()).lines();
+        handle.shutdown(Duration::ZERO).wait().unwrap();
+        let lines: Vec<String> = lines.by_ref().map(Result::unwrap).collect();
+        let groups = lines.iter().filter(|line| line.starts_with("GROUP"));
+        let states: Vec<_> = groups.map(|line| line.as_str()).collect();
+        let expected = ["BACKUP", "MASTER", "FAULT", "STOP"].map(|state| format!("GROUP \"G1\" {state} 0"));
+        assert_eq!(states[states.len() - 4..], expected);
+        let at = |line: &str| {
+            lines
+                .iter()
+                .rposition(|one| one == line)
+                .unwrap_or_else(|| panic!("{lines:?}"))
+        };
+        // The group is told of after its last member.
+        assert!(at("GROUP \"G1\" MASTER 0") > at("INSTANCE \"VI_1\" MASTER 150"));
+        assert!(at("GROUP \"G1\" MASTER 0") > at("INSTANCE \"VI_2\" MASTER 120"));
+        assert!(log.lines().contains(&"master".to_owned()));
+        log.wait_for("any GROUP G1 STOP 0");
+    });
+}
+
+#[test]
+fn scripts_for_a_group_that_does_not_exist_are_refused() {
+    let error = Stack::builder("a")
+        .group_notify("G1", Notify::new())
+        .build()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "notify scripts are for sync group G1, which does not exist"
+    );
+}
+
+#[test]
 fn a_fifo_script_reads_what_is_told_and_may_read_to_the_end() {
     LabTest::new().run(|| {
         let folder = Folder::new("notify-reader");
@@ -336,15 +392,23 @@ fn lab() -> Lab {
         .unwrap()
 }
 
-/// VRRPv3 with 50 ms between adverts.
 fn instance(priority: u8) -> Instance {
-    let addresses = AddressList::new(&[IpAddr::from([192, 0, 2, 100])]).unwrap();
-    let config = Config::builder(Vrid::new(33).unwrap(), addresses)
+    instance_of("VI_1", 33, priority)
+}
+
+fn other_instance(priority: u8) -> Instance {
+    instance_of("VI_2", 34, priority)
+}
+
+/// VRRPv3 with 50 ms between adverts.
+fn instance_of(name: &str, vrid: u8, priority: u8) -> Instance {
+    let addresses = AddressList::new(&[IpAddr::from([192, 0, 2, vrid])]).unwrap();
+    let config = Config::builder(Vrid::new(vrid).unwrap(), addresses)
         .version(Version::V3)
         .adver_interval(AdverInterval::from_centis(5).unwrap())
         .priority(Priority::new(priority));
     let attachment = Attachment::builder("eth0").build().unwrap();
-    Instance::new("VI_1", config.build().unwrap(), attachment)
+    Instance::new(name, config.build().unwrap(), attachment)
 }
 
 fn wait_for_state(events: &mut Events, state: State) {

@@ -140,3 +140,11 @@ impl Bus {
         let _ = self.control.send(input);
     }
 }
+
+/// Whoever drove the node has let go of it: however it ended, the control thread learns of it.
+impl Drop for Bus {
+    fn drop(&mut self) {
+        // Nobody listens when everything ends.
+        let _ = self.control.send(Input::DriveEnded);
+    }
+}

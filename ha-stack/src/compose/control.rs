@@ -23,7 +23,7 @@ use super::stack::BackendCheck;
 use super::status::{NodeStatus, ProxyStatus, Status};
 use super::switchover::{ResumeReply, SwitchoverReply, Switchovers};
 
-/// How often backends are looked at for changes that requests caused, and the VRRP thread for being alive.
+/// How often backends are looked at for changes that requests caused.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// Longest time for masters to give up when stopping: it takes a few system calls, and proxies must be drained whatever
 /// becomes of them.
@@ -54,6 +54,8 @@ pub(super) enum Input {
     AbortProxy(String, oneshot::Sender<Result<(), ProxyError>>),
     /// Start a proxy again.
     StartProxy(String, oneshot::Sender<Result<(), ProxyError>>),
+    /// Whoever drove the node has ended, or is about to.
+    DriveEnded,
     /// Stop everything.
     Shutdown(Duration, oneshot::Sender<usize>),
 }
@@ -211,9 +213,8 @@ impl Control {
             // 1. Wait for one input, or for the next look at what tells nothing by itself.
             let input = tokio::select! {
                 input = inbox.recv() => input,
-                _ = watch.tick() => {
+                _ = watch.tick(), if !self.upstreams.is_empty() => {
                     self.watch_backends();
-                    self.watch_driver();
                     continue;
                 }
             };
@@ -286,6 +287,7 @@ impl Control {
                 let _ = reply.send(self.start_proxy(&name));
             }
             // The loop takes it.
+            Input::DriveEnded => self.end_drive(),
             Input::Shutdown(..) => {}
         }
     }
@@ -397,11 +399,8 @@ impl Control {
         }
     }
 
-    fn watch_driver(&mut self) {
-        let ended = matches!(&self.drive, Some(Drive::Thread(driver)) if driver.is_finished());
-        if !ended {
-            return;
-        }
+    /// The VRRP thread ended without having been asked to.
+    fn end_drive(&mut self) {
         if let Some(Drive::Thread(driver)) = self.drive.take() {
             let reason = match driver.join() {
                 Ok(()) => "it ended".to_owned(),

@@ -3,6 +3,7 @@
 //! A test's comment cites the clause, and the row of the table of events and states that it stands for: I for
 //! Initialize, B for Backup, M for Master, F for Fault.
 
+mod ah;
 mod backup;
 mod config;
 mod corpus;
@@ -10,6 +11,7 @@ mod counters;
 mod demotion;
 mod discard;
 mod fault;
+mod hmac;
 mod initialize;
 mod master;
 mod pause;
@@ -17,6 +19,7 @@ mod preempt_delay;
 mod properties;
 mod support;
 mod timers;
+mod unicast;
 
 /// What the fuzz target does, to replay its corpus.
 #[path = "../../fuzz/src/lib.rs"]

@@ -36,12 +36,12 @@ impl Keepalived {
     /// Like [`start`](Self::start), with more lines in its `vrrp_instance`.
     #[track_caller]
     pub(crate) fn start_with(host: &Host, protocol: Protocol, priority: u8, lines: &str) -> Self {
-        Self::start_configured(host, &config(host.interface(), protocol, priority, lines))
+        Self::start_config(host, config(host.interface(), protocol, priority, lines))
     }
 
-    /// Like [`start`](Self::start), with a configuration of the test's own: one instance, `state BACKUP`.
+    /// Starts it with a whole configuration of one instance, `state BACKUP`, and waits until it is that.
     #[track_caller]
-    pub(crate) fn start_configured(host: &Host, config: &str) -> Self {
+    pub(crate) fn start_config(host: &Host, config: String) -> Self {
         let log = host.run(|| {
             fs::write(CONFIG, config).unwrap();
             File::create(LOG).unwrap()

@@ -240,7 +240,7 @@ impl Pair {
             self.variant.protocol.interval().as_secs_f64(),
             self.vip(),
         );
-        Keepalived::start_configured(host, &config)
+        Keepalived::start_config(host, config)
     }
 
     /// When a host first advertised after a moment.
