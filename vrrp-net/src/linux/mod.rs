@@ -528,7 +528,9 @@ impl Network for LinuxNetwork {
                 Some(Read::Other) => {}
                 Some(Read::Dry) => self.next_turn(),
                 // Once for all that were reported together.
-                None if self.routes.take_lost() => return Some(Input::RoutingRemoved),
+                None if self.routes.take_lost(self.table.take_address_gone()) => {
+                    return Some(Input::RoutingRemoved);
+                }
                 None => {
                     (self.cursor, self.reads) = (0, 0);
                     self.dry = std::mem::replace(&mut self.round_dry, true);
