@@ -163,7 +163,6 @@ impl Plan {
             .map_or(link, |(_, vmac)| vmac);
         if matches!(config.authentication(), AuthenticationConfig::Ah(_)) {
             self.links[link.0].ah = true;
-            self.links[out.0].ah = true;
         }
         let home = vmac.unwrap_or(link);
         let place = |link, address: &VirtualAddress| {

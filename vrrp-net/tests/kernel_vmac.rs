@@ -9,7 +9,7 @@ use std::time::Duration;
 use node::netlink::{held, interface};
 use node::probe::{Asking, Echo, neighbour};
 use node::{PATIENCE, Setup, ip, pause, within};
-use vrrp_core::State;
+use vrrp_core::{AdverInterval, AuthenticationConfig, State, Version};
 use vrrp_net::lab::{Frame, Host, Lab, LabTest, MacAddr};
 use vrrp_net::{DriverEvent, Vmac};
 
@@ -244,8 +244,8 @@ fn a_master_that_speaks_for_the_address_does_not_give_another_mac_for_it() {
             })
             .unwrap();
             assert_eq!(heard.recv_from(&mut [0; 8]).unwrap().1.ip(), vip);
-            let asked = |frame: &&Frame| frame.source() == a.mac() && frame.vrrp().is_none();
-            assert!(capture.frames().iter().filter(asked).count() > 0);
+            let asked = |frame: &Frame| frame.source() == a.mac() && frame.vrrp().is_none();
+            assert!(capture.wait_for(PATIENCE, asked).is_some());
             let told = neighbour_messages(capture.frames(), vip);
             assert!(
                 !told.is_empty() && told.iter().all(|teller| teller == mac),
@@ -321,6 +321,38 @@ fn unicast_adverts_come_from_the_interface_below() {
     });
 }
 
+#[test]
+fn authenticated_adverts_come_from_the_virtual_mac_and_are_heard() {
+    LabTest::new().timeout(MINUTE).run(|| {
+        let World { lab, vips, mac } = &World::ipv4();
+        let (a, b) = (lab.host("a"), lab.host("b"));
+        let mut capture = lab.capture().unwrap();
+        let start = |host: &Host, priority| {
+            Setup::new(host, priority, vips)
+                .config(|config| {
+                    config
+                        .version(Version::V2)
+                        .adver_interval(AdverInterval::DEFAULT)
+                        .authentication(AuthenticationConfig::ah("1111").unwrap())
+                })
+                .attachment(|attachment| attachment.vmac(Vmac::new()))
+                .start(host)
+        };
+        let high = start(a, 255);
+        high.wait_for(State::Master);
+        let low = start(b, 254);
+        low.wait_for(State::Backup);
+        let authenticated = |frame: &Frame| frame.ip().is_some_and(|ip| ip.protocol == 51);
+        let advert = capture.wait_for(PATIENCE, authenticated).unwrap();
+        assert_eq!(advert.source(), *mac);
+        assert_eq!(advert.ip().unwrap().source, ip("192.0.2.10"));
+        // Longer than its Master_Down_Interval.
+        pause(Duration::from_millis(3500));
+        assert!(low.take_events().is_empty(), "it hears the master");
+        assert_eq!(high.handle.counters().send_errors, 0);
+    });
+}
+
 /// RFC 9568 §6.4.3: a master forwards what is sent to the virtual MAC.
 #[test]
 fn a_virtual_mac_forwards_if_the_interface_below_does() {
@@ -332,7 +364,7 @@ fn a_virtual_mac_forwards_if_the_interface_below_does() {
             let World { lab, vips, .. } = &world;
             let a = lab.host("a");
             a.run(|| fs::write(format!("/proc/sys/net/{setting}"), "1").unwrap());
-            let mut capture = lab.capture().unwrap();
+            let capture = lab.capture().unwrap();
             let node = Setup::new(a, 255, vips)
                 .attachment(|attachment| attachment.vmac(Vmac::new()))
                 .start(a);
@@ -340,11 +372,8 @@ fn a_virtual_mac_forwards_if_the_interface_below_does() {
             let of_vmac = setting.replace("eth0", name);
             let value = a.run(|| fs::read_to_string(format!("/proc/sys/net/{of_vmac}")).unwrap());
             assert_eq!(value.trim_end(), "1");
-            let adverts: Vec<_> = capture
-                .frames()
-                .iter()
-                .filter_map(Frame::neighbor_advert)
-                .collect();
+            let frames = capture.stop();
+            let adverts: Vec<_> = frames.iter().filter_map(Frame::neighbor_advert).collect();
             assert_eq!(adverts.is_empty(), vips.len() == 1);
             assert!(
                 adverts.iter().all(|advert| advert.router),

@@ -139,6 +139,7 @@ fn tell(event: &Event) {
         Event::Failed { .. } => tracing::error!("{event}"),
         Event::Conflict { .. }
         | Event::AddressRestored { .. }
+        | Event::RoutingRestored { .. }
         | Event::AddressesRefused { .. }
         | Event::CannotExecute { .. }
         | Event::CheckSkipped { .. }

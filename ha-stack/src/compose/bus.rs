@@ -61,6 +61,10 @@ impl Bus {
                 instance: instance(router),
                 address,
             },
+            DriverEvent::RoutingRestored { router, count } => Event::RoutingRestored {
+                instance: instance(router),
+                count,
+            },
             DriverEvent::AddressesRefused { router, reason } => Event::AddressesRefused {
                 instance: instance(router),
                 reason,

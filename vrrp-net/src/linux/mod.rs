@@ -52,6 +52,7 @@ use ipv6::Ipv6Socket;
 use monitor::{Message, Monitor, Reading, Resync};
 use requests::Requests;
 use routing::Routes;
+use siblings::Alive;
 use table::{Change, Table};
 use vmac::Vmacs;
 use worker::{Done, Worker};
@@ -85,7 +86,11 @@ pub struct LinuxNetwork {
     /// Open when there are addresses that packets are kept from.
     accept: Option<AcceptFilter>,
     links: Vec<Link>,
+    /// Those that may have sockets: virtual MACs have none.
+    listening: Vec<LinkId>,
     vmacs: Option<Vmacs>,
+    /// Goes after what it answers for.
+    alive: Alive,
     frames: FrameSocket,
     arp_claims: Option<ClaimSocket>,
     ndp_claims: Option<Ipv6Socket>,
@@ -162,7 +167,8 @@ impl LinuxNetwork {
                 what: "adding addresses",
             });
         }
-        let vmacs = Vmacs::open(links, &table)?;
+        let alive = Alive::announce().map_err(refused("a local socket"))?;
+        let vmacs = Vmacs::open(links, &table, &alive)?;
         let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
         let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
         let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
@@ -178,7 +184,13 @@ impl LinuxNetwork {
             routes: Routes::default(),
             accept: None,
             links: links.iter().cloned().map(Link::new).collect(),
+            listening: (0..)
+                .map(LinkId)
+                .zip(links)
+                .filter_map(|(link, plan)| plan.vmac.is_none().then_some(link))
+                .collect(),
             vmacs,
+            alive,
             frames,
             arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
             ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
@@ -266,10 +278,13 @@ impl LinuxNetwork {
     /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
-        let last_link = SOCKETS * self.links.len();
+        let last_link = SOCKETS * self.listening.len();
         let read = match self.cursor {
             0 => Ok(self.read_reports()),
-            place if place <= last_link => self.read_packet((place - 1) / SOCKETS, (place - 1) % SOCKETS),
+            place if place <= last_link => {
+                let link = self.listening[(place - 1) / SOCKETS];
+                self.read_packet(link, (place - 1) % SOCKETS)
+            }
             place if place == last_link + 1 => self.read_arp_claim(),
             place if place == last_link + 2 => self.read_ndp_claim(),
             place if place == last_link + 3 && self.routes.read() => Ok(Read::Other),
@@ -340,9 +355,8 @@ impl LinuxNetwork {
         }
     }
 
-    fn read_packet(&mut self, link: usize, socket: usize) -> io::Result<Read> {
-        let sockets = &mut self.links[link];
-        let link = LinkId(link);
+    fn read_packet(&mut self, link: LinkId, socket: usize) -> io::Result<Read> {
+        let sockets = &mut self.links[link.0];
         let received = match (socket, &sockets.ipv4, &mut sockets.ipv6, &sockets.ah) {
             (0, Some(socket), ..) => socket.receive(&mut self.buffer)?,
             (1, _, Some(socket), _) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
@@ -549,7 +563,7 @@ impl Network for LinuxNetwork {
     fn send_advert(&mut self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let sockets = &self.links[link.0];
         if let (Some(vmacs), Some(_)) = (&self.vmacs, &sockets.plan.vmac) {
-            return vmacs.send(link, envelope.source, envelope.destination, message);
+            return vmacs.send(link, envelope, message);
         }
         let hop_limit = envelope.hop_limit;
         match (
@@ -569,6 +583,9 @@ impl Network for LinuxNetwork {
     }
 
     fn send_ah(&mut self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        if let (Some(vmacs), Some(_)) = (&self.vmacs, &self.links[link.0].plan.vmac) {
+            return vmacs.send_packet(link, destination, packet);
+        }
         match &self.links[link.0].ah {
             Some(socket) => socket.send_packet(destination, packet),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -607,7 +624,7 @@ impl Network for LinuxNetwork {
     }
 
     fn prepare_routing(&mut self, routing: &[&Routing]) {
-        self.routes.prepare(routing);
+        self.routes.prepare(routing, &self.alive);
     }
 
     fn acquire_routing(&mut self, routing: &Routing) -> Result<usize, RoutingError> {
