@@ -16,7 +16,7 @@ use nix::libc::O_NONBLOCK;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Tell, Watch, WatchFuture, descriptor, number};
 use crate::{Failure, Outcome};
@@ -65,6 +65,8 @@ enum Content {
 impl File {
     /// How often the file is read although nothing was reported: 1 s.
     pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
+    /// Shortest time between two looks, however often the file is written.
+    const PAUSE: Duration = Duration::from_millis(5);
     /// How long an empty file waits to be filled before it counts as 0, if nobody has said that it is complete.
     const SETTLE: Duration = Duration::from_millis(20);
     /// A number and what may stand around it.
@@ -159,6 +161,7 @@ impl File {
         let mut settling = false;
         loop {
             // Before the file is read, so that no change falls in between.
+            let next = Instant::now() + Self::PAUSE;
             reports.renew(&self.path);
             let found = self.read();
             // Between its truncation and what is written then, a file is empty for a moment.
@@ -171,7 +174,10 @@ impl File {
             }
             let wait = if settling { Self::SETTLE } else { Self::LOOK_AGAIN };
             closed = match timeout(wait, reports.next()).await {
-                Ok(Ok(())) => true,
+                Ok(Ok(())) => {
+                    sleep_until(next).await;
+                    true
+                }
                 Ok(Err(error)) => return super::cannot_watch(&error),
                 Err(_) => false,
             };

@@ -11,6 +11,7 @@ mod ipv4;
 mod ipv6;
 mod mark;
 mod monitor;
+mod ready;
 mod report;
 mod requests;
 mod routes;
@@ -50,8 +51,10 @@ use frames::{ClaimSocket, FrameSocket};
 use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
 use monitor::{Message, Monitor, Reading, Resync};
+use ready::Ready;
 use requests::Requests;
 use routing::Routes;
+use siblings::Alive;
 use table::{Change, Table};
 use vmac::Vmacs;
 use worker::{Done, Worker};
@@ -88,9 +91,13 @@ pub struct LinuxNetwork {
     /// Those that may have sockets: virtual MACs have none.
     listening: Vec<LinkId>,
     vmacs: Option<Vmacs>,
+    /// Goes after what it answers for.
+    alive: Alive,
     frames: FrameSocket,
     arp_claims: Option<ClaimSocket>,
     ndp_claims: Option<Ipv6Socket>,
+    /// Open where there is IPv6.
+    ready: Option<Ready>,
     buffer: Box<[u8]>,
     /// Which socket is read next.
     cursor: usize,
@@ -164,7 +171,8 @@ impl LinuxNetwork {
                 what: "adding addresses",
             });
         }
-        let vmacs = Vmacs::open(links, &table)?;
+        let alive = Alive::announce().map_err(refused("a local socket"))?;
+        let vmacs = Vmacs::open(links, &table, &alive)?;
         let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
         let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
         let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
@@ -186,9 +194,14 @@ impl LinuxNetwork {
                 .filter_map(|(link, plan)| plan.vmac.is_none().then_some(link))
                 .collect(),
             vmacs,
+            alive,
             frames,
             arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
             ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
+            ready: any(|link| link.ipv6)
+                .then(Ready::open)
+                .transpose()
+                .map_err(refused("a netlink socket"))?,
             buffer: vec![0; PACKET].into_boxed_slice(),
             cursor: 0,
             reads: 0,
@@ -412,6 +425,17 @@ impl LinuxNetwork {
         if any { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
+    /// Where IPv6 addresses are to be that aren't there, but for those that wait to be found unique.
+    fn ipv6_to_be_added(&self, placements: &[Placement]) -> Vec<(u32, IpAddr)> {
+        let missing = |placement: &Placement| {
+            let (link, address) = (placement.link, placement.address());
+            let wanted =
+                address.is_ipv6() && !placement.options.dad && self.table.find(link, address).is_none();
+            Some((self.table.index(link)?, address)).filter(|_| wanted)
+        };
+        placements.iter().filter_map(missing).collect()
+    }
+
     /// Before the addresses are there, so that none is ever accepted that should not be.
     fn refuse_packets(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
         let (Some(filter), table) = (&mut self.accept, &self.table) else {
@@ -504,7 +528,9 @@ impl Network for LinuxNetwork {
                 Some(Read::Other) => {}
                 Some(Read::Dry) => self.next_turn(),
                 // Once for all that were reported together.
-                None if self.routes.take_lost() => return Some(Input::RoutingRemoved),
+                None if self.routes.take_lost(self.table.take_address_gone()) => {
+                    return Some(Input::RoutingRemoved);
+                }
                 None => {
                     (self.cursor, self.reads) = (0, 0);
                     self.dry = std::mem::replace(&mut self.round_dry, true);
@@ -594,7 +620,15 @@ impl Network for LinuxNetwork {
         }
         self.refuse_packets(placements)?;
         let now = self.now();
-        addresses::acquire(&mut self.requests, &mut self.table, placements, now)
+        let added = self.ipv6_to_be_added(placements);
+        if let Some(ready) = &mut self.ready {
+            ready.forget_reports();
+        }
+        addresses::acquire(&mut self.requests, &mut self.table, placements, now)?;
+        if let Some(ready) = &mut self.ready {
+            ready.wait_for(&mut self.requests, added);
+        }
+        Ok(())
     }
 
     fn renew(&mut self, placements: &[&Placement], patience: Duration) {
@@ -619,7 +653,7 @@ impl Network for LinuxNetwork {
     }
 
     fn prepare_routing(&mut self, routing: &[&Routing]) {
-        self.routes.prepare(routing);
+        self.routes.prepare(routing, &self.alive);
     }
 
     fn acquire_routing(&mut self, routing: &Routing) -> Result<usize, RoutingError> {
