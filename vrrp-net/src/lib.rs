@@ -52,6 +52,7 @@
 
 mod config;
 mod counters;
+mod deadlines;
 mod driver;
 mod garp;
 mod handle;
