@@ -222,7 +222,16 @@ impl Dir {
     }
 
     fn start_with(&self, args: &[&str]) -> Guard {
-        Guard(Command::new(&self.program).args(args).spawn().unwrap())
+        let child = Guard(Command::new(&self.program).args(args).spawn().unwrap());
+        // `spawn` returns when exec has closed the descriptors, which is a moment before the kernel sets the name.
+        let (comm, name) = (
+            format!("/proc/{}/comm", child.0.id()),
+            self.program.file_name().unwrap(),
+        );
+        while !std::fs::read_to_string(&comm).is_ok_and(|comm| comm.trim_end() == name) {
+            std::thread::yield_now();
+        }
+        child
     }
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::mount::{MsFlags, mount};
 use node::netlink::{Interface, add, count_interfaces, delete, held, interface, with_netlink};
 use node::{Node, PATIENCE, Setup, ip, pause, within};
 use rtnetlink::{LinkUnspec, LinkVeth};
@@ -226,6 +227,57 @@ fn a_carrier_that_is_deleted_and_made_anew_gets_its_virtual_mac_again() {
 }
 
 #[test]
+fn a_carrier_that_is_renamed_takes_no_virtual_mac_with_it() {
+    lab::test(|| {
+        let lab = lab();
+        let a = lab.host("a");
+        make_carrier(a);
+        let vrid = Vrid::new(51).unwrap();
+        let node = Setup::on("eth9", vrid, Priority::OWNER, &["198.51.100.100"])
+            .attachment(|attachment| attachment.vmac(Vmac::new()))
+            .start(a);
+        node.wait_for(State::Master);
+        rename(a, "eth9", "other9");
+        node.wait_for(State::Fault);
+        within(PATIENCE, || interface(a, "vrrp.51").is_none());
+        rename(a, "other9", "eth9");
+        node.wait_for(State::Master);
+        assert_eq!(held(a, "198.51.100.100").len(), 1);
+        assert_eq!(
+            interface(a, "vrrp.51").unwrap().base,
+            interface(a, "eth9").map(|base| base.index)
+        );
+    });
+}
+
+/// As containers have it: what can be set by netlink is, and the rest is no reason not to serve.
+#[test]
+fn settings_that_are_read_only_keep_no_virtual_mac_from_serving() {
+    lab::test(|| {
+        let lab = lab();
+        let (a, b) = (lab.host("a"), lab.host("b"));
+        let bind = |flags| mount(Some("/proc/sys"), "/proc/sys", None::<&str>, flags, None::<&str>);
+        let read_only = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        let mounted = a.run(|| bind(MsFlags::MS_BIND).and_then(|()| bind(read_only)));
+        if let Err(error) = mounted {
+            lab::skip(&format!("/proc/sys can't be made read-only: {error}"));
+        }
+        assert!(a.run(|| fs::write("/proc/sys/net/ipv4/conf/all/arp_ignore", "0").is_err()));
+        let four = setup(a, 255, &[VIP]).start(a);
+        four.wait_for(State::Master);
+        let six = setup(a, 255, &["fe80::200", VIP6]).start(a);
+        six.wait_for(State::Master);
+        assert_eq!(conf(a, "ipv4/conf/eth0/arp_ignore"), "1");
+        assert_eq!(conf(a, "ipv4/conf/vrrp.51/arp_ignore"), "1");
+        let wait = Duration::from_millis(200);
+        let answers = b.arp_who_has(VIP.parse().unwrap(), wait).unwrap();
+        assert_eq!(answers, [interface(a, "vrrp.51").unwrap().mac.unwrap()]);
+        let answers = b.ndp_who_has(VIP6.parse().unwrap(), wait).unwrap();
+        assert_eq!(answers, [interface(a, "vrrp6.51").unwrap().mac.unwrap()]);
+    });
+}
+
+#[test]
 fn an_address_of_the_carrier_itself_is_refused() {
     lab::test(|| {
         let lab = lab();
@@ -365,6 +417,14 @@ fn make_carrier(host: &Host) {
         handle.link().set(up).execute().await.unwrap();
         let own = handle.address().add(index, ip("198.51.100.1"), 24);
         own.execute().await.unwrap();
+    });
+}
+
+fn rename(host: &Host, from: &str, to: &str) {
+    let index = interface(host, from).unwrap().index;
+    with_netlink(host, async |handle| {
+        let named = LinkUnspec::new_with_index(index).name(to).build();
+        handle.link().set(named).execute().await.unwrap();
     });
 }
 

@@ -52,6 +52,7 @@ use ipv6::Ipv6Socket;
 use monitor::{Message, Monitor, Reading, Resync};
 use requests::Requests;
 use routing::Routes;
+use siblings::Alive;
 use table::{Change, Table};
 use vmac::Vmacs;
 use worker::{Done, Worker};
@@ -88,6 +89,8 @@ pub struct LinuxNetwork {
     /// Those that may have sockets: virtual MACs have none.
     listening: Vec<LinkId>,
     vmacs: Option<Vmacs>,
+    /// Goes after what it answers for.
+    alive: Alive,
     frames: FrameSocket,
     arp_claims: Option<ClaimSocket>,
     ndp_claims: Option<Ipv6Socket>,
@@ -164,7 +167,8 @@ impl LinuxNetwork {
                 what: "adding addresses",
             });
         }
-        let vmacs = Vmacs::open(links, &table)?;
+        let alive = Alive::announce().map_err(refused("a local socket"))?;
+        let vmacs = Vmacs::open(links, &table, &alive)?;
         let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
         let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
         let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
@@ -186,6 +190,7 @@ impl LinuxNetwork {
                 .filter_map(|(link, plan)| plan.vmac.is_none().then_some(link))
                 .collect(),
             vmacs,
+            alive,
             frames,
             arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
             ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
@@ -619,7 +624,7 @@ impl Network for LinuxNetwork {
     }
 
     fn prepare_routing(&mut self, routing: &[&Routing]) {
-        self.routes.prepare(routing);
+        self.routes.prepare(routing, &self.alive);
     }
 
     fn acquire_routing(&mut self, routing: &Routing) -> Result<usize, RoutingError> {

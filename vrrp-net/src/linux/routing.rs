@@ -42,19 +42,14 @@ pub(super) struct Routes {
     buffer: Vec<u8>,
     /// Something of ours was removed by somebody.
     lost: bool,
-    alive: Option<Alive>,
 }
 
 impl Routes {
     /// Removes what an earlier run left behind, and begins to watch. `links` finds nothing here: a leftover may lead
     /// anywhere.
-    pub(super) fn prepare(&mut self, routing: &[&Routing]) {
-        let result = Requests::open().and_then(|mut requests| {
-            let alive = Alive::announce(requests.port()?);
-            let siblings = alive.as_ref().map_or(true, Alive::has_siblings);
-            self.alive = alive.ok();
-            self.sweep(&mut requests, routing, siblings)
-        });
+    pub(super) fn prepare(&mut self, routing: &[&Routing], alive: &Alive) {
+        let siblings = alive.has_siblings();
+        let result = Requests::open().and_then(|mut requests| self.sweep(&mut requests, routing, siblings));
         if let Err(error) = result {
             tracing::warn!(%error, "routes and rules of an earlier run can't be looked for");
         }
