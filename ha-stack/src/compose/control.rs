@@ -289,10 +289,10 @@ impl Control {
                 }
             }
             Input::SetHmac(name, config, reply) => {
-                if let Some(token) = self.hmac_changes.begin(Arc::clone(&name), reply) {
-                    if !commands.send(Command::SetHmac { name, config, token }) {
-                        self.hmac_changes.abandon();
-                    }
+                if let Some(token) = self.hmac_changes.begin(Arc::clone(&name), reply)
+                    && !commands.send(Command::SetHmac { name, config, token })
+                {
+                    self.hmac_changes.abandon();
                 }
             }
             Input::HmacSet { token, result } => self.hmac_changes.ended(token, result),
