@@ -83,7 +83,7 @@ pub struct LinuxNetwork {
     links: Vec<Link>,
     vmacs: Option<Vmacs>,
     frames: FrameSocket,
-    arp_claims: Option<ClaimSocket>,
+    arp_claims: ClaimSocket,
     ndp_claims: Option<Ipv6Socket>,
     buffer: Box<[u8]>,
     /// Which socket is read next.
@@ -159,9 +159,11 @@ impl LinuxNetwork {
             });
         }
         let vmacs = Vmacs::open(links, &table)?;
-        let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
-        let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
-        let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
+        // A router of one family may hold addresses of the other; and a host may have no IPv6.
+        let ndp_claims = match Ipv6Socket::claims() {
+            Err(_) if !links.iter().any(|link| link.ipv6) => None,
+            other => Some(other.map_err(refused("a raw ICMPv6 socket"))?),
+        };
         let mut network = Self {
             clock: Clock::new().map_err(refused("a timer"))?,
             requests,
@@ -175,8 +177,8 @@ impl LinuxNetwork {
             links: links.iter().cloned().map(Link::new).collect(),
             vmacs,
             frames,
-            arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
-            ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
+            arp_claims: ClaimSocket::open().map_err(refused("a packet socket"))?,
+            ndp_claims,
             buffer: vec![0; PACKET].into_boxed_slice(),
             cursor: 0,
             reads: 0,
@@ -350,10 +352,7 @@ impl LinuxNetwork {
     }
 
     fn read_arp_claim(&mut self) -> io::Result<Read> {
-        let Some(socket) = &self.arp_claims else {
-            return Ok(Read::Dry);
-        };
-        let claim = socket.receive(&mut self.buffer)?;
+        let claim = self.arp_claims.receive(&mut self.buffer)?;
         Ok(claim.map_or(Read::Other, |(index, address, mac)| {
             self.claim(index, IpAddr::V4(address), mac)
         }))
@@ -384,9 +383,7 @@ impl LinuxNetwork {
         any |= self.monitor.poll_readable(context)?.is_ready();
         any |= self.worker.poll_done(context).is_ready();
         any |= self.routes.poll_readable(context)?.is_ready();
-        if let Some(socket) = &self.arp_claims {
-            any |= socket.poll_readable(context)?.is_ready();
-        }
+        any |= self.arp_claims.poll_readable(context)?.is_ready();
         let ipv4 = self.links.iter().flat_map(|link| [&link.ipv4, &link.ah]);
         for socket in ipv4.flatten() {
             any |= socket.poll_readable(context)?.is_ready();
