@@ -277,6 +277,18 @@ pub enum AddressError {
         /// Interface meant to hold it.
         interface: String,
     },
+    /// The interface's setting was asked for and can't be changed.
+    #[error(
+        "promote_secondaries can't be set on {interface} ({error}): set net.ipv4.conf.{interface}.promote_secondaries=1, \
+         or leave it out"
+    )]
+    PromoteSecondaries {
+        /// The interface.
+        interface: String,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
     /// All addresses of a subnet on an interface have one scope.
     #[error(
         "{address} of scope {scope}: the subnet's first address on {interface} has another scope; use that one, or a \

@@ -297,9 +297,15 @@ fn secure_prefix(table: &Table, placement: &Placement) -> Result<(), AddressErro
         return Ok(());
     }
     // Where the setting can't be changed, somebody else has to.
-    fs::write(promote_secondaries(name), "1").map_err(|_| AddressError::Primary {
-        address: placement.net,
-        interface: name.into(),
+    fs::write(promote_secondaries(name), "1").map_err(|error| match harmless() {
+        false => AddressError::Primary {
+            address: placement.net,
+            interface: name.into(),
+        },
+        true => AddressError::PromoteSecondaries {
+            interface: name.into(),
+            error,
+        },
     })
 }
 

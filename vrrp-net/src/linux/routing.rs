@@ -59,7 +59,7 @@ impl Routes {
         match open_monitor(&protocols(routing)) {
             Ok(monitor) => self.monitor = Some(monitor),
             Err(error) => {
-                tracing::warn!(%error, "routes and rules can't be watched; looked after at renewals");
+                tracing::warn!(%error, "routes and rules can't be watched; what others remove stays removed");
             }
         }
     }
@@ -236,8 +236,9 @@ impl Routes {
         }
     }
 
-    pub(super) fn take_lost(&mut self) -> bool {
-        std::mem::take(&mut self.lost)
+    /// Whether something of ours is gone, or may be since an address is.
+    pub(super) fn take_lost(&mut self, address_gone: bool) -> bool {
+        std::mem::take(&mut self.lost) || (address_gone && !self.routes.is_empty())
     }
 
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
