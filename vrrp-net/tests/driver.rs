@@ -7,8 +7,8 @@ use std::time::Duration;
 use fake::{
     Acceptance, Act, Fact, OURS, Outcome, advert, fast_advert, ms, peer, run, run_attached, run_with, up, vip,
 };
-use vrrp_core::{Fault, Priority, Reason, State};
-use vrrp_net::{DriverEvent, LinkState, MacAddr, RouterCommand};
+use vrrp_core::{Family, Fault, Priority, Reason, State, Vrid};
+use vrrp_net::{DriverEvent, LinkState, MacAddr, RouterCommand, Vmac};
 
 /// Three intervals and the skew time of priority 100.
 const MASTER_DOWN: Duration = Duration::from_micros(3_609_375);
@@ -444,6 +444,22 @@ fn a_superseded_master_keeps_its_addresses_until_the_winner_announces_them() {
 fn a_winner_that_announces_nothing_is_not_waited_for_longer_than_50_ms() {
     let outcome = run(&[100], ms(4500), [(ms(4000), advert(1, 200))]);
     assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [ms(4050)]);
+}
+
+/// The winner's first advert has drawn the switch's traffic for the virtual MAC to it; or, where adverts come from the
+/// interface below, its announcement will.
+#[test]
+fn a_superseded_master_keeps_a_virtual_mac_only_where_the_winners_adverts_leave_it_alone() {
+    let winner = Vmac::default_mac(Family::Ipv4, Vrid::new(1).unwrap());
+    let script = [
+        (ms(4000), advert(1, 200)),
+        (ms(4013), Fact::Claim(vip(1), winner)),
+    ];
+    for (xmit_base, released_at) in [(false, ms(4000)), (true, ms(4013))] {
+        let vmac = || Vmac::new().xmit_base(xmit_base);
+        let outcome = run_attached(&[100], up(), |with| with.vmac(vmac()), ms(4500), script.clone());
+        assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [released_at]);
+    }
 }
 
 #[test]
