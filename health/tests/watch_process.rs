@@ -223,12 +223,11 @@ impl Dir {
 
     fn start_with(&self, args: &[&str]) -> Guard {
         let child = Guard(Command::new(&self.program).args(args).spawn().unwrap());
-        // `spawn` returns when exec has closed the descriptors, which is a moment before the kernel sets the name.
-        let (comm, name) = (
-            format!("/proc/{}/comm", child.0.id()),
-            self.program.file_name().unwrap(),
-        );
-        while !std::fs::read_to_string(&comm).is_ok_and(|comm| comm.trim_end() == name) {
+        // It is told to be started a moment before it has its name.
+        let cmdline = format!("/proc/{}/cmdline", child.0.id());
+        let comm = format!("/proc/{}/comm", child.0.id());
+        let named = |file| std::fs::read_to_string(file).is_ok_and(|text| text.contains(&self.name()));
+        while !named(&comm) || !named(&cmdline) {
             std::thread::yield_now();
         }
         child

@@ -42,6 +42,12 @@
 //! ([`AttachmentBuilder::accept`]) stand in a table of nf_tables, `inet vrrp-…`, which goes with the process (with Linux
 //! before 5.12 at the next start). A removed address is put back, an interface that is deleted and made anew is used again.
 //!
+//! With a [`Vmac`] it makes a macvlan interface for the virtual MAC, whose alias begins with `vrrp-net`, and removes it at
+//! the end, or at the next start if the process was killed; an interface of that name that it did not make is left alone.
+//! On the interface that carries it, it raises `arp_ignore` to 1 and `arp_announce` to 2, and puts them back. What can
+//! only be set below /proc/sys (that the new interface gets no IPv6 address of its own) is left out, with a warning, where
+//! that is read-only.
+//!
 //! Time is CLOCK_BOOTTIME, which goes on while the machine is suspended. A process that stood still for longer than
 //! its master-down interval steps down before it sends anything. A virtual machine that its hypervisor stops sees no
 //! jump of any clock: there, all that can be done is done, adverts that came meanwhile are read before an expired
@@ -52,6 +58,7 @@
 
 mod config;
 mod counters;
+mod deadlines;
 mod driver;
 mod garp;
 mod handle;

@@ -4,7 +4,9 @@ mod fake;
 
 use std::time::Duration;
 
-use fake::{Acceptance, Act, Fact, OURS, Outcome, advert, ms, peer, run, run_attached, run_with, up, vip};
+use fake::{
+    Acceptance, Act, Fact, OURS, Outcome, advert, fast_advert, ms, peer, run, run_attached, run_with, up, vip,
+};
 use vrrp_core::{Fault, Priority, Reason, State};
 use vrrp_net::{DriverEvent, LinkState, MacAddr, RouterCommand};
 
@@ -422,6 +424,62 @@ fn a_stranger_that_answers_for_the_address_is_reported_and_the_last_master_is_no
     assert_eq!(outcome.events(), [&conflict]);
     assert_eq!(outcome.counters.conflicts, 1);
     assert_eq!(states(&outcome)[1], State::Master, "and it goes on");
+}
+
+#[test]
+fn a_superseded_master_keeps_its_addresses_until_the_winner_announces_them() {
+    let winner = MacAddr([2, 0, 0, 0, 0, 2]);
+    let script = [
+        (ms(4000), advert(1, 200)),
+        (ms(4007), Fact::Claim(vip(2), winner)),
+        (ms(4013), Fact::Claim(vip(1), winner)),
+    ];
+    let outcome = run(&[100], ms(4500), script);
+    assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [ms(4013)]);
+    let (at, transition) = outcome.transitions()[2];
+    assert_eq!((at, transition.to), (ms(4000), State::Backup), "told at once");
+}
+
+#[test]
+fn a_winner_that_announces_nothing_is_not_waited_for_longer_than_50_ms() {
+    let outcome = run(&[100], ms(4500), [(ms(4000), advert(1, 200))]);
+    assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [ms(4050)]);
+}
+
+#[test]
+fn a_takeover_in_the_meantime_ends_the_wait_and_keeps_the_addresses() {
+    let script = [
+        (ms(4000), advert(1, 200)),
+        // It stops at once, and its skew time of 22 ms at 10 cs is all that we wait.
+        (ms(4001), fast_advert(1, 200)),
+        (ms(4002), fast_advert(1, 0)),
+    ];
+    let outcome = run(&[200], ms(4500), script);
+    let releases = outcome.times(|act| matches!(act, Act::Release(_)));
+    assert_eq!(releases, [ms(4500)], "at the shutdown");
+    assert_eq!(outcome.times(|act| matches!(act, Act::Acquire(_))).len(), 2);
+}
+
+#[test]
+fn nobody_is_waited_for_after_a_fault_or_a_shutdown() {
+    let down = LinkState { up: false, ..up() };
+    let script = [(ms(4000), advert(1, 200)), (ms(4010), Fact::Link(down))];
+    let outcome = run(&[100], ms(4500), script);
+    assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [ms(4010)]);
+    let outcome = run(&[100], ms(4010), [(ms(4000), advert(1, 200))]);
+    assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [ms(4010)]);
+}
+
+#[test]
+fn a_wait_that_ended_while_the_process_stood_still_ends_before_anything_is_read() {
+    let script = [
+        (ms(4000), advert(1, 200)),
+        (ms(4001), Fact::Pause(ms(500))),
+        (ms(4100), Fact::Claim(vip(1), MacAddr([2, 0, 0, 0, 0, 2]))),
+        (ms(4100), Fact::ReadingTakes(ms(3))),
+    ];
+    let outcome = run(&[100], ms(5000), script);
+    assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [ms(4501)]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
         if !self.renewing && self.slots.iter().filter_map(Slot::renew_at).any(|at| at <= now) {
             self.renew(now);
         }
+        self.end_handovers(now);
         for index in 0..self.slots.len() {
             self.retry(now, index);
             self.probe(now, index, events);

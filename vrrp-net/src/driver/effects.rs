@@ -76,7 +76,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
             Output::Advertise(priority) => self.advertise(now, index, priority),
             Output::AcquireAddresses => self.acquire(now, index, events),
             Output::AnnounceAddresses(announcement) => self.announce(now, index, announcement),
-            Output::ReleaseAddresses | Output::HandOverAddresses => self.release(index),
+            Output::ReleaseAddresses => self.release(index),
+            Output::HandOverAddresses => self.hand_over(now, index),
             Output::Rival(rival) => self.tell_rival(index, rival, events),
             Output::Switchover(end) => {
                 let vrid = self.routers.router(index).config().vrid();
@@ -93,6 +94,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     reason = %transition.reason,
                     "transition"
                 );
+                if matches!(transition.to, State::Fault | State::Initialize) {
+                    self.end_handover(index);
+                }
                 if transition.to == State::Backup && transition.from != State::Master {
                     self.announce_source(index);
                 }
@@ -241,9 +245,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
         }
     }
 
-    fn release(&mut self, index: usize) {
+    pub(super) fn release(&mut self, index: usize) {
         let slot = &mut self.slots[index];
-        if !slot.is_held() {
+        if !slot.is_held() && !slot.is_handing_over() {
             return;
         }
         slot.holding = Holding::Released;

@@ -48,6 +48,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 }
                 Input::Claim { link, address, mac } => {
                     self.note_claim(link, address, mac);
+                    self.note_announcement(link, address);
                     None
                 }
             };

@@ -4,6 +4,7 @@ mod chores;
 mod conflict;
 mod effects;
 mod event;
+mod handover;
 mod intake;
 mod limit;
 mod routing;
@@ -98,7 +99,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
     ///
     /// `events` is called in order, between other work: it must return soon. When `commands` closes, the driver goes
     /// on without. Dropping the future stops everything at once: nothing is sent, and the addresses stay until their
-    /// leases expire, as after a crash.
+    /// leases expire, as after a crash; but those on a virtual MAC go with its interface.
     ///
     /// # Errors
     /// When the clock or the poller of the operating system fail; see [`DriverError`]. Addresses are released then.
@@ -200,6 +201,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
     /// A router whose deadline is long past was not asleep but stopped, with its whole process or machine: others may
     /// have taken over meanwhile, and will have if it was master and silent for a Master_Down_Interval.
     fn handle_pauses(&mut self, now: Duration, events: Events<'_, R>) {
+        if self.chores_at.is_some_and(|at| at <= now) {
+            self.end_handovers(now);
+        }
         // No router is later than the earliest deadline of all.
         let Some(late) = self.routers.poll_timeout().and_then(|at| now.checked_sub(at)) else {
             return;
@@ -219,6 +223,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
     fn pause(&mut self, now: Duration, index: usize) {
         self.cells.count(Counter::Pauses);
         tracing::warn!(router = index, "the process stood still; listening anew");
+        self.end_handover(index);
         self.routers.router_mut(index).handle_pause(now);
     }
 

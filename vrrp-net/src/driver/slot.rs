@@ -20,6 +20,8 @@ pub(super) struct Slot {
     pub(super) holding: Holding,
     /// The process stood still between two effects: what is left of them is not done.
     pub(super) stalled: bool,
+    /// Places of addresses that the new master has yet to announce.
+    pub(super) awaited: Vec<usize>,
     /// Refusals since addresses were last held.
     refusals: u32,
     /// Who else claims our addresses?
@@ -44,6 +46,11 @@ pub(super) enum Holding {
         /// Whether they have been announced.
         announced: bool,
     },
+    /// They are, until the new master announces them; Slot::awaited says which it has not.
+    HandingOver {
+        /// When to remove them in any case.
+        until: Duration,
+    },
     /// They could not be added or kept: Fault::Addresses stands.
     Refused {
         /// When to try again.
@@ -57,6 +64,7 @@ impl Slot {
             seat,
             holding: Holding::Released,
             stalled: false,
+            awaited: Vec::new(),
             refusals: 0,
             probe: Probe::Idle,
             last_master: None,
@@ -88,11 +96,15 @@ impl Slot {
         matches!(self.holding, Holding::Held { .. })
     }
 
+    pub(super) fn is_handing_over(&self) -> bool {
+        matches!(self.holding, Holding::HandingOver { .. })
+    }
+
     /// When the leases are to be renewed.
     pub(super) fn renew_at(&self) -> Option<Duration> {
         match self.holding {
             Holding::Held { renew_at, .. } => renew_at,
-            Holding::Released | Holding::Refused { .. } => None,
+            Holding::Released | Holding::HandingOver { .. } | Holding::Refused { .. } => None,
         }
     }
 
@@ -101,6 +113,7 @@ impl Slot {
         let holding = match self.holding {
             Holding::Released => None,
             Holding::Held { renew_at, .. } => renew_at.filter(|_| !renewing),
+            Holding::HandingOver { until } => Some(until),
             Holding::Refused { retry_at } => Some(retry_at),
         };
         [holding, self.probe.deadline()].into_iter().flatten().min()

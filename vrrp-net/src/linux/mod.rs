@@ -11,6 +11,7 @@ mod ipv4;
 mod ipv6;
 mod mark;
 mod monitor;
+mod ready;
 mod report;
 mod requests;
 mod routes;
@@ -28,7 +29,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -50,6 +51,7 @@ use frames::{ClaimSocket, FrameSocket};
 use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
 use monitor::{Message, Monitor, Reading, Resync};
+use ready::Ready;
 use requests::Requests;
 use routing::Routes;
 use siblings::Alive;
@@ -66,6 +68,8 @@ const ADVERT_BUFFER: usize = 1 << 20;
 const TURN: usize = 3000;
 /// Sockets of one link: IPv4, IPv6, AH.
 const SOCKETS: usize = 3;
+/// How late a deadline may be noticed without another look at every socket.
+const PUNCTUAL: Duration = Duration::from_millis(1);
 /// Longest packet that is read whole: IPv6, 255 addresses, and room for what is too long.
 const PACKET: usize = 8192;
 
@@ -92,10 +96,14 @@ pub struct LinuxNetwork {
     /// Goes after what it answers for.
     alive: Alive,
     frames: FrameSocket,
-    arp_claims: Option<ClaimSocket>,
+    arp_claims: ClaimSocket,
     ndp_claims: Option<Ipv6Socket>,
+    /// Open where there is IPv6.
+    serving: Option<Ready>,
     buffer: Box<[u8]>,
-    /// Which socket is read next.
+    /// Which places may have something to read.
+    ready: Vec<bool>,
+    /// Which place is read next.
     cursor: usize,
     /// How often it has been read in this turn.
     reads: usize,
@@ -170,8 +178,11 @@ impl LinuxNetwork {
         let alive = Alive::announce().map_err(refused("a local socket"))?;
         let vmacs = Vmacs::open(links, &table, &alive)?;
         let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
-        let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
-        let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
+        // A router of one family may hold addresses of the other; and a host may have no IPv6.
+        let ndp_claims = match Ipv6Socket::claims() {
+            Err(_) if !links.iter().any(|link| link.ipv6) => None,
+            other => Some(other.map_err(refused("a raw ICMPv6 socket"))?),
+        };
         let mut network = Self {
             clock: Clock::new().map_err(refused("a timer"))?,
             requests,
@@ -192,14 +203,21 @@ impl LinuxNetwork {
             vmacs,
             alive,
             frames,
-            arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
-            ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
+            arp_claims: ClaimSocket::open().map_err(refused("a packet socket"))?,
+            ndp_claims,
+            serving: any(|link| link.ipv6)
+                .then(Ready::open)
+                .transpose()
+                .map_err(refused("a netlink socket"))?,
             buffer: vec![0; PACKET].into_boxed_slice(),
+            ready: Vec::new(),
             cursor: 0,
             reads: 0,
             round_dry: true,
             dry: false,
         };
+        // The monitor, those of the links, two that hear claims, and the one that hears of routes.
+        network.ready = vec![true; SOCKETS * network.listening.len() + 4];
         network.learn_vmacs().map_err(refused("reading links"))?;
         for link in (0..links.len()).map(LinkId) {
             network.bind(link).map_err(|error| OpenError::Refused {
@@ -229,6 +247,7 @@ impl LinuxNetwork {
         let ipv6 = || Ipv6Socket::open(&plan.name, index, plan.group_v6);
         sockets.ipv6 = plan.ipv6.then(ipv6).transpose()?;
         sockets.bound = Some(index);
+        self.ready.fill(true);
         Ok(())
     }
 
@@ -274,12 +293,43 @@ impl LinuxNetwork {
         self.reads = 0;
     }
 
+    /// Notes what the poller has said of the sockets, and whether it has said anything.
+    fn note_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut any = self.clock.poll_expired(context)?.is_ready();
+        let last_link = SOCKETS * self.listening.len();
+        let mut note = |place: usize, polled: Poll<()>| {
+            self.ready[place] |= polled.is_ready();
+            any |= polled.is_ready();
+        };
+        note(0, self.monitor.poll_readable(context)?);
+        note(0, self.worker.poll_done(context));
+        for (place, link) in (1..).step_by(SOCKETS).zip(&self.listening) {
+            let link = &self.links[link.0];
+            if let Some(socket) = &link.ipv4 {
+                note(place, socket.poll_readable(context)?);
+            }
+            if let Some(socket) = &link.ipv6 {
+                note(place + 1, socket.poll_readable(context)?);
+            }
+            if let Some(socket) = &link.ah {
+                note(place + 2, socket.poll_readable(context)?);
+            }
+        }
+        note(last_link + 1, self.arp_claims.poll_readable(context)?);
+        if let Some(socket) = &self.ndp_claims {
+            note(last_link + 2, socket.poll_readable(context)?);
+        }
+        note(last_link + 3, self.routes.poll_readable(context)?);
+        if any { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
     /// Reads once from the place of the cursor: the monitor, three sockets a link, the two that hear claims, and
     /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
         let last_link = SOCKETS * self.listening.len();
         let read = match self.cursor {
+            place if self.ready.get(place) == Some(&false) => Ok(Read::Dry),
             0 => Ok(self.read_reports()),
             place if place <= last_link => {
                 let link = self.listening[(place - 1) / SOCKETS];
@@ -369,10 +419,7 @@ impl LinuxNetwork {
     }
 
     fn read_arp_claim(&mut self) -> io::Result<Read> {
-        let Some(socket) = &self.arp_claims else {
-            return Ok(Read::Dry);
-        };
-        let claim = socket.receive(&mut self.buffer)?;
+        let claim = self.arp_claims.receive(&mut self.buffer)?;
         Ok(claim.map_or(Read::Other, |(index, address, mac)| {
             self.claim(index, IpAddr::V4(address), mac)
         }))
@@ -397,24 +444,15 @@ impl LinuxNetwork {
         link.map_or(Read::Other, |link| Read::Claim(link, address, mac))
     }
 
-    /// Ready when the time has come, or any socket may have something. Asks all of them, so that each will wake us.
-    fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut any = self.clock.poll_expired(context)?.is_ready();
-        any |= self.monitor.poll_readable(context)?.is_ready();
-        any |= self.worker.poll_done(context).is_ready();
-        any |= self.routes.poll_readable(context)?.is_ready();
-        if let Some(socket) = &self.arp_claims {
-            any |= socket.poll_readable(context)?.is_ready();
-        }
-        let ipv4 = self.links.iter().flat_map(|link| [&link.ipv4, &link.ah]);
-        for socket in ipv4.flatten() {
-            any |= socket.poll_readable(context)?.is_ready();
-        }
-        let ipv6 = self.links.iter().filter_map(|link| link.ipv6.as_ref());
-        for socket in ipv6.chain(&self.ndp_claims) {
-            any |= socket.poll_readable(context)?.is_ready();
-        }
-        if any { Poll::Ready(Ok(())) } else { Poll::Pending }
+    /// Where IPv6 addresses are to be that aren't there, but for those that wait to be found unique.
+    fn ipv6_to_be_added(&self, placements: &[Placement]) -> Vec<(u32, IpAddr)> {
+        let missing = |placement: &Placement| {
+            let (link, address) = (placement.link, placement.address());
+            let wanted =
+                address.is_ipv6() && !placement.options.dad && self.table.find(link, address).is_none();
+            Some((self.table.index(link)?, address)).filter(|_| wanted)
+        };
+        placements.iter().filter_map(missing).collect()
     }
 
     /// Before the addresses are there, so that none is ever accepted that should not be.
@@ -481,14 +519,28 @@ impl Network for LinuxNetwork {
         if self.renewal.is_some() {
             return Ok(());
         }
+        // Begun in the monitor's turn.
+        self.ready[0] |= self.resync.deadline().is_some();
         let until = [until, self.resync.deadline()].into_iter().flatten().min();
         self.clock.arm(until)?;
-        poll_fn(|context| self.poll_any(context)).await
+        poll_fn(|context| self.note_ready(context)).await?;
+        // The poller's word is of when it was asked. Late, more may have come since, and must be read before the timer
+        // is acted upon.
+        if until.is_some_and(|until| self.now() > until + PUNCTUAL) {
+            self.ready.fill(true);
+        }
+        Ok(())
     }
 
     fn poll_input(&mut self) -> Option<Input<'_>> {
         if let Some(renewal) = self.renewal.take() {
             return Some(Input::Renewed(renewal));
+        }
+        if self.cursor == 0 && self.reads == 0 {
+            // A command that came at the same time may have kept `wait` from asking.
+            if let Poll::Ready(Err(error)) = self.note_ready(&mut Context::from_waker(Waker::noop())) {
+                tracing::debug!(%error, "polling");
+            }
         }
         let (link, arrived) = loop {
             // What the monitor says is told when it has said all: a link that went explains the addresses that went.
@@ -507,7 +559,10 @@ impl Network for LinuxNetwork {
                 Some(Read::Ah(link, len)) => break (link, Err(len)),
                 Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
                 Some(Read::Other) => {}
-                Some(Read::Dry) => self.next_turn(),
+                Some(Read::Dry) => {
+                    self.ready[self.cursor] = false;
+                    self.next_turn();
+                }
                 // Once for all that were reported together.
                 None if self.routes.take_lost(self.table.take_address_gone()) => {
                     return Some(Input::RoutingRemoved);
@@ -601,7 +656,15 @@ impl Network for LinuxNetwork {
         }
         self.refuse_packets(placements)?;
         let now = self.now();
-        addresses::acquire(&mut self.requests, &mut self.table, placements, now)
+        let added = self.ipv6_to_be_added(placements);
+        if let Some(ready) = &mut self.serving {
+            ready.forget_reports();
+        }
+        addresses::acquire(&mut self.requests, &mut self.table, placements, now)?;
+        if let Some(ready) = &mut self.serving {
+            ready.wait_for(&mut self.requests, added);
+        }
+        Ok(())
     }
 
     fn renew(&mut self, placements: &[&Placement], patience: Duration) {
