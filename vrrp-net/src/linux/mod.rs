@@ -16,6 +16,7 @@ mod routes;
 mod routing;
 mod rules;
 mod siblings;
+mod suspect;
 mod sysctl;
 mod table;
 mod vmac;
@@ -50,6 +51,7 @@ use ipv6::Ipv6Socket;
 use monitor::{Message, Monitor, Reading, Resync};
 use requests::Requests;
 use routing::Routes;
+use siblings::{Alive, Lock};
 use table::{Change, Table};
 use vmac::Vmacs;
 use worker::{Done, Worker};
@@ -82,6 +84,9 @@ pub struct LinuxNetwork {
     routes: Routes,
     links: Vec<Link>,
     vmacs: Option<Vmacs>,
+    alive: Option<Alive>,
+    /// Kept for others to see.
+    _locks: Vec<Lock>,
     frames: FrameSocket,
     arp_claims: ClaimSocket,
     ndp_claims: Option<Ipv6Socket>,
@@ -158,6 +163,8 @@ impl LinuxNetwork {
                 what: "adding addresses",
             });
         }
+        let locks = take_locks(links)?;
+        let alive = requests.port().and_then(Alive::announce);
         let vmacs = Vmacs::open(links, &table)?;
         // A router of one family may hold addresses of the other; and a host may have no IPv6.
         let ndp_claims = match Ipv6Socket::claims() {
@@ -176,6 +183,8 @@ impl LinuxNetwork {
             routes: Routes::default(),
             links: links.iter().cloned().map(Link::new).collect(),
             vmacs,
+            alive: alive.ok(),
+            _locks: locks,
             frames,
             arp_claims: ClaimSocket::open().map_err(refused("a packet socket"))?,
             ndp_claims,
@@ -320,6 +329,11 @@ impl LinuxNetwork {
                 Err(error) => tracing::error!(%error, "links and addresses can't be read; trying again"),
             },
         }
+    }
+
+    /// Whether another process of ours may care for what bears our mark.
+    fn has_siblings(&self) -> bool {
+        self.alive.as_ref().is_none_or(Alive::has_siblings)
     }
 
     fn conclude_renewal(&mut self, results: Vec<io::Result<()>>) {
@@ -497,7 +511,8 @@ impl Network for LinuxNetwork {
         if let Some(vmacs) = &self.vmacs {
             vmacs.check(&self.table, placements)?;
         }
-        addresses::sweep(&mut self.requests, &mut self.table, placements, self.links.len());
+        let siblings = self.has_siblings();
+        addresses::sweep(&mut self.requests, &mut self.table, placements, siblings);
         Ok(())
     }
 
@@ -559,7 +574,7 @@ impl Network for LinuxNetwork {
     }
 
     fn prepare_routing(&mut self, routing: &[&Routing]) {
-        self.routes.prepare(routing);
+        self.routes.prepare(routing, self.has_siblings());
     }
 
     fn acquire_routing(&mut self, routing: &Routing) -> Result<usize, RoutingError> {
@@ -614,9 +629,15 @@ impl Network for LinuxNetwork {
             IpAddr::V4(address) => self.frames.send(index, &garp::probe(mac, address)),
             IpAddr::V6(address) => match self.table.state(link).ipv6 {
                 Some(source) => self.frames.send(index, &ndp::solicitation(mac, source, address)),
-                None => Ok(()),
+                None => self
+                    .frames
+                    .send(index, &ndp::anonymous_solicitation(mac, address)),
             },
         }
+    }
+
+    fn suspect(&self, link: LinkId) -> Option<&'static str> {
+        suspect::suspect(self.table.name(link))
     }
 
     fn mac(&self, link: LinkId) -> Option<MacAddr> {
@@ -634,6 +655,23 @@ impl Link {
             ah: None,
         }
     }
+}
+
+/// So that no other process runs these virtual routers.
+fn take_locks(links: &[LinkPlan]) -> Result<Vec<Lock>, OpenError> {
+    let routers = links
+        .iter()
+        .flat_map(|link| link.routers.iter().map(move |router| (link, *router)));
+    let take = |(link, (family, vrid)): (&LinkPlan, _)| {
+        let taken = Lock::take(&link.name, family, vrid).map_err(refused("a socket"))?;
+        taken.map_err(|other| OpenError::Taken {
+            vrid,
+            family,
+            interface: link.name.clone(),
+            pid: other.pid,
+        })
+    };
+    routers.map(take).collect()
 }
 
 fn borrow((kind, payload): &Message) -> (u16, &[u8]) {

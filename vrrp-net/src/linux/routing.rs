@@ -14,7 +14,6 @@ use tokio::io::unix::AsyncFd;
 use super::mark::MARK;
 use super::requests::{Requests, messages};
 use super::routes::{self, RouteKey};
-use super::siblings::Alive;
 use super::{filter, rules};
 use crate::config::{VirtualRoute, VirtualRule};
 use crate::network::{Routing, RoutingError};
@@ -42,19 +41,13 @@ pub(super) struct Routes {
     buffer: Vec<u8>,
     /// Something of ours was removed by somebody.
     lost: bool,
-    alive: Option<Alive>,
 }
 
 impl Routes {
     /// Removes what an earlier run left behind, and begins to watch. `links` finds nothing here: a leftover may lead
     /// anywhere.
-    pub(super) fn prepare(&mut self, routing: &[&Routing]) {
-        let result = Requests::open().and_then(|mut requests| {
-            let alive = Alive::announce(requests.port()?);
-            let siblings = alive.as_ref().map_or(true, Alive::has_siblings);
-            self.alive = alive.ok();
-            self.sweep(&mut requests, routing, siblings)
-        });
+    pub(super) fn prepare(&mut self, routing: &[&Routing], siblings: bool) {
+        let result = Requests::open().and_then(|mut requests| self.sweep(&mut requests, routing, siblings));
         if let Err(error) = result {
             tracing::warn!(%error, "routes and rules of an earlier run can't be looked for");
         }
