@@ -65,7 +65,7 @@ fn a_peer_is_heard_within_its_limits_of_ttl_alone() {
             }
             near.stop();
             far.stop();
-            let adverts = capture.frames().iter().filter_map(vrrp_net::lab::Frame::vrrp);
+            let adverts = capture.frames().iter().filter_map(lab::Frame::vrrp);
             let mut of_a = adverts.filter(|advert| advert.source == ip(A));
             assert!(of_a.all(|advert| advert.hop_limit == 254 && advert.destination == ip(B)));
         }
