@@ -29,7 +29,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
             // since. An answer of ours would draw it back.
             return self.release(index);
         }
-        slot.probe.cancel();
+        slot.let_go();
         slot.awaited = (0..slot.seat.placements.len()).collect();
         slot.holding = Holding::HandingOver {
             until: now + wait.min(LONGEST),
