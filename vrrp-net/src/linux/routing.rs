@@ -12,8 +12,8 @@ use socket2::SockRef;
 use tokio::io::unix::AsyncFd;
 
 use super::mark::MARK;
+use super::requests::{Requests, messages};
 use super::routes::{self, RouteKey};
-use super::siblings::Alive;
 use super::siblings::Alive;
 use super::{filter, rules};
 use crate::config::{VirtualRoute, VirtualRule};
