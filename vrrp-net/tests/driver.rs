@@ -323,6 +323,40 @@ fn an_address_that_somebody_removes_is_put_back_at_once() {
 }
 
 #[test]
+fn whoever_removes_an_address_all_the_time_is_not_fought_all_the_time() {
+    let removals = (0..300).map(|n| (ms(500 + n), Fact::Removed(vip(1))));
+    let outcome = run(&[255], ms(2400), removals);
+    let restored = outcome.times(|act| matches!(act, Act::Acquire(_)));
+    // The first takes the address at the start. One more comes a second after the last that was let pass.
+    assert_eq!(restored, [0, 500, 501, 502, 503, 504, 1505].map(ms));
+    assert_eq!(outcome.counters.restored, 6);
+}
+
+#[test]
+fn a_router_that_has_stepped_down_puts_nothing_back() {
+    let removals = (0..6).map(|n| (ms(4000 + n), Fact::Removed(vip(1))));
+    let script = removals.chain([(ms(4100), advert(1, 200))]);
+    let outcome = run(&[100], ms(6000), script);
+    assert_eq!(outcome.times(|act| matches!(act, Act::Acquire(_))).len(), 1 + 5);
+}
+
+#[test]
+fn losing_adverts_are_answered_at_once_but_a_flood_of_them_with_few() {
+    let answers = |script: Vec<_>| {
+        let outcome = run(&[200], ms(4900), script);
+        let adverts = outcome.times(|act| *act == Act::Advert(1, 200));
+        let between = adverts.into_iter().filter(|at| (ms(4300)..ms(4700)).contains(at));
+        (between.collect::<Vec<_>>(), outcome.counters.replies_withheld)
+    };
+    assert_eq!(answers(vec![(ms(4500), advert(1, 100))]), (vec![ms(4500)], 0));
+    let flood = (0..4000).map(|n| (ms(4500) + Duration::from_micros(n * 25), advert(1, 100)));
+    let (answered, withheld) = answers(flood.collect());
+    assert_eq!((answered, withheld), (vec![ms(4500)], 3999));
+    let stops = (0..4000).map(|n| (ms(4500) + Duration::from_micros(n * 25), advert(1, 0)));
+    assert_eq!(answers(stops.collect()), (vec![ms(4500)], 3999));
+}
+
+#[test]
 fn a_link_that_goes_is_a_fault_and_one_that_comes_a_recovery() {
     let down = LinkState { up: false, ..up() };
     let script = [(ms(500), Fact::Link(down)), (ms(800), Fact::Link(up()))];

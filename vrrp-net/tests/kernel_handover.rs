@@ -67,11 +67,8 @@ fn moves(vips: &[&str], clean: usize) {
     let (mut given, mut taken) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let client = Client::start(lab.host("client"), vip);
-        high.handle
-            .command(RouterCommand::Switchover { router: 0 })
-            .unwrap();
+        switch_over(&high);
         low.wait_for(State::Master);
-        high.wait_for(State::Backup);
         given.push(client.longest_gap());
         within(PATIENCE, || !has(a, vips.last().unwrap()));
         let client = Client::start(lab.host("client"), vip);

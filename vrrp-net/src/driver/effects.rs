@@ -110,6 +110,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
 
     /// To the group, or to each peer. What can't be sent is counted, and the next advert tries again.
     fn advertise(&mut self, now: Duration, index: usize, priority: Priority) {
+        if self.replying && self.is_withheld(now, index, priority) {
+            self.cells.count(Counter::RepliesWithheld);
+            return;
+        }
         let unix_time = self.network.unix_time();
         let slot = &mut self.slots[index];
         let router = self.routers.router_mut(index);
@@ -157,6 +161,14 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 }
             }
         }
+    }
+
+    /// Whether a master has answered adverts often enough: whoever floods us must not make us flood the link.
+    fn is_withheld(&mut self, now: Duration, index: usize, priority: Priority) -> bool {
+        let router = self.routers.router(index);
+        let interval = router.config().adver_interval().duration();
+        let reply = router.state() == State::Master && priority != Priority::STOP;
+        reply && !self.slots[index].reply_limit.allow(now, interval)
     }
 
     /// A unicast backup that has come up: a peer that last knew it with another hardware address would send its adverts
@@ -241,6 +253,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
         }
         if !std::mem::replace(announced, true) {
             slot.probe.start(now);
+            slot.probe_elsewhere.start_after(now, slot.seat.lease);
             self.chores_changed = true;
         }
     }
@@ -251,7 +264,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
             return;
         }
         slot.holding = Holding::Released;
-        slot.probe.cancel();
+        slot.let_go();
         self.chores_changed = true;
         // In the reverse order: nothing leads to an address that is gone.
         if let Err(error) = self.network.release_routing(&slot.seat.routing) {

@@ -24,7 +24,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
         if !slot.is_held() {
             return;
         }
-        slot.probe.cancel();
+        slot.let_go();
         slot.awaited = (0..slot.seat.placements.len()).collect();
         slot.holding = Holding::HandingOver {
             until: now + wait.min(LONGEST),

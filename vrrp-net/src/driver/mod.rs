@@ -7,6 +7,7 @@ mod event;
 mod handover;
 mod intake;
 mod limit;
+mod restore;
 mod routing;
 mod slot;
 
@@ -53,6 +54,8 @@ pub struct Driver<R, N> {
     chores_changed: bool,
     /// Leases are being renewed.
     renewing: bool,
+    /// What is done answers an advert that just came.
+    replying: bool,
     malformed_log: LogLimit,
 }
 
@@ -90,6 +93,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
             chores_at: None,
             chores_changed: false,
             renewing: false,
+            replying: false,
             malformed_log: LogLimit::default(),
         })
     }

@@ -18,6 +18,7 @@ mod routes;
 mod routing;
 mod rules;
 mod siblings;
+mod suspect;
 mod sysctl;
 mod table;
 mod vmac;
@@ -54,7 +55,7 @@ use monitor::{Message, Monitor, Reading, Resync};
 use ready::Ready;
 use requests::Requests;
 use routing::Routes;
-use siblings::Alive;
+use siblings::{Alive, Lock};
 use table::{Change, Table};
 use vmac::Vmacs;
 use worker::{Done, Worker};
@@ -95,6 +96,8 @@ pub struct LinuxNetwork {
     vmacs: Option<Vmacs>,
     /// Goes after what it answers for.
     alive: Alive,
+    /// Kept for others to see.
+    _locks: Vec<Lock>,
     frames: FrameSocket,
     arp_claims: ClaimSocket,
     ndp_claims: Option<Ipv6Socket>,
@@ -175,6 +178,7 @@ impl LinuxNetwork {
                 what: "adding addresses",
             });
         }
+        let locks = take_locks(links)?;
         let alive = Alive::announce().map_err(refused("a local socket"))?;
         let vmacs = Vmacs::open(links, &table, &alive)?;
         let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
@@ -202,6 +206,7 @@ impl LinuxNetwork {
                 .collect(),
             vmacs,
             alive,
+            _locks: locks,
             frames,
             arp_claims: ClaimSocket::open().map_err(refused("a packet socket"))?,
             ndp_claims,
@@ -613,7 +618,8 @@ impl Network for LinuxNetwork {
             let filter = AcceptFilter::open().map_err(|error| no_filter(refused, error))?;
             self.accept = Some(filter);
         }
-        addresses::sweep(&mut self.requests, &mut self.table, placements, self.links.len());
+        let siblings = self.alive.has_siblings();
+        addresses::sweep(&mut self.requests, &mut self.table, placements, siblings);
         Ok(())
     }
 
@@ -744,9 +750,15 @@ impl Network for LinuxNetwork {
             IpAddr::V4(address) => self.frames.send(index, &garp::probe(mac, address)),
             IpAddr::V6(address) => match self.table.state(link).ipv6 {
                 Some(source) => self.frames.send(index, &ndp::solicitation(mac, source, address)),
-                None => Ok(()),
+                None => self
+                    .frames
+                    .send(index, &ndp::anonymous_solicitation(mac, address)),
             },
         }
+    }
+
+    fn suspect(&self, link: LinkId) -> Option<&'static str> {
+        suspect::suspect(self.table.name(link))
     }
 
     fn mac(&self, link: LinkId) -> Option<MacAddr> {
@@ -771,6 +783,23 @@ impl Link {
             ah: None,
         }
     }
+}
+
+/// So that no other process runs these virtual routers.
+fn take_locks(links: &[LinkPlan]) -> Result<Vec<Lock>, OpenError> {
+    let routers = links
+        .iter()
+        .flat_map(|link| link.routers.iter().map(move |router| (link, *router)));
+    let take = |(link, (family, vrid)): (&LinkPlan, _)| {
+        let taken = Lock::take(&link.name, family, vrid).map_err(refused("a socket"))?;
+        taken.map_err(|other| OpenError::Taken {
+            vrid,
+            family,
+            interface: link.name.clone(),
+            pid: other.pid,
+        })
+    };
+    routers.map(take).collect()
 }
 
 fn borrow((kind, payload): &Message) -> (u16, &[u8]) {

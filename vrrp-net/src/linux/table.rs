@@ -120,6 +120,11 @@ impl Table {
         self.interfaces[link.0].mac
     }
 
+    /// All interfaces.
+    pub(super) fn links(&self) -> impl Iterator<Item = LinkId> + use<> {
+        (0..self.interfaces.len()).map(LinkId)
+    }
+
     /// The interface of this index, if it is one of ours.
     pub(super) fn link(&self, index: u32) -> Option<LinkId> {
         let place = self
