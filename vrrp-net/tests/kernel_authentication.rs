@@ -209,7 +209,7 @@ fn advert_address(vip: &str) -> usize {
 }
 
 fn own_ipv4(host: &Host) -> IpAddr {
-    first(host, |address| address.is_ipv4())
+    first(host, IpAddr::is_ipv4)
 }
 
 fn link_local(host: &Host) -> IpAddr {

@@ -301,6 +301,31 @@ fn a_link_local_address_on_a_virtual_mac_can_be_spoken_to() {
     });
 }
 
+#[test]
+fn an_address_that_is_not_accepted_answers_for_the_virtual_mac_and_nothing_more() {
+    LabTest::new().timeout(MINUTE).run(|| {
+        for world in [World::ipv4(), World::ipv6()] {
+            let World { lab, vips, mac } = &world;
+            let (a, client) = (lab.host("a"), lab.host("client"));
+            let vip = ip(vips.last().unwrap());
+            let _echo = Echo::start(a, vip);
+            for accept in [true, false] {
+                let node = Setup::new(a, 150, vips)
+                    .attachment(|attachment| attachment.vmac(Vmac::new()).accept(accept))
+                    .start(a);
+                node.wait_for(State::Master);
+                assert_eq!(who_has(client, vip), [*mac]);
+                if accept {
+                    within(PATIENCE, || client_reaches(client, vip));
+                } else {
+                    assert!(!client_reaches(client, vip));
+                }
+                node.stop();
+            }
+        }
+    });
+}
+
 /// Each peer would learn the virtual MAC as that of the host.
 #[test]
 fn unicast_adverts_come_from_the_interface_below() {

@@ -3,12 +3,13 @@
 //! Let all nodes of one VRID and family be running, all paths between them deliver, each within `d`, and let no node
 //! start, stop, fail, recover or change its priority, and no packet from before be under way, from `T` on. Let `A` be
 //! the longest advertisement interval of any node of that VRID, the dead ones included, `MDI` the longest
-//! Master_Down_Interval at that interval, each on the slowest clock, and `d` shorter than the shortest interval. Then:
+//! Master_Down_Interval at that interval, `S` the longest that a master is silent, `A` and when it offers to yield the
+//! longest skew time, each on the slowest clock, and `d` shorter than the shortest interval. Then:
 //!
 //! **One master soon.** Of two masters one outranks the other, by priority and then address. The younger of the two
 //! advertised when it became master, at `e`; the older has it by `e + d`, and steps down or answers at once, so by
-//! `e + 2d` one of them has stepped down. Of two that were both master at `T`, the higher advertises within `A`, so
-//! by `T + A + d`. So two nodes are both master for no longer than `2d` after the younger became it, or `A + 2d`
+//! `e + 2d` one of them has stepped down. Of two that were both master at `T`, the higher advertises within `S`, so
+//! by `T + S + d`. So two nodes are both master for no longer than `2d` after the younger became it, or `S + 2d`
 //! after `T`. Nothing in VRRP makes that zero: a backup that takes over must tell the master. Where a master does not
 //! reassert itself, it answers with its next advert, and everything takes up to `A` longer.
 //!
@@ -196,8 +197,8 @@ pub(super) fn members<N: super::Node>(hosts: &[Host<N>], vrid: Vrid, family: Fam
 pub(super) struct Bounds {
     /// `d`
     pub(super) longest_path: Duration,
-    /// `A`
-    pub(super) adver_interval: Duration,
+    /// `S`
+    pub(super) silence: Duration,
     /// How long a master takes to answer a losing advert: not at all, or `A` where one does not reassert itself.
     pub(super) answer: Duration,
     /// `MDI + 3d`, or with `preempt_delay` `2 MDI + D + 5d`; and the answer.
@@ -228,6 +229,7 @@ impl Bounds {
         if longest_path >= shortest.duration() {
             return None;
         }
+        let mut adver_interval = Duration::ZERO;
         let mut bounds = Self {
             longest_path,
             ..Self::default()
@@ -245,10 +247,15 @@ impl Bounds {
             }
             bounds.settle_time = bounds.settle_time.max(Some(member.clock.longest(time)));
             let interval = member.clock.longest(longest.duration());
-            bounds.adver_interval = bounds.adver_interval.max(interval);
+            adver_interval = adver_interval.max(interval);
+            let skew = timers::skew_time(config.version(), Priority::new(1), longest);
+            bounds.silence = bounds
+                .silence
+                .max(member.clock.longest(longest.duration() + skew));
         }
+        bounds.settle_time = bounds.settle_time.max(Some(bounds.silence + longest_path * 2));
         if !members.iter().all(|member| member.router.config().reassert()) {
-            bounds.answer = bounds.adver_interval;
+            bounds.answer = adver_interval;
             bounds.settle_time = bounds.settle_time.map(|time| time + bounds.answer);
         }
         if intervals(members).any(|interval| interval != shortest) {
@@ -273,7 +280,7 @@ pub(super) fn check_masters(
     for (index, (one, one_since)) in masters.iter().enumerate() {
         for (other, other_since) in &masters[..index] {
             let since = *one_since.max(other_since);
-            if now > since + travel && now > quiet_since + bounds.adver_interval + travel {
+            if now > since + travel && now > quiet_since + bounds.silence + travel {
                 return Err(Rule::OneMaster {
                     vrid: one.router.config().vrid(),
                     one: other.id,

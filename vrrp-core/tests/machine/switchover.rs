@@ -17,6 +17,7 @@ fn switch_over(bench: &mut Bench) -> Vec<Output> {
 fn held(config: vrrp_core::ConfigBuilder) -> Bench {
     let mut bench = Bench::master(config);
     switch_over(&mut bench);
+    bench.wait(ms(649));
     bench.hear(90);
     assert!(bench.router.is_held());
     bench
@@ -66,6 +67,24 @@ fn the_stop_of_another_is_nobody_to_hand_over_to() {
     switch_over(&mut bench);
     assert_eq!(bench.hear(0), []);
     assert_eq!(bench.router.state(), State::Master);
+}
+
+/// It heard the advert before our offer, and has stepped down for it: yielding to it would leave nobody.
+#[test]
+fn the_last_advert_of_one_that_we_have_superseded_is_nobody_to_hand_over_to() {
+    for (version, shortest) in [(BOTH[0], us(7_812)), (BOTH[1], us(7_812))] {
+        let mut bench = Bench::master(builder(version, 100).announce_delay(ms(0)));
+        bench.expire();
+        bench.wait(ms(1));
+        switch_over(&mut bench);
+        bench.wait(ms(1));
+        assert_eq!(bench.hear(90), []);
+        assert_eq!(bench.router.state(), State::Master);
+        // The highest backup takes over no sooner than this.
+        bench.wait(shortest - ms(2));
+        bench.hear(254);
+        assert!(bench.router.is_held());
+    }
 }
 
 #[test]

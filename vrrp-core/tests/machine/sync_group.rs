@@ -325,6 +325,7 @@ fn without_tracking_weight_priorities_stay() {
 fn a_switchover_moves_all_and_holds_all() {
     let mut pair = Pair::master(100);
     assert_eq!(pair.switch_over(), [(0, sends(0)), (1, sends(0))]);
+    pair.wait(ms(649));
     let to = peer(HIGHER, 90);
     let hands_over = [
         HandOverAddresses,
@@ -373,6 +374,7 @@ fn a_group_that_yielded_does_not_preempt_until_its_priority_rises() {
     pair.wait(secs(4));
     pair.timeout();
     assert_eq!(pair.set_priority(0, 80), [(0, sends(0)), (1, sends(0))]);
+    pair.wait(ms(700));
     pair.hear(0, 50);
     assert_eq!(pair.states(), [State::Backup; 2]);
     for which in [0, 1] {

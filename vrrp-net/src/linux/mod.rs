@@ -18,6 +18,7 @@ mod routes;
 mod routing;
 mod rules;
 mod siblings;
+mod suspect;
 mod sysctl;
 mod table;
 mod vmac;
@@ -54,7 +55,7 @@ use monitor::{Message, Monitor, Reading, Resync};
 use ready::Ready;
 use requests::Requests;
 use routing::Routes;
-use siblings::Alive;
+use siblings::{Alive, Lock};
 use table::{Change, Table};
 use vmac::Vmacs;
 use worker::{Done, Worker};
@@ -95,8 +96,10 @@ pub struct LinuxNetwork {
     vmacs: Option<Vmacs>,
     /// Goes after what it answers for.
     alive: Alive,
+    /// Kept for others to see.
+    _locks: Vec<Lock>,
     frames: FrameSocket,
-    arp_claims: Option<ClaimSocket>,
+    arp_claims: ClaimSocket,
     ndp_claims: Option<Ipv6Socket>,
     /// Open where there is IPv6.
     serving: Option<Ready>,
@@ -175,11 +178,15 @@ impl LinuxNetwork {
                 what: "adding addresses",
             });
         }
+        let locks = take_locks(links)?;
         let alive = Alive::announce().map_err(refused("a local socket"))?;
         let vmacs = Vmacs::open(links, &table, &alive)?;
         let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
-        let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
-        let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
+        // A router of one family may hold addresses of the other; and a host may have no IPv6.
+        let ndp_claims = match Ipv6Socket::claims() {
+            Err(_) if !links.iter().any(|link| link.ipv6) => None,
+            other => Some(other.map_err(refused("a raw ICMPv6 socket"))?),
+        };
         let mut network = Self {
             clock: Clock::new().map_err(refused("a timer"))?,
             requests,
@@ -199,20 +206,23 @@ impl LinuxNetwork {
                 .collect(),
             vmacs,
             alive,
+            _locks: locks,
             frames,
-            arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
-            ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
+            arp_claims: ClaimSocket::open().map_err(refused("a packet socket"))?,
+            ndp_claims,
             serving: any(|link| link.ipv6)
                 .then(Ready::open)
                 .transpose()
                 .map_err(refused("a netlink socket"))?,
             buffer: vec![0; PACKET].into_boxed_slice(),
-            ready: vec![true; SOCKETS * links.len() + 4],
+            ready: Vec::new(),
             cursor: 0,
             reads: 0,
             round_dry: true,
             dry: false,
         };
+        // The monitor, those of the links, two that hear claims, and the one that hears of routes.
+        network.ready = vec![true; SOCKETS * network.listening.len() + 4];
         network.learn_vmacs().map_err(refused("reading links"))?;
         for link in (0..links.len()).map(LinkId) {
             network.bind(link).map_err(|error| OpenError::Refused {
@@ -291,14 +301,15 @@ impl LinuxNetwork {
     /// Notes what the poller has said of the sockets, and whether it has said anything.
     fn note_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut any = self.clock.poll_expired(context)?.is_ready();
-        let last_link = SOCKETS * self.links.len();
+        let last_link = SOCKETS * self.listening.len();
         let mut note = |place: usize, polled: Poll<()>| {
             self.ready[place] |= polled.is_ready();
             any |= polled.is_ready();
         };
         note(0, self.monitor.poll_readable(context)?);
         note(0, self.worker.poll_done(context));
-        for (place, link) in (1..).step_by(SOCKETS).zip(&self.links) {
+        for (place, link) in (1..).step_by(SOCKETS).zip(&self.listening) {
+            let link = &self.links[link.0];
             if let Some(socket) = &link.ipv4 {
                 note(place, socket.poll_readable(context)?);
             }
@@ -309,9 +320,7 @@ impl LinuxNetwork {
                 note(place + 2, socket.poll_readable(context)?);
             }
         }
-        if let Some(socket) = &self.arp_claims {
-            note(last_link + 1, socket.poll_readable(context)?);
-        }
+        note(last_link + 1, self.arp_claims.poll_readable(context)?);
         if let Some(socket) = &self.ndp_claims {
             note(last_link + 2, socket.poll_readable(context)?);
         }
@@ -325,6 +334,7 @@ impl LinuxNetwork {
     fn read(&mut self) -> Option<Read> {
         let last_link = SOCKETS * self.listening.len();
         let read = match self.cursor {
+            place if self.ready.get(place) == Some(&false) => Ok(Read::Dry),
             0 => Ok(self.read_reports()),
             place if place <= last_link => {
                 let link = self.listening[(place - 1) / SOCKETS];
@@ -414,10 +424,7 @@ impl LinuxNetwork {
     }
 
     fn read_arp_claim(&mut self) -> io::Result<Read> {
-        let Some(socket) = &self.arp_claims else {
-            return Ok(Read::Dry);
-        };
-        let claim = socket.receive(&mut self.buffer)?;
+        let claim = self.arp_claims.receive(&mut self.buffer)?;
         Ok(claim.map_or(Read::Other, |(index, address, mac)| {
             self.claim(index, IpAddr::V4(address), mac)
         }))
@@ -611,7 +618,8 @@ impl Network for LinuxNetwork {
             let filter = AcceptFilter::open().map_err(|error| no_filter(refused, error))?;
             self.accept = Some(filter);
         }
-        addresses::sweep(&mut self.requests, &mut self.table, placements, self.links.len());
+        let siblings = self.alive.has_siblings();
+        addresses::sweep(&mut self.requests, &mut self.table, placements, siblings);
         Ok(())
     }
 
@@ -742,9 +750,15 @@ impl Network for LinuxNetwork {
             IpAddr::V4(address) => self.frames.send(index, &garp::probe(mac, address)),
             IpAddr::V6(address) => match self.table.state(link).ipv6 {
                 Some(source) => self.frames.send(index, &ndp::solicitation(mac, source, address)),
-                None => Ok(()),
+                None => self
+                    .frames
+                    .send(index, &ndp::anonymous_solicitation(mac, address)),
             },
         }
+    }
+
+    fn suspect(&self, link: LinkId) -> Option<&'static str> {
+        suspect::suspect(self.table.name(link))
     }
 
     fn mac(&self, link: LinkId) -> Option<MacAddr> {
@@ -769,6 +783,23 @@ impl Link {
             ah: None,
         }
     }
+}
+
+/// So that no other process runs these virtual routers.
+fn take_locks(links: &[LinkPlan]) -> Result<Vec<Lock>, OpenError> {
+    let routers = links
+        .iter()
+        .flat_map(|link| link.routers.iter().map(move |router| (link, *router)));
+    let take = |(link, (family, vrid)): (&LinkPlan, _)| {
+        let taken = Lock::take(&link.name, family, vrid).map_err(refused("a socket"))?;
+        taken.map_err(|other| OpenError::Taken {
+            vrid,
+            family,
+            interface: link.name.clone(),
+            pid: other.pid,
+        })
+    };
+    routers.map(take).collect()
 }
 
 fn borrow((kind, payload): &Message) -> (u16, &[u8]) {
