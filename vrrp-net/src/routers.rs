@@ -5,11 +5,12 @@ use std::convert::Infallible;
 use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
-use crate::deadlines::Deadlines;
 use vrrp_core::{
-    Fault, HmacConfig, Output, Priority, SwitchoverEnd, SwitchoverError, SyncGroup, SyncGroupError,
+    Fault, HmacConfig, Output, Priority, State, SwitchoverEnd, SwitchoverError, SyncGroup, SyncGroupError,
     VirtualRouter,
 };
+
+use crate::deadlines::Deadlines;
 
 /// An effect of [`Routers`], in the order in which it must happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +51,11 @@ pub trait Routers {
     /// sync groups. The driver calls it before it polls for outputs; without such routers there is nothing to do.
     fn settle(&mut self, _now: Duration) {}
 
-    /// Time has come: everything that is due, of the routers and of its own. Early and spurious calls are harmless.
+    /// Time has come: what is due, of the routers and of its own. Early and spurious calls are harmless.
+    ///
+    /// It may leave something for the next call, and then [`poll_timeout`](Self::poll_timeout) is due still. Of several
+    /// backups that are, one at a time should become master: that takes several system calls each, and meanwhile those
+    /// that are master already must advertise, and adverts may come that keep the next one from it.
     fn handle_timeout(&mut self, now: Duration);
 
     /// A command from control code arrived.
@@ -321,9 +326,12 @@ impl Routers for RouterSet {
 
     fn handle_timeout(&mut self, now: Duration) {
         self.seats.refresh();
+        let mut taken_over = false;
         for index in 0..self.len() {
-            if self.seats.deadlines.is_due(index, now) {
+            let takes_over = self.seats.routers[index].state() == State::Backup;
+            if self.seats.deadlines.is_due(index, now) && !(takes_over && taken_over) {
                 self.router_mut(index).handle_timeout(now);
+                taken_over |= takes_over;
             }
         }
         self.settle(now);
@@ -369,7 +377,7 @@ impl Routers for RouterSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vrrp_core::{AddressList, Config, State, Vrid};
+    use vrrp_core::{AddressList, Config, Vrid};
 
     #[test]
     fn a_set_wakes_for_the_earliest_router_and_times_out_only_what_is_due() {
@@ -384,6 +392,29 @@ mod tests {
             set.poll_output(),
             Some(Effect::Router(0, Output::Advertise(_)))
         ));
+    }
+
+    #[test]
+    fn masters_advertise_between_the_takeovers_of_others() {
+        let mut set = set(&[100, 100, 100]);
+        start(&mut set);
+        let first = set.poll_timeout().unwrap();
+        let advertised = |set: &mut RouterSet, now| {
+            set.handle_timeout(now);
+            let outputs = std::iter::from_fn(|| set.poll_output());
+            outputs
+                .filter_map(|effect| match effect {
+                    Effect::Router(router, Output::Advertise(_)) => Some(router),
+                    _ => None,
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(advertised(&mut set, first), [0]);
+        assert_eq!(set.poll_timeout(), Some(first), "two more are due");
+        // The first takeover took as long as an advertisement interval.
+        let later = first + set.router(0).config().adver_interval().duration();
+        assert_eq!(advertised(&mut set, later), [0, 1]);
+        assert_eq!(advertised(&mut set, later), [2]);
     }
 
     #[test]
