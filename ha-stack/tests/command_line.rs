@@ -242,6 +242,19 @@ fn other_paths_and_methods_of_the_socket_are_refused() {
     assert_eq!(ask("GET /v1/status"), "HTTP/1.1 200 OK");
     assert_eq!(ask("GET /"), "HTTP/1.1 404 Not Found");
     assert_eq!(ask("POST /v1/status"), "HTTP/1.1 405 Method Not Allowed");
+    assert_eq!(
+        ask("GET /v1/vrrp/VI_1/switchover"),
+        "HTTP/1.1 405 Method Not Allowed"
+    );
+    assert_eq!(ask("POST /v1/vrrp/VI_1/switchover"), "HTTP/1.1 404 Not Found");
+    assert_eq!(ask("POST /v1/vrrp/VI_1/stop"), "HTTP/1.1 404 Not Found");
+    let socket = daemon.socket.to_str().unwrap();
+    for command in ["switchover", "resume"] {
+        let output = ha_stack(&[command, "VI 1", "--socket", socket]);
+        assert_eq!(output.status.code(), Some(1));
+        let expected = "ha-stack: there is no virtual router or sync group VI 1\n";
+        assert_eq!(text(&output.stderr), expected);
+    }
     assert_eq!(daemon.stop(Signal::SIGTERM).0, Some(0));
 }
 

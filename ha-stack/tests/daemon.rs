@@ -41,6 +41,8 @@ fn two_daemons_from_the_tutorials_files_elect_and_hand_over() {
                 priority: 90,
                 effective_priority: 90,
                 master: Some(IpAddr::from([192, 168, 192, 10])),
+                sync_group: None,
+                held: false,
                 addresses: vec![IpAddr::from(VIP)],
                 transitions: 1,
             }
@@ -62,6 +64,46 @@ fn two_daemons_from_the_tutorials_files_elect_and_hand_over() {
                 .any(|one| one.addr() == IpAddr::from(VIP))
         );
         lb2.stop();
+    });
+}
+
+#[test]
+fn a_switchover_by_command_hands_over_and_holds_until_resume() {
+    LabTest::new().timeout(Duration::from_secs(90)).run(|| {
+        let lab = tutorial_lab();
+        let lb1 = Daemon::start(&lab, "lb1", &[data("tutorial-master.conf")]);
+        let lb2 = Daemon::start(&lab, "lb2", &[data("tutorial-backup.conf")]);
+        lb1.wait_for(TAKEOVER, |router| router.state == "master");
+        lb2.wait_for(TAKEOVER, |router| router.master.is_some());
+
+        let (code, said) = lb1.order("switchover", "VI_1");
+        assert_eq!(
+            said,
+            "VI_1: handed over to 192.168.192.11; this node does not preempt until `ha-stack resume VI_1` or a restart\n"
+        );
+        assert_eq!(code, Some(0));
+        let held = lb1.wait_for(TAKEOVER, |router| router.state == "backup");
+        assert!(held.held);
+        assert_eq!(lb2.report().vrrp[0].state, "master");
+        assert!(lb1.status().contains("held after a switchover"), "{}", lb1.status());
+        // Longer than the higher priority would wait.
+        let quiet = Instant::now() + TAKEOVER / 2;
+        while Instant::now() < quiet {
+            assert_eq!(lb1.report().vrrp[0].state, "backup");
+            pause();
+        }
+        assert_eq!(lb1.order("switchover", "VI_1").1, "ha-stack: VI_1 is not handed over: it is backup, not master\n");
+        assert_eq!(lb1.order("resume", "VI_1"), (Some(0), "VI_1: resumed\n".to_owned()));
+        lb1.wait_for(TAKEOVER, |router| router.state == "master" && !router.held);
+
+        // Nobody is left to take over.
+        lb2.stop();
+        let (code, said) = lb1.order("switchover", "VI_1");
+        assert_eq!(code, Some(1));
+        assert_eq!(said, "ha-stack: no backup has taken VI_1 over, so it stays master here\n");
+        let router = &lb1.report().vrrp[0];
+        assert_eq!((router.state.as_str(), router.held), ("master", false));
+        lb1.stop();
     });
 }
 
@@ -311,6 +353,22 @@ impl Daemon {
 
     fn report(&self) -> Report {
         self.try_report().unwrap()
+    }
+
+    /// Runs a command against it, and gives its exit code and what it says.
+    fn order(&self, command: &str, name: &str) -> (Option<i32>, String) {
+        let mut order = ha_stack();
+        order.args([command, name, "--socket"]).arg(&self.socket);
+        let output = order.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    }
+
+    /// The status as people see it.
+    fn status(&self) -> String {
+        let mut command = ha_stack();
+        command.args(["status", "--socket"]).arg(&self.socket);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
     }
 
     fn try_report(&self) -> Result<Report, ha_stack::admin::FetchError> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use vrrp_core::{Envelope, Family};
 
-use crate::config::{AddressOptions, VirtualRoute, VirtualRule};
+use crate::config::{AddressOptions, Scope, VirtualRoute, VirtualRule};
 
 /// An interface, by its place in [`Plan::links`](crate::Plan::links). It stays the same when the interface is deleted
 /// and made anew.
@@ -74,6 +74,17 @@ impl Placement {
     }
 }
 
+/// How a renewal of leases went.
+#[derive(Debug, Default)]
+pub struct Renewal {
+    /// How many were renewed.
+    pub renewed: u64,
+    /// Those that can't be, and why.
+    pub failures: Vec<(LinkId, IpAddr, AddressError)>,
+    /// Those that had not had their turn when it was ended: by a release, or because the driver stood still.
+    pub left: Vec<(LinkId, IpAddr)>,
+}
+
 /// What a virtual router changes in the routing of its host while it is master.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routing {
@@ -91,7 +102,7 @@ impl Routing {
 }
 
 /// A fact that the operating system reports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Input<'a> {
     /// A packet of IP protocol 112 arrived.
     Packet {
@@ -118,9 +129,11 @@ pub enum Input<'a> {
         /// The address.
         address: IpAddr,
     },
+    /// What [`Network::renew`] began has ended.
+    Renewed(Renewal),
     /// A route or rule is gone that the driver had added and not removed.
     RoutingRemoved,
-    /// A host said that an address is its own, in answer to a probe.
+    /// A host said that an address is its own: it answered a probe, or announced the address.
     Claim {
         /// Where.
         link: LinkId,
@@ -184,8 +197,11 @@ pub trait Network {
     /// The first one that can't be added; others may have been.
     fn acquire(&mut self, placements: &[Placement]) -> Result<(), AddressError>;
 
-    /// Renews the leases of addresses that were acquired. Gives the places (in `placements`) of those that failed.
-    fn renew(&mut self, placements: &[&Placement]) -> Vec<(usize, AddressError)>;
+    /// Begins to renew the leases of addresses that were acquired, and returns at once: another program that changes
+    /// the network may hold it up for long. None is renewed after a [`release`](Self::release) of it has returned; nor
+    /// once the driver has not come to [`wait`](Self::wait) for longer than `patience`, when it stands still and another
+    /// may have it. [`Input::Renewed`] says how it went; not called again before.
+    fn renew(&mut self, placements: &[&Placement], patience: Duration);
 
     /// Removes addresses that were acquired. One that is not there any more counts as removed.
     ///
@@ -230,6 +246,12 @@ pub trait Network {
     /// What the operating system says; nothing is sent then.
     fn probe(&mut self, link: LinkId, address: IpAddr) -> io::Result<()>;
 
+    /// Who may have removed an address from this interface, and what keeps them from it, for the log.
+    fn suspect(&self, link: LinkId) -> Option<&'static str> {
+        let _ = link;
+        None
+    }
+
     /// Our own hardware address on an interface, if it has one.
     fn mac(&self, link: LinkId) -> Option<MacAddr>;
 }
@@ -258,6 +280,31 @@ pub enum AddressError {
     Primary {
         /// The address.
         address: IpNet,
+        /// Interface meant to hold it.
+        interface: String,
+    },
+    /// The interface's setting was asked for and can't be changed.
+    #[error(
+        "promote_secondaries can't be set on {interface} ({error}): set net.ipv4.conf.{interface}.promote_secondaries=1, \
+         or leave it out"
+    )]
+    PromoteSecondaries {
+        /// The interface.
+        interface: String,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
+    /// All addresses of a subnet on an interface have one scope.
+    #[error(
+        "{address} of scope {scope}: the subnet's first address on {interface} has another scope; use that one, or a \
+         prefix of 32"
+    )]
+    Scope {
+        /// The address.
+        address: IpNet,
+        /// Its scope.
+        scope: Scope,
         /// Interface meant to hold it.
         interface: String,
     },

@@ -84,6 +84,17 @@ pub(crate) fn set_realtime(priority: u8) -> io::Result<()> {
     succeeded(result)
 }
 
+/// The place that [`set_realtime`] gave the calling thread, if it did.
+pub(crate) fn realtime() -> Option<u8> {
+    let mut parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: it takes no pointers; 0 is the calling thread.
+    let policy = unsafe { libc::sched_getscheduler(0) };
+    // SAFETY: the kernel writes a sched_param there, which lives for the length of the call.
+    let read = succeeded(unsafe { libc::sched_getparam(0, &raw mut parameters) });
+    let fifo = policy >= 0 && policy & !libc::SCHED_RESET_ON_FORK == libc::SCHED_FIFO && read.is_ok();
+    fifo.then_some(parameters.sched_priority)?.try_into().ok()
+}
+
 /// Keeps all pages of the process in memory once they have been touched.
 pub(crate) fn lock_memory() -> io::Result<()> {
     let all = libc::MCL_CURRENT | libc::MCL_FUTURE;

@@ -1,18 +1,21 @@
 //! Asking a daemon.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::header::HOST;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::STATUS_PATH;
-use super::report::Report;
+use super::SWITCHOVER_TIMEOUT;
+use super::path::Target;
+use super::report::{Handed, Report};
 
 /// Longest time for a whole answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,17 +27,60 @@ const MAX_ANSWER: usize = 64 << 20;
 /// # Errors
 /// When nobody answers, in time and as expected. See [`FetchError`].
 pub async fn fetch(path: impl AsRef<Path>) -> Result<Report, FetchError> {
-    let path = path.as_ref();
-    tokio::time::timeout(TIMEOUT, ask(path))
-        .await
-        .unwrap_or_else(|_| {
-            Err(FetchError::Timeout {
-                path: path.to_owned(),
-            })
-        })
+    ask(path.as_ref(), Method::GET, &Target::Status, TIMEOUT).await
 }
 
-async fn ask(path: &Path) -> Result<Report, FetchError> {
+/// Asks the daemon on that socket to hand over a virtual router or a sync group, and waits until it has. The answer is
+/// the address of the new master.
+///
+/// # Errors
+/// When nobody answers, or the daemon can't; then [`FetchError::Refused`] says why.
+pub async fn switchover(path: impl AsRef<Path>, name: &str) -> Result<IpAddr, FetchError> {
+    let target = Target::Switchover(name.to_owned());
+    let handed: Handed = ask(path.as_ref(), Method::POST, &target, SWITCHOVER_TIMEOUT).await?;
+    Ok(handed.master)
+}
+
+/// Asks the daemon on that socket to end the hold after a switchover.
+///
+/// # Errors
+/// When nobody answers, or there is nothing of that name; then [`FetchError::Refused`] says so.
+pub async fn resume(path: impl AsRef<Path>, name: &str) -> Result<(), FetchError> {
+    let target = Target::Resume(name.to_owned());
+    let _: serde_json::Map<_, _> = ask(path.as_ref(), Method::POST, &target, TIMEOUT).await?;
+    Ok(())
+}
+
+async fn ask<T: DeserializeOwned>(
+    path: &Path,
+    method: Method,
+    target: &Target,
+    timeout: Duration,
+) -> Result<T, FetchError> {
+    let broken = |what: String| FetchError::Broken {
+        path: path.to_owned(),
+        what,
+    };
+    let answered = tokio::time::timeout(timeout, exchange(path, method, target)).await;
+    let (status, body) = answered.unwrap_or_else(|_| {
+        Err(FetchError::Timeout {
+            path: path.to_owned(),
+            timeout,
+        })
+    })?;
+    if status == StatusCode::OK {
+        return serde_json::from_slice(&body).map_err(|error| broken(error.to_string()));
+    }
+    // What the daemon says to it, in a line. A status has no reason to fail but that it stops.
+    match String::from_utf8_lossy(&body).trim() {
+        "" => Err(broken(format!("status {status}"))),
+        reason => Err(FetchError::Refused {
+            reason: reason.to_owned(),
+        }),
+    }
+}
+
+async fn exchange(path: &Path, method: Method, target: &Target) -> Result<(StatusCode, Bytes), FetchError> {
     let broken = |what: String| FetchError::Broken {
         path: path.to_owned(),
         what,
@@ -48,7 +94,9 @@ async fn ask(path: &Path) -> Result<Report, FetchError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(error.to_string()))?;
-    let request = Request::get(STATUS_PATH)
+    let request = Request::builder()
+        .method(method)
+        .uri(target.path())
         .header(HOST, "ha-stack")
         .body(Empty::<Bytes>::new())
         .map_err(|error| broken(error.to_string()))?;
@@ -57,22 +105,20 @@ async fn ask(path: &Path) -> Result<Report, FetchError> {
             .send_request(request)
             .await
             .map_err(|error| broken(error.to_string()))?;
-        if response.status() != StatusCode::OK {
-            return Err(broken(format!("status {}", response.status())));
-        }
+        let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER);
         let body = body.collect().await.map_err(|error| broken(error.to_string()))?;
-        serde_json::from_slice(&body.to_bytes()).map_err(|error| broken(error.to_string()))
+        Ok((status, body.to_bytes()))
     };
     let mut exchange = std::pin::pin!(exchange);
     tokio::select! {
-        report = &mut exchange => report,
+        answer = &mut exchange => answer,
         // Its error shows in the exchange too.
         _ = connection => exchange.await,
     }
 }
 
-/// Why there is no status.
+/// Why there is no answer, or not the one that was hoped for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
@@ -84,8 +130,14 @@ pub enum FetchError {
         /// The reason.
         error: io::Error,
     },
-    /// What came is not a status.
-    #[error("no status from {}: {what}", .path.display())]
+    /// The daemon says no.
+    #[error("{reason}")]
+    Refused {
+        /// Why, in one line.
+        reason: String,
+    },
+    /// What came is not an answer.
+    #[error("no answer that can be read from {}: {what}", .path.display())]
     Broken {
         /// The socket.
         path: PathBuf,
@@ -93,10 +145,12 @@ pub enum FetchError {
         what: String,
     },
     /// Nothing came in time.
-    #[error("no answer from {} within {TIMEOUT:?}", .path.display())]
+    #[error("no answer from {} within {timeout:?}", .path.display())]
     Timeout {
         /// The socket.
         path: PathBuf,
+        /// How long was waited.
+        timeout: Duration,
     },
 }
 

@@ -1,7 +1,16 @@
-//! Status over a Unix socket, for the owner of the process alone.
+//! Status and orders over a Unix socket, for the owner of the process alone.
 //!
-//! The protocol is HTTP/1.1: `GET /v1/status` answers with the JSON object that [`Report`] is. So `curl
-//! --unix-socket` and every HTTP client can ask.
+//! The protocol is HTTP/1.1, so `curl --unix-socket` and every HTTP client can ask:
+//!
+//! | request | does | answer |
+//! |---|---|---|
+//! | `GET /v1/status` | | the JSON object that [`Report`] is |
+//! | `POST /v1/vrrp/NAME/switchover` | hands over; see [`Handle::switchover`](crate::Handle::switchover) | `{"master": "192.0.2.11"}`, the new master |
+//! | `POST /v1/vrrp/NAME/resume` | ends the hold after that | `{}` |
+//!
+//! NAME is a virtual router or a sync group, percent-encoded. What can't be done is answered with a line of text, and
+//! with 404 where there is nothing of that name, 409 where it is not possible now or nobody took over, and 503 where the
+//! stack stops.
 //!
 //! ```no_run
 //! # async fn example(handle: &ha_stack::Handle) -> Result<(), Box<dyn std::error::Error>> {
@@ -16,16 +25,17 @@
 //! ```
 
 mod client;
+mod path;
 mod report;
 mod server;
 mod socket;
 
-pub use client::{FetchError, fetch};
+pub use client::{FetchError, fetch, resume, switchover};
 pub use report::{BackendReport, CheckReport, Report, RouterReport, UpstreamReport};
 pub use socket::{AdminSocket, SocketError};
 
 /// Where the daemon listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/ha-stack/control.sock";
 
-/// Path of the status.
-const STATUS_PATH: &str = "/v1/status";
+/// Longest wait for a switchover: the longest skew time and interval, 256 s, and some.
+const SWITCHOVER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(300);

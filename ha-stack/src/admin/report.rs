@@ -39,10 +39,23 @@ pub struct RouterReport {
     pub effective_priority: u8,
     /// Address of the master, when one is known.
     pub master: Option<IpAddr>,
+    /// Name of its sync group.
+    #[serde(default)]
+    pub sync_group: Option<String>,
+    /// Whether it has handed over on purpose, and leaves any master alone until it is resumed.
+    #[serde(default)]
+    pub held: bool,
     /// The virtual addresses.
     pub addresses: Vec<IpAddr>,
     /// Changes of state since the start.
     pub transitions: u64,
+}
+
+/// The answer to a switchover.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Handed {
+    /// Address of the new master.
+    pub(super) master: IpAddr,
 }
 
 /// A check.
@@ -114,6 +127,8 @@ impl From<&InstanceStatus> for RouterReport {
             priority: status.priority.get(),
             effective_priority: status.effective_priority.get(),
             master: status.master,
+            sync_group: status.sync_group.as_deref().map(str::to_owned),
+            held: status.held,
             addresses: status.addresses.clone(),
             transitions: status.transitions,
         }

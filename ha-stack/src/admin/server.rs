@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -14,9 +16,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
-use super::report::Report;
-use super::{AdminSocket, STATUS_PATH};
-use crate::Controller;
+use super::path::Target;
+use super::report::{Handed, Report};
+use super::{AdminSocket, SWITCHOVER_TIMEOUT};
+use crate::{Controller, SwitchoverError};
 
 /// Most connections at once; more wait in the listen queue.
 const MAX_CONNECTIONS: usize = 16;
@@ -46,8 +49,12 @@ impl AdminSocket {
                         connections.spawn(async move {
                             let _permit = permit;
                             // A client that is slow, or gone, concerns nobody else.
-                            let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection(stream, controller))
-                                .await;
+                            let waits = AtomicBool::new(false);
+                            let mut connection = pin!(connection(stream, controller, &waits));
+                            let ended = tokio::time::timeout(CONNECTION_TIMEOUT, &mut connection).await;
+                            if ended.is_err() && waits.load(Ordering::Relaxed) {
+                                let _ = tokio::time::timeout(SWITCHOVER_TIMEOUT, connection).await;
+                            }
                         });
                     }
                     Err(error) => {
@@ -62,35 +69,68 @@ impl AdminSocket {
     }
 }
 
-async fn connection(stream: UnixStream, controller: Controller) -> Result<(), hyper::Error> {
+/// `waits` is set while a switchover is under way, which may take longer than a connection.
+async fn connection(
+    stream: UnixStream,
+    controller: Controller,
+    waits: &AtomicBool,
+) -> Result<(), hyper::Error> {
+    let controller = &controller;
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(
             TokioIo::new(stream),
-            service_fn(move |request| {
-                let controller = controller.clone();
-                async move { Ok::<_, Infallible>(respond(&request, &controller).await) }
+            service_fn(move |request| async move {
+                Ok::<_, Infallible>(respond(&request, controller, waits).await)
             }),
         )
         .await
 }
 
-async fn respond(request: &Request<Incoming>, controller: &Controller) -> Response<Full<Bytes>> {
-    if request.uri().path() != STATUS_PATH {
-        return text(StatusCode::NOT_FOUND, format!("not found; try {STATUS_PATH}\n"));
-    }
-    if request.method() != Method::GET {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "use GET\n".to_owned());
-        response
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET"));
-        return response;
-    }
-    let Ok(status) = controller.status().await else {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned());
+async fn respond(
+    request: &Request<Incoming>,
+    controller: &Controller,
+    waits: &AtomicBool,
+) -> Response<Full<Bytes>> {
+    let Some(target) = Target::parse(request.uri().path()) else {
+        return text(
+            StatusCode::NOT_FOUND,
+            format!("not found; try {}\n", Target::KNOWN),
+        );
     };
-    match serde_json::to_vec(&Report::from(&status)) {
+    let allowed = match &target {
+        Target::Status => Method::GET,
+        Target::Switchover(_) | Target::Resume(_) => Method::POST,
+    };
+    if request.method() != allowed {
+        return not_allowed(&allowed);
+    }
+    match target {
+        Target::Status => {
+            let status = controller.status().await;
+            status.map_or_else(|_| stopping(), |status| json(&Report::from(&status)))
+        }
+        Target::Switchover(name) => {
+            waits.store(true, Ordering::Relaxed);
+            let end = controller.switchover(name).await;
+            waits.store(false, Ordering::Relaxed);
+            match end {
+                Ok(Ok(master)) => json(&Handed { master }),
+                Ok(Err(error)) => refused(&error),
+                Err(_) => stopping(),
+            }
+        }
+        Target::Resume(name) => match controller.resume(name).await {
+            Ok(Ok(())) => json(&serde_json::Map::new()),
+            Ok(Err(error)) => refused(&error),
+            Err(_) => stopping(),
+        },
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_vec(value) {
         Ok(json) => {
             let mut response = Response::new(Full::new(Bytes::from(json)));
             let json = HeaderValue::from_static("application/json");
@@ -99,6 +139,27 @@ async fn respond(request: &Request<Incoming>, controller: &Controller) -> Respon
         }
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
+}
+
+fn not_allowed(allowed: &Method) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, format!("use {allowed}\n"));
+    if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
+}
+
+fn refused(error: &SwitchoverError) -> Response<Full<Bytes>> {
+    let status = match error {
+        SwitchoverError::Unknown(_) => StatusCode::NOT_FOUND,
+        SwitchoverError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::CONFLICT,
+    };
+    text(status, format!("{error}\n"))
+}
+
+fn stopping() -> Response<Full<Bytes>> {
+    text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned())
 }
 
 fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {

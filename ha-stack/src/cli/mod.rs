@@ -4,6 +4,7 @@ mod check;
 mod decode;
 mod run;
 mod status;
+mod switchover;
 mod table;
 
 use std::io::{self, Write as _};
@@ -30,6 +31,10 @@ enum Command {
     Check(check::Args),
     /// Show the status of a running daemon.
     Status(status::Args),
+    /// Hand a virtual router over to its best backup, serving until that does, and hold this node back.
+    Switchover(switchover::Args),
+    /// Let this node preempt again after a switchover.
+    Resume(switchover::Args),
     /// Show what stands in VRRP packets, one JSON object a packet.
     Decode(decode::Args),
 }
@@ -87,6 +92,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Switchover(args) => switchover::run(&args),
+        Command::Resume(args) => switchover::resume(&args),
         Command::Decode(args) => decode(&args),
     };
     match done {

@@ -69,10 +69,14 @@ fn router_lines(router: &RouterReport) -> String {
     let master = router
         .master
         .map_or_else(|| "unknown".to_owned(), |master| master.to_string());
-    text.push_str(&fit(&format!(
-        "  master {master}, {} changes",
-        router.transitions
-    )));
+    let mut line = format!("  master {master}, {} changes", router.transitions);
+    if let Some(group) = &router.sync_group {
+        let _ = write!(line, ", sync group {group}");
+    }
+    text.push_str(&fit(&line));
+    if router.held {
+        text.push_str(&fit("  held after a switchover: preempts nobody until resumed"));
+    }
     let mut line = String::from("  addresses");
     for address in &router.addresses {
         let address = address.to_string();
@@ -138,6 +142,22 @@ mod tests {
     }
 
     #[test]
+    fn sync_group_and_hold_are_shown() {
+        let mut report = report("VI_1", "tomcat");
+        report.vrrp[0].sync_group = Some("both".to_owned());
+        report.vrrp[0].held = true;
+        let text = render(&report);
+        assert!(
+            text.contains("master 192.168.192.10, 2 changes, sync group both\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("  held after a switchover: preempts nobody until resumed\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn no_line_is_wider_than_80_columns() {
         let mut report = report(&"x".repeat(100), &"界".repeat(100));
         report.vrrp[0].addresses = (0..50)
@@ -162,6 +182,8 @@ mod tests {
                 priority: 100,
                 effective_priority: 80,
                 master: Some("192.168.192.10".parse().unwrap()),
+                sync_group: None,
+                held: false,
                 addresses: vec!["192.168.192.130".parse().unwrap()],
                 transitions: 2,
             }],

@@ -61,9 +61,21 @@ impl Bus {
                 instance: instance(router),
                 address,
             },
+            DriverEvent::RoutingRestored { router, count } => Event::RoutingRestored {
+                instance: instance(router),
+                count,
+            },
             DriverEvent::AddressesRefused { router, reason } => Event::AddressesRefused {
                 instance: instance(router),
                 reason,
+            },
+            DriverEvent::Rival { router, rival } => Event::Rival {
+                instance: instance(router),
+                rival,
+            },
+            DriverEvent::Switchover { router, end } => Event::Switchover {
+                instance: instance(router),
+                end,
             },
             // What a later driver tells is no event of ours yet.
             _ => return,
@@ -76,6 +88,9 @@ impl Bus {
         match event {
             NodeEvent::StartProbe { check, timeout } => self.order(Input::StartProbe { check, timeout }),
             NodeEvent::Status { token, status } => self.order(Input::NodeStatus { token, status }),
+            NodeEvent::SwitchedOver { token, end } => self.order(Input::SwitchedOver { token, end }),
+            NodeEvent::HmacSet { token, result } => self.order(Input::HmacSet { token, result }),
+            NodeEvent::Resumed { token, found } => self.order(Input::Resumed { token, found }),
             NodeEvent::CheckChanged {
                 check,
                 up,
@@ -124,5 +139,13 @@ impl Bus {
     fn order(&self, input: Input) {
         // Fails when the control thread has ended, and this one is about to.
         let _ = self.control.send(input);
+    }
+}
+
+/// Whoever drove the node has let go of it: however it ended, the control thread learns of it.
+impl Drop for Bus {
+    fn drop(&mut self) {
+        // Nobody listens when everything ends.
+        let _ = self.control.send(Input::DriveEnded);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ha_health::{CannotExecute, Outcome};
 use lb_proxy::balance::{BackendId, BackendState};
 use tokio::sync::broadcast;
-use vrrp_core::{Priority, Transition};
+use vrrp_core::{Priority, Rival, SwitchoverEnd, Transition};
 use vrrp_net::MacAddr;
 
 /// Something that happened. Printed, it is one line for a log.
@@ -32,6 +32,20 @@ pub enum Event {
         /// Effective priority after.
         to: Priority,
     },
+    /// Another host is master of the same virtual router, and does not give way.
+    Rival {
+        /// Name of the virtual router.
+        instance: Arc<str>,
+        /// Who, and why probably.
+        rival: Rival,
+    },
+    /// A switchover of a virtual router has ended.
+    Switchover {
+        /// Name of the virtual router.
+        instance: Arc<str>,
+        /// How.
+        end: SwitchoverEnd,
+    },
     /// An address that was taken over is claimed by another host too.
     Conflict {
         /// Name of the virtual router.
@@ -48,7 +62,14 @@ pub enum Event {
         /// The address.
         address: IpAddr,
     },
-    /// The virtual addresses could not be added or kept: the virtual router is in fault, and tries again by itself.
+    /// Routes or rules of a virtual router were gone, removed by somebody or with an interface; they were put back.
+    RoutingRestored {
+        /// Name of the virtual router.
+        instance: Arc<str>,
+        /// How many.
+        count: usize,
+    },
+    /// The virtual addresses, or what belongs to them, could not be added or kept: the virtual router is in fault, and tries again by itself.
     AddressesRefused {
         /// Name of the virtual router.
         instance: Arc<str>,
@@ -144,6 +165,21 @@ impl fmt::Display for Event {
                 transition: Transition { from, to, reason },
             } => write!(f, "{instance}: {from} -> {to}: {reason}"),
             Self::Priority { instance, from, to } => write!(f, "{instance}: priority {from} -> {to}"),
+            Self::Rival { instance, rival } => write!(f, "{instance}: {rival}"),
+            Self::Switchover { instance, end } => match end {
+                SwitchoverEnd::Done(peer) => {
+                    write!(
+                        f,
+                        "{instance}: handed over to {}, and held until resumed",
+                        peer.address
+                    )
+                }
+                SwitchoverEnd::NobodyTookOver => {
+                    write!(f, "{instance}: no backup has taken over, so it stays master")
+                }
+                SwitchoverEnd::Refused(error) => write!(f, "{instance}: not handed over: {error}"),
+                _ => write!(f, "{instance}: the switchover was interrupted"),
+            },
             Self::Conflict {
                 instance,
                 address,
@@ -151,6 +187,12 @@ impl fmt::Display for Event {
             } => write!(f, "{instance}: {address} is claimed by {mac} too"),
             Self::AddressRestored { instance, address } => {
                 write!(f, "{instance}: somebody removed {address}; it was put back")
+            }
+            Self::RoutingRestored { instance, count } => {
+                write!(
+                    f,
+                    "{instance}: {count} of its routes and rules were gone; put back"
+                )
             }
             Self::AddressesRefused { instance, reason } => {
                 write!(f, "{instance}: cannot hold its addresses: {reason}")

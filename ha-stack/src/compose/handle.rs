@@ -1,6 +1,7 @@
 //! A stack that runs.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 use std::thread;
@@ -9,16 +10,19 @@ use std::time::Duration;
 use lb_proxy::proxy::{Server, ServerHandle};
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc};
+use vrrp_core::HmacConfig;
 use vrrp_net::Routers as _;
 
 use super::bus::Bus;
 use super::control::{Control, Drive, Input, ProxySlot};
 use super::event::{Event, Events};
+use super::hmac::SetHmacError;
 use super::notify::{FifoError, Notifying, NotifyingError};
 use super::reply::{Reply, Stopped};
 use super::sources::Sources;
 use super::stack::Stack;
 use super::status::Status;
+use super::switchover::SwitchoverError;
 
 /// A stack that runs. Dropping it stops everything without draining: masters still give up with priority 0.
 #[derive(Debug)]
@@ -95,6 +99,29 @@ impl Handle {
         self.control.status()
     }
 
+    /// Hands mastership of a virtual router, or of a sync group, to its best backup; a member moves with its sync group.
+    /// This host serves until the backup does. The answer is the address of the new master.
+    ///
+    /// Afterwards it is held: it does not preempt, but takes over from a master that falls silent.
+    /// [`resume`](Self::resume) ends the hold, and so does a new start.
+    ///
+    /// The answer comes when the backup has taken over, and within two advertisement intervals when none does: then it
+    /// is [`SwitchoverError::NobodyTookOver`], and this host is master as before.
+    pub fn switchover(&self, name: impl Into<Arc<str>>) -> Reply<Result<IpAddr, SwitchoverError>> {
+        self.control.switchover(name)
+    }
+
+    /// Sets other keys, mode, guard or window of HMAC of a virtual router, without a change of state: keys are rotated by
+    /// accepting the new one on all hosts, then signing with it, then dropping the old one.
+    pub fn set_hmac(&self, name: impl Into<Arc<str>>, config: HmacConfig) -> Reply<Result<(), SetHmacError>> {
+        self.control.set_hmac(name, config)
+    }
+
+    /// Ends the hold after a switchover; without one it does nothing.
+    pub fn resume(&self, name: impl Into<Arc<str>>) -> Reply<Result<(), SwitchoverError>> {
+        self.control.resume(name)
+    }
+
     /// Ends a proxy at once, as if its process had died, while everything else goes on.
     pub fn abort_proxy(&self, name: impl Into<String>) -> Reply<Result<(), ProxyError>> {
         self.control.abort_proxy(name)
@@ -130,6 +157,21 @@ impl Controller {
     /// The whole status.
     pub fn status(&self) -> Reply<Status> {
         self.ask(Input::Status)
+    }
+
+    /// See [`Handle::switchover`].
+    pub fn switchover(&self, name: impl Into<Arc<str>>) -> Reply<Result<IpAddr, SwitchoverError>> {
+        self.ask(|reply| Input::Switchover(name.into(), reply))
+    }
+
+    /// See [`Handle::set_hmac`].
+    pub fn set_hmac(&self, name: impl Into<Arc<str>>, config: HmacConfig) -> Reply<Result<(), SetHmacError>> {
+        self.ask(|reply| Input::SetHmac(name.into(), config, reply))
+    }
+
+    /// See [`Handle::resume`].
+    pub fn resume(&self, name: impl Into<Arc<str>>) -> Reply<Result<(), SwitchoverError>> {
+        self.ask(|reply| Input::Resume(name.into(), reply))
     }
 
     /// See [`Handle::abort_proxy`].

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ha_health::{Check, Outcome, Tracked, Weight, effect};
-use vrrp_core::{Config, Fault, Output, Priority, VirtualRouter};
-use vrrp_net::{Effect, Routers};
+use vrrp_core::{
+    Config, Fault, HmacConfig, NoHmac, Output, Priority, SwitchoverEnd, SyncGroup, SyncGroupError,
+    VirtualRouter,
+};
+use vrrp_net::{Effect, RouterSet, Routers};
 
 use super::status::{CheckStatus, InstanceStatus, NodeStatus};
 
@@ -20,23 +23,39 @@ use super::status::{CheckStatus, InstanceStatus, NodeStatus};
 /// The priority of a virtual router follows its checks by keepalived's arithmetic ([`effect`]): weights are summed and
 /// the sum is held within 1 to 254; a failing check of weight 0, or one that has not reported yet, is
 /// [`Fault::Check`]. The owner of the addresses (priority 255) ignores weights.
+///
+/// Virtual routers in a [`NodeGroup`] are master together or not at all. A fault of one is a fault of all. Weights of
+/// what the members track count for none of them, or with [`SyncGroup::tracking_weight`] for all of them alike.
 #[derive(Debug)]
 pub struct Node {
     members: Vec<Member>,
+    routers: RouterSet,
+    /// Names of the sync groups, in the order of the set's.
+    groups: Vec<Arc<str>>,
     checks: Vec<Check>,
     events: VecDeque<NodeEvent>,
+    /// Switchovers under way, by the index of the router that was named.
+    switchovers: Vec<(usize, u64)>,
 }
 
-/// A virtual router and what it tracks.
+/// What there is to a virtual router beside it.
 #[derive(Debug)]
 struct Member {
     name: Arc<str>,
     interface: Arc<str>,
-    router: VirtualRouter,
     tracks: Vec<TrackedCheck>,
     transitions: u64,
     /// How many adverts of lower priority it has told of.
     lower_received: u64,
+}
+
+/// A sync group of a [`Node`]: instances by index that are master together or not at all.
+#[derive(Clone, Debug)]
+pub struct NodeGroup {
+    /// What people call it.
+    pub name: Arc<str>,
+    /// The members.
+    pub group: SyncGroup,
 }
 
 /// What one virtual router of a [`Node`] is.
@@ -78,6 +97,29 @@ pub enum Command {
     },
     /// Tell the status, by [`NodeEvent::Status`].
     Status {
+        /// Comes back with the answer.
+        token: u64,
+    },
+    /// Hand over to the best backup; see [`VirtualRouter::handle_switchover`]. [`NodeEvent::SwitchedOver`] answers.
+    Switchover {
+        /// Name of the instance or of the sync group. An instance moves with its sync group.
+        name: Arc<str>,
+        /// Comes back with the answer.
+        token: u64,
+    },
+    /// Set other keys, mode or window of HMAC; see [`VirtualRouter::set_hmac`]. [`NodeEvent::HmacSet`] answers.
+    SetHmac {
+        /// Name of the instance.
+        name: Arc<str>,
+        /// The new settings.
+        config: HmacConfig,
+        /// Comes back with the answer.
+        token: u64,
+    },
+    /// End the hold after a switchover; see [`VirtualRouter::handle_resume`]. [`NodeEvent::Resumed`] answers.
+    Resume {
+        /// Name of the instance or of the sync group. An instance resumes with its sync group.
+        name: Arc<str>,
         /// Comes back with the answer.
         token: u64,
     },
@@ -133,6 +175,27 @@ pub enum NodeEvent {
         /// Index of the virtual router.
         router: usize,
     },
+    /// The answer to [`Command::Switchover`].
+    SwitchedOver {
+        /// That of the question.
+        token: u64,
+        /// How it ended; `None` when there is nothing of that name.
+        end: Option<SwitchoverEnd>,
+    },
+    /// The answer to [`Command::SetHmac`].
+    HmacSet {
+        /// That of the question.
+        token: u64,
+        /// Whether it took the settings; nothing where there is no virtual router of that name.
+        result: Option<Result<(), NoHmac>>,
+    },
+    /// The answer to [`Command::Resume`].
+    Resumed {
+        /// That of the question.
+        token: u64,
+        /// Whether there is something of that name.
+        found: bool,
+    },
     /// The answer to [`Command::Status`].
     Status {
         /// That of the question.
@@ -149,19 +212,49 @@ impl Node {
     /// # Panics
     /// When an instance tracks a check that is not there; [`StackBuilder`](super::StackBuilder) sees to it.
     pub fn new<C: Into<Check>>(instances: Vec<NodeInstance>, checks: Vec<C>) -> Self {
+        let (members, routers) = instances.into_iter().map(Member::new).unzip();
+        Self::with_set(members, RouterSet::new(routers), Vec::new(), checks)
+    }
+
+    /// Puts virtual routers and checks together, with sync groups among the routers.
+    ///
+    /// # Errors
+    /// When a group names an instance that is not there, or two groups name the same.
+    ///
+    /// # Panics
+    /// When an instance tracks a check that is not there; [`StackBuilder`](super::StackBuilder) sees to it.
+    pub fn with_groups<C: Into<Check>>(
+        instances: Vec<NodeInstance>,
+        groups: Vec<NodeGroup>,
+        checks: Vec<C>,
+    ) -> Result<Self, SyncGroupError> {
+        let (members, routers): (Vec<_>, Vec<_>) = instances.into_iter().map(Member::new).unzip();
+        let (names, groups) = groups.into_iter().map(|one| (one.name, one.group)).unzip();
+        let routers = RouterSet::with_groups(routers, groups)?;
+        Ok(Self::with_set(members, routers, names, checks))
+    }
+
+    fn with_set<C: Into<Check>>(
+        members: Vec<Member>,
+        routers: RouterSet,
+        groups: Vec<Arc<str>>,
+        checks: Vec<C>,
+    ) -> Self {
         let checks: Vec<Check> = checks.into_iter().map(Into::into).collect();
-        let members = instances.into_iter().map(|instance| {
+        for member in &members {
             assert!(
-                instance.tracks.iter().all(|track| track.check < checks.len()),
+                member.tracks.iter().all(|track| track.check < checks.len()),
                 "{} tracks a check that is not there",
-                instance.name
+                member.name
             );
-            Member::new(instance)
-        });
+        }
         let mut node = Self {
-            members: members.collect(),
+            members,
+            routers,
+            groups,
             checks,
             events: VecDeque::new(),
+            switchovers: Vec::new(),
         };
         for index in 0..node.members.len() {
             node.apply(Duration::ZERO, index);
@@ -179,13 +272,15 @@ impl Node {
     /// Everything that there is to know.
     pub fn status(&self) -> NodeStatus {
         NodeStatus {
-            instances: self.members.iter().map(Member::status).collect(),
+            instances: (0..self.members.len())
+                .map(|index| self.instance_status(index))
+                .collect(),
             checks: self.checks.iter().map(CheckStatus::of).collect(),
         }
     }
 
     /// Takes the outputs of a check, and lets those who track it know.
-    fn settle(&mut self, now: Duration, check: usize) {
+    fn settle_check(&mut self, now: Duration, check: usize) {
         let mut changed = false;
         while let Some(output) = self.checks[check].poll_output() {
             let event = match output {
@@ -208,10 +303,9 @@ impl Node {
         }
         if changed {
             for index in 0..self.members.len() {
-                if self.members[index]
-                    .tracks
-                    .iter()
-                    .any(|track| track.check == check)
+                if self
+                    .tracks(index)
+                    .any(|(member, track)| track.check == check && self.counts(index, member, track))
                 {
                     self.apply(now, index);
                 }
@@ -219,133 +313,123 @@ impl Node {
         }
     }
 
+    /// What a virtual router and the other members of its sync group track, each with the index of who tracks it. What
+    /// several track alike is there once.
+    fn tracks(&self, index: usize) -> impl Iterator<Item = (usize, TrackedCheck)> {
+        let group = self.routers.group_of(index);
+        let others = group.map_or(&[][..], |group| self.routers.groups()[group].members());
+        let others = others.iter().copied().filter(move |other| *other != index);
+        let mut seen = Vec::new();
+        std::iter::once(index)
+            .chain(others)
+            .flat_map(|member| {
+                self.members[member]
+                    .tracks
+                    .iter()
+                    .map(move |track| (member, *track))
+            })
+            .filter(move |(_, track)| {
+                let new = !seen.contains(track);
+                seen.push(*track);
+                new
+            })
+    }
+
+    /// Whether what `member` tracks bears on the virtual router itself. Those without weight bear on the one that tracks
+    /// them, and through its fault on the others.
+    fn counts(&self, index: usize, member: usize, track: TrackedCheck) -> bool {
+        if track.weight == Weight::FAULT {
+            return member == index;
+        }
+        let group = self.routers.group_of(index);
+        group.is_none_or(|group| self.routers.groups()[group].has_tracking_weight())
+    }
+
     /// Makes priority and fault of one virtual router what its checks say.
     fn apply(&mut self, now: Duration, index: usize) {
-        let Self {
-            members,
-            checks,
-            events,
-        } = self;
-        let member = &mut members[index];
-        let tracked = member.tracks.iter().map(|track| Tracked {
-            weight: track.weight,
-            reverse: track.reverse,
-            ..checks[track.check].tracked()
-        });
-        let router = &mut member.router;
-        match effect::effect(router.config().priority().get(), tracked) {
-            effect::Effect::Fault => router.handle_fault(now, Fault::Check),
+        let configured = self.routers.router(index).config().priority().get();
+        let tracked = self
+            .tracks(index)
+            .filter(|(member, track)| self.counts(index, *member, *track))
+            .map(|(_, track)| Tracked {
+                weight: track.weight,
+                reverse: track.reverse,
+                ..self.checks[track.check].tracked()
+            });
+        let effect = effect::effect(configured, tracked);
+        match effect {
+            effect::Effect::Fault => self.routers.router_mut(index).handle_fault(now, Fault::Check),
             effect::Effect::Priority(priority) => {
+                // Each member's own sum: those of its group follow in this instant.
+                let router = self.routers.router_mut(index);
                 let before = router.priority();
                 // Before the recovery, which counts its timer with this priority.
                 router.set_priority(now, Priority::new(priority));
                 router.handle_recovery(now, Fault::Check);
                 if router.priority() != before {
-                    events.push_back(NodeEvent::PriorityChanged {
+                    self.events.push_back(NodeEvent::PriorityChanged {
                         router: index,
                         from: before,
-                        to: router.priority(),
+                        to: self.routers.router(index).priority(),
                     });
                 }
             }
         }
     }
-}
 
-impl Routers for Node {
-    type Command = Command;
-    type Event = NodeEvent;
-
-    fn len(&self) -> usize {
-        self.members.len()
-    }
-
-    fn router(&self, index: usize) -> &VirtualRouter {
-        &self.members[index].router
-    }
-
-    fn router_mut(&mut self, index: usize) -> &mut VirtualRouter {
-        &mut self.members[index].router
-    }
-
-    fn handle_timeout(&mut self, now: Duration) {
-        for member in &mut self.members {
-            member.router.handle_timeout(now);
-        }
-        for check in 0..self.checks.len() {
-            self.checks[check].handle_timeout(now);
-            self.settle(now, check);
-        }
-    }
-
-    fn handle_command(&mut self, now: Duration, command: Command) {
-        match command {
-            Command::Probed { check, outcome } => {
-                if let Some(one) = self.checks.get_mut(check) {
-                    one.handle_result(now, outcome);
-                    self.settle(now, check);
-                }
-            }
-            Command::Status { token } => {
-                let status = Box::new(self.status());
-                self.events.push_back(NodeEvent::Status { token, status });
-            }
-        }
-    }
-
-    /// Events first, then routers: what caused an effect stands before it.
-    fn poll_output(&mut self) -> Option<Effect<NodeEvent>> {
-        if let Some(event) = self.events.pop_front() {
-            return Some(Effect::Event(event));
-        }
-        self.members.iter_mut().enumerate().find_map(|(index, member)| {
-            let lower_received = member.router.counters().lower_received_as_master;
-            if lower_received != member.lower_received {
-                member.lower_received = lower_received;
-                return Some(Effect::Event(NodeEvent::LowerReceived { router: index }));
-            }
-            let output = member.router.poll_output()?;
-            member.transitions += u64::from(matches!(output, Output::Transition(_)));
-            Some(Effect::Router(index, output))
+    /// The instance of that name, or the first of the sync group of that name.
+    fn find(&self, name: &str) -> Option<usize> {
+        let instance = self.members.iter().position(|member| &*member.name == name);
+        instance.or_else(|| {
+            let group = self.groups.iter().position(|group| &**group == name)?;
+            self.routers.groups()[group].members().first().copied()
         })
     }
 
-    fn poll_timeout(&self) -> Option<Duration> {
-        let routers = self
-            .members
-            .iter()
-            .filter_map(|member| member.router.poll_timeout());
-        let checks = self.checks.iter().filter_map(Check::poll_timeout);
-        routers.chain(checks).min()
-    }
-}
-
-impl Member {
-    fn new(instance: NodeInstance) -> Self {
-        let unspecified = || match instance.config.family() {
-            vrrp_core::Family::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            vrrp_core::Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    fn switch_over(&mut self, now: Duration, name: &str, token: u64) {
+        let Some(index) = self.find(name) else {
+            self.events
+                .push_back(NodeEvent::SwitchedOver { token, end: None });
+            return;
         };
-        let source = instance.source.unwrap_or_else(unspecified);
-        Self {
-            name: instance.name,
-            interface: instance.interface,
-            router: VirtualRouter::new(instance.config, source),
-            tracks: instance.tracks,
-            transitions: 0,
-            lower_received: 0,
+        match self.routers.handle_switchover(now, index) {
+            Ok(()) => self.switchovers.push((index, token)),
+            Err(error) => self.events.push_back(NodeEvent::SwitchedOver {
+                token,
+                end: Some(SwitchoverEnd::Refused(error)),
+            }),
         }
     }
 
-    fn status(&self) -> InstanceStatus {
-        let Self {
+    /// What came out of a router concerns whoever asked for it.
+    fn note_output(&mut self, index: usize, output: Output) {
+        let member = &mut self.members[index];
+        member.transitions += u64::from(matches!(output, Output::Transition(_)));
+        let lower_received = self.routers.router(index).counters().lower_received_as_master;
+        if core::mem::replace(&mut member.lower_received, lower_received) != lower_received {
+            self.events.push_back(NodeEvent::LowerReceived { router: index });
+        }
+        if let Output::Switchover(end) = output {
+            if let Some(place) = self.switchovers.iter().position(|(router, _)| *router == index) {
+                let (_, token) = self.switchovers.swap_remove(place);
+                self.events.push_back(NodeEvent::SwitchedOver {
+                    token,
+                    end: Some(end),
+                });
+            }
+        }
+    }
+
+    fn instance_status(&self, index: usize) -> InstanceStatus {
+        let Member {
             name,
             interface,
-            router,
             transitions,
             ..
-        } = self;
+        } = &self.members[index];
+        let router = self.routers.router(index);
         let config = router.config();
+        let group = self.routers.group_of(index);
         InstanceStatus {
             name: Arc::clone(name),
             vrid: config.vrid(),
@@ -357,9 +441,108 @@ impl Member {
             priority: config.priority(),
             effective_priority: router.priority(),
             master: router.master().map(|peer| peer.address),
+            sync_group: group.map(|group| Arc::clone(&self.groups[group])),
+            held: router.is_held(),
             addresses: config.addresses().as_addresses().iter().collect(),
             transitions: *transitions,
             counters: *router.counters(),
         }
+    }
+}
+
+impl Routers for Node {
+    type Command = Command;
+    type Event = NodeEvent;
+
+    fn len(&self) -> usize {
+        self.routers.len()
+    }
+
+    fn router(&self, index: usize) -> &VirtualRouter {
+        self.routers.router(index)
+    }
+
+    fn router_mut(&mut self, index: usize) -> &mut VirtualRouter {
+        self.routers.router_mut(index)
+    }
+
+    fn settle(&mut self, now: Duration) {
+        self.routers.settle(now);
+    }
+
+    fn handle_timeout(&mut self, now: Duration) {
+        self.routers.handle_timeout(now);
+        for check in 0..self.checks.len() {
+            self.checks[check].handle_timeout(now);
+            self.settle_check(now, check);
+        }
+        self.routers.settle(now);
+    }
+
+    fn handle_command(&mut self, now: Duration, command: Command) {
+        match command {
+            Command::Probed { check, outcome } => {
+                if let Some(one) = self.checks.get_mut(check) {
+                    one.handle_result(now, outcome);
+                    self.settle_check(now, check);
+                }
+            }
+            Command::Status { token } => {
+                let status = Box::new(self.status());
+                self.events.push_back(NodeEvent::Status { token, status });
+            }
+            Command::Switchover { name, token } => self.switch_over(now, &name, token),
+            Command::SetHmac { name, config, token } => {
+                let index = self.members.iter().position(|member| member.name == name);
+                let result = index.map(|index| self.routers.router_mut(index).set_hmac(config));
+                self.events.push_back(NodeEvent::HmacSet { token, result });
+            }
+            Command::Resume { name, token } => {
+                let found = self.find(&name);
+                if let Some(index) = found {
+                    self.routers.handle_resume(now, index);
+                }
+                let found = found.is_some();
+                self.events.push_back(NodeEvent::Resumed { token, found });
+            }
+        }
+        self.routers.settle(now);
+    }
+
+    /// Events first, then routers: what caused an effect stands before it.
+    fn poll_output(&mut self) -> Option<Effect<NodeEvent>> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(Effect::Event(event));
+        }
+        match self.routers.poll_output()? {
+            Effect::Router(index, output) => {
+                self.note_output(index, output);
+                Some(Effect::Router(index, output))
+            }
+            Effect::Event(never) => match never {},
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        let checks = self.checks.iter().filter_map(Check::poll_timeout);
+        checks.chain(self.routers.poll_timeout()).min()
+    }
+}
+
+impl Member {
+    fn new(instance: NodeInstance) -> (Self, VirtualRouter) {
+        let unspecified = || match instance.config.family() {
+            vrrp_core::Family::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            vrrp_core::Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let source = instance.source.unwrap_or_else(unspecified);
+        let member = Self {
+            name: instance.name,
+            interface: instance.interface,
+            tracks: instance.tracks,
+            transitions: 0,
+            lower_received: 0,
+        };
+        (member, VirtualRouter::new(instance.config, source))
     }
 }

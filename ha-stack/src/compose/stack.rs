@@ -4,15 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use ha_health::probe::{Probe, Watch};
-use ha_health::{Check, CheckConfig, WatchConfig, Weight};
+use ha_health::{Check, CheckConfig, WatchConfig};
 use lb_proxy::balance::{BackendId, Upstream};
 use lb_proxy::proxy::ProxyConfig;
+use vrrp_core::{SyncGroup, SyncGroupError};
 use vrrp_net::{Attachment, DriverOptions};
 
 use super::handle::{Handle, StartError};
 use super::instance::{Instance, Track};
-use super::node::{Node, NodeInstance, TrackedCheck};
-use super::notify::{NotifyFifo, Target};
+use super::node::{Node, NodeGroup, NodeInstance, TrackedCheck};
+use super::notify::{Notify, NotifyFifo, Target};
+use super::sources::{CheckPart, NamedSource};
 
 /// Virtual routers, checks and proxies that work together: everything that one host runs.
 #[derive(Debug)]
@@ -30,56 +32,6 @@ pub struct Stack {
     pub(super) driver: DriverOptions,
 }
 
-/// Where a check's results come from.
-pub(super) struct NamedSource {
-    pub(super) name: Arc<str>,
-    pub(super) source: Source,
-}
-
-impl fmt::Debug for NamedSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("NamedSource").field(&self.name).finish()
-    }
-}
-
-/// What is asked, or tells by itself.
-#[derive(Clone)]
-pub(super) enum Source {
-    Probe(Arc<dyn Probe>),
-    Watch(Arc<dyn Watch>),
-}
-
-/// A check with its settings.
-enum CheckPart {
-    Probe(CheckConfig, Arc<dyn Probe>),
-    Watch(WatchConfig, Arc<dyn Watch>),
-}
-
-impl CheckPart {
-    fn name(&self) -> &str {
-        match self {
-            Self::Probe(config, _) => config.name(),
-            Self::Watch(config, _) => config.name(),
-        }
-    }
-
-    fn weight(&self) -> Weight {
-        match self {
-            Self::Probe(config, _) => config.weight(),
-            Self::Watch(config, _) => config.weight(),
-        }
-    }
-
-    fn split(self) -> (Check, NamedSource) {
-        let name = self.name().into();
-        let (check, source) = match self {
-            Self::Probe(config, probe) => (config.into(), Source::Probe(probe)),
-            Self::Watch(config, watch) => (config.into(), Source::Watch(watch)),
-        };
-        (check, NamedSource { name, source })
-    }
-}
-
 /// A check that decides whether a backend gets requests.
 #[derive(Debug)]
 pub(super) struct BackendCheck {
@@ -94,11 +46,13 @@ impl Stack {
         StackBuilder {
             node: node.into(),
             instances: Vec::new(),
+            groups: Vec::new(),
             checks: Vec::new(),
             upstreams: Vec::new(),
             backend_checks: Vec::new(),
             proxies: Vec::new(),
             fifos: Vec::new(),
+            group_notifies: Vec::new(),
             driver: DriverOptions::default(),
         }
     }
@@ -118,18 +72,47 @@ impl Stack {
 pub struct StackBuilder {
     node: Arc<str>,
     instances: Vec<Instance>,
+    groups: Vec<Group>,
     checks: Vec<CheckPart>,
     upstreams: Vec<Upstream>,
     backend_checks: Vec<(String, BackendId, String)>,
     proxies: Vec<(Arc<str>, ProxyConfig)>,
     fifos: Vec<NotifyFifo>,
+    group_notifies: Vec<(Arc<str>, Notify)>,
     driver: DriverOptions,
+}
+
+/// A sync group by the names of its members.
+#[derive(Debug)]
+struct Group {
+    name: Arc<str>,
+    members: Vec<Arc<str>>,
+    tracking_weight: bool,
 }
 
 impl StackBuilder {
     /// Adds a virtual router.
     pub fn instance(mut self, instance: Instance) -> Self {
         self.instances.push(instance);
+        self
+    }
+
+    /// Holds virtual routers together: they are master together or not at all (keepalived's `vrrp_sync_group`), and
+    /// [`switchover`](super::Handle::switchover) moves them by the group's name too. See [`SyncGroup`].
+    ///
+    /// Without `tracking_weight` the weights of what members track are ignored and only faults count, as keepalived has
+    /// it; with it what one member tracks with a weight changes the priorities of all.
+    pub fn sync_group<M: Into<Arc<str>>>(
+        mut self,
+        name: impl Into<Arc<str>>,
+        members: impl IntoIterator<Item = M>,
+        tracking_weight: bool,
+    ) -> Self {
+        self.groups.push(Group {
+            name: name.into(),
+            members: members.into_iter().map(Into::into).collect(),
+            tracking_weight,
+        });
         self
     }
 
@@ -192,6 +175,14 @@ impl StackBuilder {
         self
     }
 
+    /// Sets the scripts that are told of the changes of state of a sync group, by its name.
+    ///
+    /// A group has the state that all its members have, and is in fault with one that is.
+    pub fn group_notify(mut self, group: impl Into<Arc<str>>, notify: Notify) -> Self {
+        self.group_notifies.push((group.into(), notify));
+        self
+    }
+
     /// Adds a FIFO that is told of each change of state of each virtual router and group. There may be several.
     pub fn notify_fifo(mut self, fifo: NotifyFifo) -> Self {
         self.fifos.push(fifo);
@@ -235,6 +226,10 @@ impl StackBuilder {
     /// When a name stands twice, or refers to nothing. See [`BuildError`].
     pub fn build(self) -> Result<Stack, BuildError> {
         unique("instance", self.instances.iter().map(|one| &*one.name))?;
+        // A switchover goes by either name.
+        let groups = self.groups.iter().map(|group| &*group.name);
+        let instances = self.instances.iter().map(|one| &*one.name);
+        unique("instance or sync group", instances.chain(groups))?;
         unique("check", self.checks.iter().map(CheckPart::name))?;
         unique("proxy", self.proxies.iter().map(|(name, _)| &**name))?;
         let check_index = |name: &str, by: &str| {
@@ -276,19 +271,18 @@ impl StackBuilder {
             });
         }
         let (machines, checks): (Vec<Check>, _) = self.checks.into_iter().map(CheckPart::split).unzip();
+        let groups = self
+            .groups
+            .iter()
+            .map(|group| find_members(group, &self.instances));
+        let groups: Vec<NodeGroup> = groups.collect::<Result<_, _>>()?;
+        let targets = find_targets(&self.instances, &groups, self.group_notifies)?;
         Ok(Stack {
             name: self.node,
-            node: Node::new(instances, machines),
+            node: Node::with_groups(instances, groups, machines)
+                .map_err(|error| sync_group_error(&self.groups, &self.instances, error))?,
             instances: self.instances.iter().map(|one| Arc::clone(&one.name)).collect(),
-            targets: self
-                .instances
-                .iter()
-                .map(|one| Target {
-                    name: Arc::clone(&one.name),
-                    notify: one.notify.clone(),
-                    members: Vec::new(),
-                })
-                .collect(),
+            targets,
             fifos: self.fifos,
             attachments: self.instances.into_iter().map(|one| one.attachment).collect(),
             checks,
@@ -316,10 +310,40 @@ pub enum BuildError {
     /// Two parts of one kind share a name.
     #[error("two of kind {kind} are called {name}: give each its own name")]
     DuplicateName {
-        /// `instance`, `check`, `proxy` or `upstream`.
+        /// `instance`, `instance or sync group`, `scripts of sync group`, `check`, `proxy` or `upstream`.
         kind: &'static str,
         /// The name.
         name: String,
+    },
+    /// A sync group names a virtual router that is not there.
+    #[error("sync group {group} names instance {member}, which does not exist")]
+    UnknownMember {
+        /// The group's name.
+        group: String,
+        /// The member's name.
+        member: String,
+    },
+    /// A sync group names nothing.
+    #[error("sync group {group} has no members: name the instances that it holds together")]
+    EmptyGroup {
+        /// The group's name.
+        group: String,
+    },
+    /// A sync group names a virtual router twice.
+    #[error("sync group {group} names instance {member} twice: name it once")]
+    TwiceInGroup {
+        /// The group's name.
+        group: String,
+        /// The member's name.
+        member: String,
+    },
+    /// Two sync groups name the same virtual router.
+    #[error("instance {member} is in sync groups {} and {}: put all members into one", .groups[0], .groups[1])]
+    InTwoGroups {
+        /// The member's name.
+        member: String,
+        /// The groups' names.
+        groups: [String; 2],
     },
     /// A check is tracked that is not there.
     #[error("{by} tracks check {check}, which does not exist")]
@@ -328,6 +352,12 @@ pub enum BuildError {
         check: String,
         /// Who tracks it.
         by: String,
+    },
+    /// Scripts are for a sync group that is not there.
+    #[error("notify scripts are for sync group {group}, which does not exist")]
+    UnknownGroup {
+        /// The group's name.
+        group: String,
     },
     /// A check is for an upstream that is not there.
     #[error("a check is for upstream {upstream}, which does not exist")]
@@ -356,6 +386,76 @@ fn unique<'a>(kind: &'static str, names: impl Iterator<Item = &'a str>) -> Resul
         }
     }
     Ok(())
+}
+
+fn find_members(group: &Group, instances: &[Instance]) -> Result<NodeGroup, BuildError> {
+    let index = |name: &Arc<str>| {
+        let found = instances.iter().position(|instance| instance.name == *name);
+        found.ok_or_else(|| BuildError::UnknownMember {
+            group: group.name.to_string(),
+            member: name.to_string(),
+        })
+    };
+    let members = group.members.iter().map(index).collect::<Result<Vec<_>, _>>()?;
+    let made = SyncGroup::new(members).map_err(|error| match error {
+        SyncGroupError::Twice { member } => BuildError::TwiceInGroup {
+            group: group.name.to_string(),
+            member: instances[member].name.to_string(),
+        },
+        _ => BuildError::EmptyGroup {
+            group: group.name.to_string(),
+        },
+    })?;
+    Ok(NodeGroup {
+        name: Arc::clone(&group.name),
+        group: made.tracking_weight(group.tracking_weight),
+    })
+}
+
+/// Whom there is to tell of: the virtual routers in their order, and then the groups.
+fn find_targets(
+    instances: &[Instance],
+    groups: &[NodeGroup],
+    notifies: Vec<(Arc<str>, Notify)>,
+) -> Result<Vec<Target>, BuildError> {
+    unique(
+        "scripts of sync group",
+        notifies.iter().map(|(group, _)| &**group),
+    )?;
+    let instances = instances.iter().map(|one| Target {
+        name: Arc::clone(&one.name),
+        notify: one.notify.clone(),
+        members: Vec::new(),
+    });
+    let groups = groups.iter().map(|one| Target {
+        name: Arc::clone(&one.name),
+        notify: Notify::new(),
+        members: one.group.members().to_vec(),
+    });
+    let routers = instances.len();
+    let mut targets: Vec<Target> = instances.chain(groups).collect();
+    for (group, notify) in notifies {
+        let found = targets[routers..].iter_mut().find(|target| target.name == group);
+        let target = found.ok_or_else(|| BuildError::UnknownGroup {
+            group: group.to_string(),
+        })?;
+        target.notify = notify;
+    }
+    Ok(targets)
+}
+
+/// Members have been found, so what is left is one in two groups.
+fn sync_group_error(groups: &[Group], instances: &[Instance], error: SyncGroupError) -> BuildError {
+    let (SyncGroupError::InTwoGroups { member } | SyncGroupError::Unknown { member }) = error else {
+        unreachable!("groups were made before: {error}");
+    };
+    let name = &instances[member].name;
+    let mut of = groups.iter().filter(|group| group.members.contains(name));
+    let mut next = || of.next().map(|group| group.name.to_string()).unwrap_or_default();
+    BuildError::InTwoGroups {
+        member: name.to_string(),
+        groups: [next(), next()],
+    }
 }
 
 /// The upstreams that were added, and those of proxies that were not.

@@ -58,6 +58,10 @@ pub struct InstanceStatus {
     pub effective_priority: Priority,
     /// Address of the master as far as it is known: its own when it is master itself.
     pub master: Option<IpAddr>,
+    /// Name of its sync group.
+    pub sync_group: Option<Arc<str>>,
+    /// Whether it has handed over on purpose, and leaves any master alone until it is resumed.
+    pub held: bool,
     /// The virtual addresses.
     pub addresses: Vec<IpAddr>,
     /// Changes of state since the start, the one into the first state included.

@@ -76,7 +76,7 @@ impl VirtualRouter {
         if master.offer.take().is_some() || revoke {
             // The 0 has armed the skew timers of backups that would be in the wrong by now.
             master.adver_at = now + interval;
-            self.advertise(priority);
+            self.speak(now);
         }
     }
 
@@ -115,7 +115,7 @@ impl VirtualRouter {
                 // wait for their skew times, which in VRRPv2 don't grow with the interval.
                 master.adver_at = now + interval.min(skew_unit) / 4;
                 self.advertise(Priority::STOP);
-                self.advertise(priority);
+                self.speak(now);
             }
             Demotion::Yield => {
                 master.demoted = Some(demoted);

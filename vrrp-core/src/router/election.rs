@@ -89,7 +89,7 @@ impl VirtualRouter {
     /// RFC 9568 §6.4.3, RFC 3768 §6.4.3. Preempt_Mode means nothing to a master.
     fn elect_as_master(&mut self, now: Duration, peer: Peer, interval: AdverInterval, cause: RivalCause) {
         if peer.priority == Priority::STOP {
-            self.advertise(self.priority);
+            self.speak(now);
             let adver_at = now + self.config.adver_interval().duration();
             if let Role::Master(master) = &mut self.role {
                 master.adver_at = adver_at;
@@ -110,7 +110,7 @@ impl VirtualRouter {
     /// RFC 9568 §6.4.3 sends an advert at once; VRRPv2 may as well, and keepalived does. Hosts that the other master
     /// has led astray need an announcement too.
     fn reassert(&mut self, now: Duration) {
-        self.advertise(self.priority);
+        self.speak(now);
         let delay = self.config.lower_prio_announce_delay();
         let Role::Master(master) = &mut self.role else {
             return;
@@ -126,10 +126,31 @@ impl VirtualRouter {
     }
 
     /// While yielding, whoever speaks is master. A stop means that somebody else has given up: no one to yield to.
+    ///
+    /// Neither is one that can't have taken over for our offer, as even the highest backup waits for its skew time:
+    /// sooner after our own advert comes the last word of a master that has just been superseded by it.
     fn elect_as_yielding(&mut self, now: Duration, peer: Peer, interval: AdverInterval) {
-        if peer.priority != Priority::STOP {
+        let shortest = timers::skew_time(
+            self.config.version(),
+            Priority::MAX_BACKUP,
+            self.config.adver_interval(),
+        );
+        let Role::Master(master) = &self.role else {
+            return;
+        };
+        // A quarter for the drift of clocks.
+        let deaf = now < master.spoke_at + shortest * 3 / 4;
+        if peer.priority != Priority::STOP && !deaf {
             self.step_down(now, peer, interval, Reason::Yielded(peer));
         }
+    }
+
+    /// Sends an advert of our priority.
+    pub(super) fn speak(&mut self, now: Duration) {
+        if let Role::Master(master) = &mut self.role {
+            master.spoke_at = now;
+        }
+        self.advertise(self.priority);
     }
 
     fn step_down(&mut self, now: Duration, peer: Peer, interval: AdverInterval, reason: Reason) {
@@ -140,7 +161,8 @@ impl VirtualRouter {
         backup.master_down_at =
             now + timers::master_down_interval(&self.config, self.priority, backup.master_adver_interval);
         self.outputs.push_back(Output::HandOverAddresses);
-        if offer.is_none() && self.config.higher_prio_send_advert {
+        let same_interval = interval == self.config.adver_interval();
+        if offer.is_none() && self.config.higher_prio_send_advert && same_interval {
             // A winner that has not heard us yet learns that hosts may look for its addresses here.
             self.advertise(self.priority);
         }
@@ -205,6 +227,8 @@ impl VirtualRouter {
 
     pub(super) fn master_timeout(&mut self, now: Duration) {
         self.announce_when_due(now);
+        // It says more than the advert that is due with it, and before it that would be misleading.
+        self.demote_when_due(now);
         let interval = self.config.adver_interval().duration();
         let Role::Master(master) = &mut self.role else {
             return;
@@ -214,14 +238,13 @@ impl VirtualRouter {
             let next = master.adver_at + interval;
             master.adver_at = if next > now { next } else { now + interval };
             let offer = master.offer.take();
-            self.advertise(self.priority);
+            self.speak(now);
             if offer == Some(Offer::Switchover) {
                 self.outputs
                     .push_back(Output::Switchover(SwitchoverEnd::NobodyTookOver));
             }
             self.tell_parted_rival(now);
         }
-        self.demote_when_due(now);
     }
 
     fn announce_when_due(&mut self, now: Duration) {

@@ -65,9 +65,9 @@ pub struct VirtualRouter {
 }
 
 impl VirtualRouter {
-    /// Most outputs that one fact yields: an announcement, an advert, news of a rival and an election that are due at
-    /// once. The queue never holds more when it is drained after each fact.
-    pub const MAX_OUTPUTS: usize = 5;
+    /// Most outputs that one fact yields: those of becoming master, or an announcement, an advert and news that are due
+    /// at once. The queue never holds more when it is drained after each fact.
+    pub const MAX_OUTPUTS: usize = 4;
 
     /// Makes a router in Initialize. `source` is the address that its adverts come from, the primary one of the
     /// interface.
@@ -365,6 +365,7 @@ impl VirtualRouter {
         let after = |delay: Duration| (!delay.is_zero()).then(|| now + delay);
         let master = Master {
             since: now,
+            spoke_at: now,
             adver_at: now + self.config.adver_interval().duration(),
             announce_at: after(self.config.announce_delay()).map(|at| (at, Announcement::Again)),
             refresh_at: after(self.config.announce_refresh()),

@@ -84,6 +84,8 @@ pub(super) struct Master {
     pub(super) since: Duration,
     /// Adver_Timer.
     pub(super) adver_at: Duration,
+    /// When it last sent an advert with a priority.
+    pub(super) spoke_at: Duration,
     /// When to announce the addresses once more, and as what (`garp_master_delay`, `garp_lower_prio_delay`).
     pub(super) announce_at: Option<(Duration, Announcement)>,
     /// When to refresh the announcement (`garp_master_refresh`).

@@ -269,10 +269,12 @@ fn one_that_yielded_does_not_preempt_until_its_priority_rises() {
 fn one_that_yielded_takes_over_when_its_successor_dies_or_stops() {
     let mut bench = master(Demotion::Yield);
     bench.set_priority(80);
+    bench.wait(ms(700));
     bench.hear(60);
     assert_eq!(bench.expire(), takes_over(State::Backup, 80, Reason::MasterDown));
     let mut bench = master(Demotion::Yield);
     bench.set_priority(80);
+    bench.wait(ms(700));
     bench.hear(60);
     bench.hear(0);
     assert_eq!(bench.deadline(), us(687_500));

@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vrrp_core::{Announcement, Envelope, Fault, Output, Priority, Rival, State};
+use vrrp_core::{Announcement, Envelope, Fault, Output, Priority, Reason, Rival, State};
 
 use super::slot::{Holding, patience};
 use super::{Driver, DriverEvent, Events};
@@ -55,6 +55,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
         self.slots[index].stalled = true;
         self.pause(later, index);
         self.routers.settle(later);
+        // Members of its sync group have stepped down with it.
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            slot.stalled |= self.routers.router(index).reason() == Some(Reason::Paused);
+        }
         true
     }
 
@@ -72,7 +76,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
             Output::Advertise(priority) => self.advertise(now, index, priority),
             Output::AcquireAddresses => self.acquire(now, index, events),
             Output::AnnounceAddresses(announcement) => self.announce(now, index, announcement),
-            Output::ReleaseAddresses | Output::HandOverAddresses => self.release(index),
+            Output::ReleaseAddresses => self.release(index),
+            Output::HandOverAddresses => self.hand_over(now, index),
             Output::Rival(rival) => self.tell_rival(index, rival, events),
             Output::Switchover(end) => {
                 let vrid = self.routers.router(index).config().vrid();
@@ -89,6 +94,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     reason = %transition.reason,
                     "transition"
                 );
+                if matches!(transition.to, State::Fault | State::Initialize) {
+                    self.end_handover(index);
+                }
                 if transition.to == State::Backup && transition.from != State::Master {
                     self.announce_source(index);
                 }
@@ -102,6 +110,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
 
     /// To the group, or to each peer. What can't be sent is counted, and the next advert tries again.
     fn advertise(&mut self, now: Duration, index: usize, priority: Priority) {
+        if self.replying && self.is_withheld(now, index, priority) {
+            self.cells.count(Counter::RepliesWithheld);
+            return;
+        }
         let unix_time = self.network.unix_time();
         let slot = &mut self.slots[index];
         let router = self.routers.router_mut(index);
@@ -110,6 +122,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
             router.config().checksum(),
             router.config().vrid(),
         );
+        // The last word of one that was superseded must not draw the switch's traffic away from the new master.
+        let serves = router.state() == State::Master || priority == Priority::STOP;
+        let link = if serves { slot.seat.out } else { slot.seat.link };
         router.set_wall_clock(now, unix_time);
         // One for all peers: its number counts once.
         let advert = router.next_advert(now, priority);
@@ -120,7 +135,6 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 destination: *destination,
                 hop_limit: slot.seat.hop_limit,
             };
-            let link = slot.seat.out;
             let sent = match (advert.ah(), source, *destination) {
                 (Some(ah), IpAddr::V4(source), IpAddr::V4(destination)) => {
                     // Never 0, which the kernel would replace: it is part of what is signed.
@@ -147,6 +161,14 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 }
             }
         }
+    }
+
+    /// Whether a master has answered adverts often enough: whoever floods us must not make us flood the link.
+    fn is_withheld(&mut self, now: Duration, index: usize, priority: Priority) -> bool {
+        let router = self.routers.router(index);
+        let interval = router.config().adver_interval().duration();
+        let reply = router.state() == State::Master && priority != Priority::STOP;
+        reply && !self.slots[index].reply_limit.allow(now, interval)
     }
 
     /// A unicast backup that has come up: a peer that last knew it with another hardware address would send its adverts
@@ -231,17 +253,18 @@ impl<R: Routers, N: Network> Driver<R, N> {
         }
         if !std::mem::replace(announced, true) {
             slot.probe.start(now);
+            slot.probe_elsewhere.start_after(now, slot.seat.lease);
             self.chores_changed = true;
         }
     }
 
-    fn release(&mut self, index: usize) {
+    pub(super) fn release(&mut self, index: usize) {
         let slot = &mut self.slots[index];
-        if !slot.is_held() {
+        if !slot.is_held() && !slot.is_handing_over() {
             return;
         }
         slot.holding = Holding::Released;
-        slot.probe.cancel();
+        slot.let_go();
         self.chores_changed = true;
         // In the reverse order: nothing leads to an address that is gone.
         if let Err(error) = self.network.release_routing(&slot.seat.routing) {

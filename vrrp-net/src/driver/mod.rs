@@ -4,8 +4,10 @@ mod chores;
 mod conflict;
 mod effects;
 mod event;
+mod handover;
 mod intake;
 mod limit;
+mod restore;
 mod routing;
 mod slot;
 
@@ -50,6 +52,10 @@ pub struct Driver<R, N> {
     /// When the slots want something done; `None` for never. Recomputed when `chores_changed`.
     chores_at: Option<Duration>,
     chores_changed: bool,
+    /// Leases are being renewed.
+    renewing: bool,
+    /// What is done answers an advert that just came.
+    replying: bool,
     malformed_log: LogLimit,
 }
 
@@ -86,6 +92,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
             ip_id: 0,
             chores_at: None,
             chores_changed: false,
+            renewing: false,
+            replying: false,
             malformed_log: LogLimit::default(),
         })
     }
@@ -95,7 +103,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
     ///
     /// `events` is called in order, between other work: it must return soon. When `commands` closes, the driver goes
     /// on without. Dropping the future stops everything at once: nothing is sent, and the addresses stay until their
-    /// leases expire, as after a crash.
+    /// leases expire, as after a crash; but those on a virtual MAC go with its interface.
     ///
     /// # Errors
     /// When the clock or the poller of the operating system fail; see [`DriverError`]. Addresses are released then.
@@ -170,7 +178,11 @@ impl<R: Routers, N: Network> Driver<R, N> {
 
     fn deadline(&mut self) -> Option<Duration> {
         if std::mem::take(&mut self.chores_changed) {
-            self.chores_at = self.slots.iter().filter_map(Slot::deadline).min();
+            self.chores_at = self
+                .slots
+                .iter()
+                .filter_map(|slot| slot.deadline(self.renewing))
+                .min();
         }
         [self.routers.poll_timeout(), self.chores_at]
             .into_iter()
@@ -193,6 +205,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
     /// A router whose deadline is long past was not asleep but stopped, with its whole process or machine: others may
     /// have taken over meanwhile, and will have if it was master and silent for a Master_Down_Interval.
     fn handle_pauses(&mut self, now: Duration, events: Events<'_, R>) {
+        if self.chores_at.is_some_and(|at| at <= now) {
+            self.end_handovers(now);
+        }
         // No router is later than the earliest deadline of all.
         let Some(late) = self.routers.poll_timeout().and_then(|at| now.checked_sub(at)) else {
             return;
@@ -212,6 +227,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
     fn pause(&mut self, now: Duration, index: usize) {
         self.cells.count(Counter::Pauses);
         tracing::warn!(router = index, "the process stood still; listening anew");
+        self.end_handover(index);
         self.routers.router_mut(index).handle_pause(now);
     }
 

@@ -13,7 +13,8 @@ use super::address_message::{addition, kernel_prefix, removal};
 use super::mark::MARK;
 use super::requests::Requests;
 use super::table::Table;
-use crate::network::{AddressError, LinkId, Placement};
+use super::worker::Request;
+use crate::network::{AddressError, LinkId, Placement, Renewal};
 
 /// What to do about an address that is wanted.
 enum Plan {
@@ -42,10 +43,11 @@ pub(super) fn check(table: &Table, placements: &[&Placement]) -> Result<(), Addr
 
 /// Removes what an earlier run has left on our interfaces: our addresses, and anything with our mark and no lifetime.
 ///
-/// What has our mark and a lifetime, but is no address of ours, goes by itself, unless another program keeps it.
-pub(super) fn sweep(requests: &mut Requests, table: &mut Table, placements: &[&Placement], links: usize) {
+/// What has our mark and a lifetime, but is no address of ours, goes by itself, unless another program keeps it. So may
+/// anything that is no address of ours belong to another process, as long as `siblings` live.
+pub(super) fn sweep(requests: &mut Requests, table: &mut Table, placements: &[&Placement], siblings: bool) {
     let mut leftovers = Vec::new();
-    for link in (0..links).map(LinkId) {
+    for link in table.links() {
         let Some(index) = table.index(link) else {
             continue;
         };
@@ -53,7 +55,7 @@ pub(super) fn sweep(requests: &mut Requests, table: &mut Table, placements: &[&P
             let wanted =
                 |placement: &&Placement| placement.link == link && placement.address() == entry.address;
             let ours = placements.iter().copied().any(|placement| wanted(&placement));
-            let abandoned = entry.mark == Some(MARK) && entry.permanent;
+            let abandoned = entry.mark == Some(MARK) && entry.permanent && !siblings;
             if abandoned || (ours && table.is_leftover(entry)) {
                 leftovers.push((link, index, *entry));
             }
@@ -114,42 +116,84 @@ pub(super) fn acquire(
     first
 }
 
-pub(super) fn renew(
-    requests: &mut Requests,
+/// Renewals that the kernel has yet to answer.
+#[derive(Debug, Default)]
+pub(super) struct Renewals {
+    /// What the requests are for, in their order.
+    pending: Vec<Placement>,
+    /// Those that need not be asked for.
+    failures: Vec<(LinkId, IpAddr, AddressError)>,
+}
+
+impl Renewals {
+    /// Whether one of these addresses is among them.
+    pub(super) fn touch(&self, placements: &[Placement]) -> bool {
+        let pending = |placement: &Placement| {
+            let same = |other: &Placement| other.link == placement.link && other.net == placement.net;
+            self.pending.iter().any(same)
+        };
+        placements.iter().any(pending)
+    }
+
+    /// The kernel has answered as many as there are results, in order.
+    pub(super) fn conclude(self, table: &mut Table, results: Vec<io::Result<()>>) -> Renewal {
+        let mut renewal = Renewal {
+            failures: self.failures,
+            ..Renewal::default()
+        };
+        let mut results = results.into_iter();
+        for placement in self.pending {
+            let (link, address) = (placement.link, placement.address());
+            match results.next() {
+                Some(Ok(())) => {
+                    note(table, &placement);
+                    renewal.renewed += 1;
+                }
+                Some(Err(error)) => {
+                    let error = refused(table, &placement, error);
+                    renewal.failures.push((link, address, error));
+                }
+                None => renewal.left.push((link, address)),
+            }
+        }
+        renewal
+    }
+}
+
+/// The requests that renew the leases of these addresses.
+pub(super) fn renewals(
     table: &mut Table,
     placements: &[&Placement],
     now: Duration,
-) -> Vec<(usize, AddressError)> {
-    let mut failures = Vec::new();
-    let (mut places, mut messages) = (Vec::new(), Vec::new());
-    for (place, placement) in placements.iter().enumerate() {
-        match plan(table, placement) {
-            Ok(Plan::Keep) => {}
+) -> (Renewals, Vec<Request>) {
+    let (mut renewals, mut requests) = (Renewals::default(), Vec::new());
+    for &placement in placements {
+        let (request, error) = match plan(table, placement) {
+            Ok(Plan::Keep) => (None, None),
             // Somebody removed it, and it could not be put back at once.
             Ok(Plan::Add(index)) => {
-                places.push(place);
                 table.note_addition(placement.link, placement.address(), now);
-                messages.push(addition(index, placement, Duration::ZERO, NLM_F_EXCL));
+                (Some(addition(index, placement, Duration::ZERO, NLM_F_EXCL)), None)
             }
             // NLM_F_REPLACE would turn an address that was made permanent into one that vanishes.
             Ok(Plan::Renew(_)) if was_made_permanent(table, placement) => {
-                failures.push((place, foreign_error(table, placement)));
+                (None, Some(foreign_error(table, placement)))
             }
             Ok(Plan::Renew(index)) => {
-                places.push(place);
                 let age = table.age(placement.link, placement.address(), now);
-                messages.push(addition(index, placement, age, NLM_F_REPLACE));
+                (Some(addition(index, placement, age, NLM_F_REPLACE)), None)
             }
-            Err(error) => failures.push((place, error)),
+            Err(error) => (None, Some(error)),
+        };
+        if let Some(request) = request {
+            requests.push(request);
+            renewals.pending.push(placement.clone());
         }
+        renewals
+            .failures
+            .extend(error.map(|error| (placement.link, placement.address(), error)));
     }
-    for (place, result) in places.into_iter().zip(requests.make(messages)) {
-        match result {
-            Ok(()) => note(table, placements[place]),
-            Err(error) => failures.push((place, refused(table, placements[place], error))),
-        }
-    }
-    failures
+    (renewals, requests)
 }
 
 pub(super) fn release(
@@ -254,9 +298,15 @@ fn secure_prefix(table: &Table, placement: &Placement) -> Result<(), AddressErro
         return Ok(());
     }
     // Where the setting can't be changed, somebody else has to.
-    fs::write(promote_secondaries(name), "1").map_err(|_| AddressError::Primary {
-        address: placement.net,
-        interface: name.into(),
+    fs::write(promote_secondaries(name), "1").map_err(|error| match harmless() {
+        false => AddressError::Primary {
+            address: placement.net,
+            interface: name.into(),
+        },
+        true => AddressError::PromoteSecondaries {
+            interface: name.into(),
+            error,
+        },
     })
 }
 
@@ -283,9 +333,14 @@ fn no_interface(table: &Table, placement: &Placement) -> AddressError {
 }
 
 fn refused(table: &Table, placement: &Placement, error: io::Error) -> AddressError {
-    match error.raw_os_error() {
+    match (error.raw_os_error(), placement.options.scope) {
         // Deleted, and not yet reported.
-        Some(libc::ENODEV) => no_interface(table, placement),
+        (Some(libc::ENODEV), _) => no_interface(table, placement),
+        (Some(libc::EINVAL), Some(scope)) if placement.net.prefix_len() < 32 => AddressError::Scope {
+            address: placement.net,
+            scope,
+            interface: table.name(placement.link).into(),
+        },
         _ => AddressError::Refused {
             address: placement.net,
             interface: table.name(placement.link).into(),

@@ -7,13 +7,14 @@ use std::io;
 
 use nix::libc::MSG_DONTWAIT;
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 /// Most requests in one `send`, so that their acknowledgements fit the smallest receive buffer.
-const MAX_BATCH: usize = 64;
+pub(super) const MAX_BATCH: usize = 64;
 /// Room for one datagram: the kernel makes none longer for requests that don't ask for it.
 const DATAGRAM: usize = 64 * 1024;
 /// Types of messages that aren't answers themselves (linux/netlink.h).
@@ -37,13 +38,6 @@ impl Requests {
             sequence: 0,
             buffer: Vec::with_capacity(DATAGRAM),
         })
-    }
-
-    /// The kernel's address of this socket, unique in the network namespace.
-    pub(super) fn port(&self) -> io::Result<u32> {
-        let mut address = SocketAddr::new(0, 0);
-        self.socket.get_address(&mut address)?;
-        Ok(address.port_number())
     }
 
     /// Asks the kernel (4.20 and later) to obey what a dump asks for: else it gives everything.
@@ -81,7 +75,8 @@ impl Requests {
         results
     }
 
-    /// Asks for everything of a kind, and hands each message's type and payload to `each`.
+    /// Asks for everything of a kind, and hands each message's type and payload to `each`. Fails with `Interrupted` when
+    /// something changed meanwhile: then something else may be missing.
     pub(super) fn dump(
         &mut self,
         request: RouteNetlinkMessage,
@@ -91,14 +86,17 @@ impl Requests {
         let mut octets = Vec::new();
         self.append(&mut octets, request, NLM_F_DUMP);
         self.socket.send(&octets, 0)?;
+        let mut whole = true;
         loop {
             self.receive()?;
             for message in messages(&self.buffer) {
                 if message.sequence_number() != sequence {
                     continue;
                 }
+                whole &= message.flags() & NLM_F_DUMP_INTR == 0;
                 match message.message_type() {
-                    NLMSG_DONE => return Ok(()),
+                    NLMSG_DONE if whole => return Ok(()),
+                    NLMSG_DONE => return Err(io::ErrorKind::Interrupted.into()),
                     // An acknowledgement of success where a dump was asked for is none.
                     NLMSG_ERROR => {
                         let error = code(message.payload()).err();

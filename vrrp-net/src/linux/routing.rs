@@ -42,19 +42,14 @@ pub(super) struct Routes {
     buffer: Vec<u8>,
     /// Something of ours was removed by somebody.
     lost: bool,
-    alive: Option<Alive>,
 }
 
 impl Routes {
     /// Removes what an earlier run left behind, and begins to watch. `links` finds nothing here: a leftover may lead
     /// anywhere.
-    pub(super) fn prepare(&mut self, routing: &[&Routing]) {
-        let result = Requests::open().and_then(|mut requests| {
-            let alive = Alive::announce(requests.port()?);
-            let siblings = alive.as_ref().map_or(true, Alive::has_siblings);
-            self.alive = alive.ok();
-            self.sweep(&mut requests, routing, siblings)
-        });
+    pub(super) fn prepare(&mut self, routing: &[&Routing], alive: &Alive) {
+        let siblings = alive.has_siblings();
+        let result = Requests::open().and_then(|mut requests| self.sweep(&mut requests, routing, siblings));
         if let Err(error) = result {
             tracing::warn!(%error, "routes and rules of an earlier run can't be looked for");
         }
@@ -64,7 +59,7 @@ impl Routes {
         match open_monitor(&protocols(routing)) {
             Ok(monitor) => self.monitor = Some(monitor),
             Err(error) => {
-                tracing::warn!(%error, "routes and rules can't be watched; looked after at renewals");
+                tracing::warn!(%error, "routes and rules can't be watched; what others remove stays removed");
             }
         }
     }
@@ -241,8 +236,9 @@ impl Routes {
         }
     }
 
-    pub(super) fn take_lost(&mut self) -> bool {
-        std::mem::take(&mut self.lost)
+    /// Whether something of ours is gone, or may be since an address is.
+    pub(super) fn take_lost(&mut self, address_gone: bool) -> bool {
+        std::mem::take(&mut self.lost) || (address_gone && !self.routes.is_empty())
     }
 
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

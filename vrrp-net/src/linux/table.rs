@@ -30,6 +30,9 @@ pub(super) struct Table {
     marks: bool,
     /// What we have added and not removed.
     acquired: HashSet<(LinkId, IpAddr)>,
+    /// An address is gone that we did not remove: with it go the routes that have it as their source, of which older
+    /// kernels say nothing.
+    address_gone: bool,
     /// When we added an address of ours.
     added_at: HashMap<(LinkId, IpAddr), Duration>,
     /// Removals of our own whose reports are still to come.
@@ -84,38 +87,25 @@ impl Table {
         }
     }
 
-    /// Begins anew with a dump, when reports have been lost. Gives what there was, for [`Table::compare`].
-    pub(super) fn forget(&mut self) -> Forgotten {
-        let links = (0..self.interfaces.len())
-            .map(|link| self.state(LinkId(link)))
-            .collect();
+    /// Begins anew with what a dump says, when reports have been lost.
+    pub(super) fn replace<'a>(&mut self, messages: impl IntoIterator<Item = (u16, &'a [u8])>) {
         self.removing.clear();
-        self.changed.clear();
-        self.removed.clear();
-        for interface in &mut self.interfaces {
-            *interface = Interface {
-                name: std::mem::take(&mut interface.name),
-                ..Interface::default()
-            };
+        self.address_gone = true;
+        self.interfaces.iter_mut().for_each(Interface::vanish);
+        for (kind, payload) in messages {
+            self.read(kind, payload);
         }
-        Forgotten { links }
+        // What was lost may have concerned any of them.
+        self.changed = (0..self.interfaces.len()).map(LinkId).collect();
+        let is_gone = |(link, address): &&(LinkId, IpAddr)| {
+            self.index(*link).is_some() && self.find(*link, *address).is_none()
+        };
+        self.removed = self.acquired.iter().filter(is_gone).copied().collect();
     }
 
-    /// Reports what a dump shows to be different.
-    pub(super) fn compare(&mut self, before: &Forgotten) {
-        self.changed.clear();
-        self.removed.clear();
-        for (link, before) in before.links.iter().enumerate() {
-            let link = LinkId(link);
-            if self.state(link) != *before {
-                self.link_changed(link);
-            }
-        }
-        for (link, address) in &self.acquired {
-            if self.index(*link).is_some() && self.find(*link, *address).is_none() {
-                self.removed.push_back((*link, *address));
-            }
-        }
+    /// Whether addresses have gone, or may have, since this was asked last.
+    pub(super) fn take_address_gone(&mut self) -> bool {
+        std::mem::take(&mut self.address_gone)
     }
 
     pub(super) fn index(&self, link: LinkId) -> Option<u32> {
@@ -128,6 +118,11 @@ impl Table {
 
     pub(super) fn mac(&self, link: LinkId) -> Option<MacAddr> {
         self.interfaces[link.0].mac
+    }
+
+    /// All interfaces.
+    pub(super) fn links(&self) -> impl Iterator<Item = LinkId> + use<> {
+        (0..self.interfaces.len()).map(LinkId)
     }
 
     /// The interface of this index, if it is one of ours.
@@ -302,6 +297,7 @@ impl Table {
             return;
         };
         let Some(link) = self.link(index) else {
+            self.address_gone = true;
             return;
         };
         let key = (link, entry.address);
@@ -316,6 +312,7 @@ impl Table {
             }
             return;
         }
+        self.address_gone = true;
         let before = (self.state(link), self.has_own(link, entry.address));
         self.interfaces[link.0].take(entry.address, entry.prefix);
         if self.acquired.contains(&key) && self.find(link, entry.address).is_none() {
@@ -325,12 +322,6 @@ impl Table {
             self.link_changed(link);
         }
     }
-}
-
-/// States of the interfaces before [`Table::forget`].
-#[derive(Debug)]
-pub(super) struct Forgotten {
-    links: Vec<LinkState>,
 }
 
 impl Interface {

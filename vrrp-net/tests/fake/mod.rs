@@ -19,7 +19,7 @@ use vrrp_core::{
 };
 use vrrp_net::{
     AddressError, Attachment, AttachmentBuilder, Driver, DriverCounters, DriverEvent, Input, LinkId,
-    LinkState, MacAddr, Network, Placement, Plan, RouterCommand, RouterSet, Routing, RoutingError,
+    LinkState, MacAddr, Network, Placement, Plan, Renewal, RouterCommand, RouterSet, Routing, RoutingError,
 };
 
 pub const INTERFACE: &str = "eth0";
@@ -46,6 +46,8 @@ pub enum Fact {
     ReadingTakes(Duration),
     /// The process stands still for so long while it reads.
     Stall(Duration),
+    /// From here on renewing leases takes so long.
+    RenewalTakes(Duration),
     /// Whether adverts can be sent.
     Sending(bool),
     /// What happens to addresses that are added or renewed.
@@ -58,6 +60,8 @@ pub enum Acceptance {
     Fine,
     Refused,
     Foreign,
+    /// Those that are to be renewed have no turn.
+    Left,
 }
 
 /// What the driver did.
@@ -130,6 +134,7 @@ struct World {
     link: LinkState,
     sending: bool,
     cost: Duration,
+    renewal_takes: Duration,
     addresses: Acceptance,
     commands: mpsc::UnboundedSender<RouterCommand>,
     log: Vec<(Duration, Act)>,
@@ -154,6 +159,7 @@ impl World {
                 // The driver comes to itself so much later.
                 Fact::Pause(duration) => self.now += *duration,
                 Fact::ReadingTakes(cost) => self.cost = *cost,
+                Fact::RenewalTakes(duration) => self.renewal_takes = *duration,
                 Fact::Sending(sending) => self.sending = *sending,
                 Fact::Addresses(acceptance) => self.addresses = *acceptance,
             }
@@ -166,6 +172,8 @@ struct FakeNetwork {
     world: Rc<RefCell<World>>,
     link: LinkId,
     packet: Vec<u8>,
+    /// When the renewal of these ends.
+    renewal: Option<(Duration, Vec<Placement>)>,
 }
 
 impl Network for FakeNetwork {
@@ -180,7 +188,11 @@ impl Network for FakeNetwork {
     async fn wait(&mut self, until: Option<Duration>) -> io::Result<()> {
         let mut world = self.world.borrow_mut();
         let next = world.script.front().map(|(at, _)| *at);
-        let until = [until, next].into_iter().flatten().fold(world.end, Duration::min);
+        let renewed = self.renewal.as_ref().map(|(at, _)| *at);
+        let until = [until, next, renewed]
+            .into_iter()
+            .flatten()
+            .fold(world.end, Duration::min);
         world.now = world.now.max(until);
         world.advance();
         Ok(())
@@ -194,6 +206,9 @@ impl Network for FakeNetwork {
                 world.now += duration;
                 world.script.pop_front();
             }
+        }
+        if let Some((_, placements)) = self.renewal.take_if(|(at, _)| *at <= world.now) {
+            return Some(Input::Renewed(renewal(world.addresses, &placements)));
         }
         let (at, _) = world.script.front()?;
         if *at > world.now {
@@ -267,15 +282,13 @@ impl Network for FakeNetwork {
         accept(world.addresses, placements[0].net)
     }
 
-    fn renew(&mut self, placements: &[&Placement]) -> Vec<(usize, AddressError)> {
+    fn renew(&mut self, placements: &[&Placement], _patience: Duration) {
         let mut world = self.world.borrow_mut();
+        assert!(self.renewal.is_none(), "one batch at a time");
         world.note(Act::Renew(placements.len()));
-        let failed = |(place, placement): (usize, &&Placement)| {
-            accept(world.addresses, placement.net)
-                .err()
-                .map(|error| (place, error))
-        };
-        placements.iter().enumerate().filter_map(failed).collect()
+        let at = world.now + world.renewal_takes;
+        let placements = placements.iter().map(|&placement| placement.clone()).collect();
+        self.renewal = Some((at, placements));
     }
 
     fn release(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
@@ -314,10 +327,23 @@ fn addresses(placements: &[Placement]) -> Vec<IpAddr> {
     placements.iter().map(Placement::address).collect()
 }
 
+fn renewal(acceptance: Acceptance, placements: &[Placement]) -> Renewal {
+    let mut renewal = Renewal::default();
+    for placement in placements {
+        let (link, address) = (placement.link, placement.address());
+        match accept(acceptance, placement.net) {
+            Ok(()) if acceptance == Acceptance::Left => renewal.left.push((link, address)),
+            Ok(()) => renewal.renewed += 1,
+            Err(error) => renewal.failures.push((link, address, error)),
+        }
+    }
+    renewal
+}
+
 fn accept(acceptance: Acceptance, address: IpNet) -> Result<(), AddressError> {
     let interface = INTERFACE.to_owned();
     match acceptance {
-        Acceptance::Fine => Ok(()),
+        Acceptance::Fine | Acceptance::Left => Ok(()),
         Acceptance::Refused => Err(AddressError::Refused {
             address,
             interface,
@@ -366,6 +392,7 @@ pub fn run_attached(
         link,
         sending: true,
         cost: Duration::ZERO,
+        renewal_takes: Duration::ZERO,
         addresses: Acceptance::Fine,
         commands,
         log: Vec::new(),
@@ -374,6 +401,7 @@ pub fn run_attached(
         world: Rc::clone(&world),
         link: plan.link_id(INTERFACE).unwrap(),
         packet: Vec::new(),
+        renewal: None,
     };
     let driver = Driver::new(routers, plan, network).unwrap();
     let counters = driver.counters_reader();
@@ -425,6 +453,18 @@ pub fn up() -> LinkState {
         ipv4: Some([192, 0, 2, 10].into()),
         ipv6: None,
     }
+}
+
+/// An advert of the peer, which advertises every 10 cs.
+pub fn fast_advert(vrid: u8, priority: u8) -> Fact {
+    let Fact::Packet(source, mut message) = advert(vrid, priority) else {
+        unreachable!("an advert is a packet");
+    };
+    // Max Advertise Interval and checksum.
+    message[4..6].copy_from_slice(&10_u16.to_be_bytes());
+    let sum = u16::from_be_bytes([message[6], message[7]]) + 90;
+    message[6..8].copy_from_slice(&sum.to_be_bytes());
+    Fact::Packet(source, message)
 }
 
 /// An advert of the peer.

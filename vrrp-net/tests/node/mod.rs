@@ -15,7 +15,8 @@ use vrrp_core::{
 };
 use vrrp_net::lab::Host;
 use vrrp_net::{
-    Attachment, AttachmentBuilder, DriverEvent, DriverHandle, RouterCommand, RouterSet, StartError,
+    Attachment, AttachmentBuilder, DriverEvent, DriverHandle, DriverOptions, RouterCommand, RouterSet,
+    StartError,
 };
 
 /// What no test should need.
@@ -25,6 +26,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Setup {
     config: ConfigBuilder,
     attachment: AttachmentBuilder,
+    options: DriverOptions,
 }
 
 impl Setup {
@@ -46,6 +48,7 @@ impl Setup {
                 .priority(priority)
                 .adver_interval(AdverInterval::from_centis(10).unwrap()),
             attachment: Attachment::builder(interface),
+            options: DriverOptions::default(),
         }
     }
 
@@ -56,6 +59,16 @@ impl Setup {
 
     pub fn attachment(mut self, change: impl FnOnce(AttachmentBuilder) -> AttachmentBuilder) -> Self {
         self.attachment = change(self.attachment);
+        self
+    }
+
+    /// Before all ordinary threads if we may: what the test shows is not the machine's load.
+    pub fn realtime(mut self) -> Self {
+        self.options = DriverOptions {
+            realtime: Some(50),
+            best_effort: true,
+            ..DriverOptions::default()
+        };
         self
     }
 
@@ -70,7 +83,8 @@ impl Setup {
     /// Runs `work` on the driver's thread after each transition.
     pub fn start_with(self, host: &Host, work: impl Fn() + Send + 'static) -> Result<Node, StartError> {
         let config = self.config.build().unwrap();
-        Node::start_with(host, vec![(config, self.attachment.build().unwrap())], work)
+        let routers = vec![(config, self.attachment.build().unwrap())];
+        Node::start_with(host, self.options, routers, work)
     }
 }
 
@@ -82,11 +96,12 @@ pub struct Node {
 
 impl Node {
     pub fn start(host: &Host, routers: Vec<(Config, Attachment)>) -> Result<Self, StartError> {
-        Self::start_with(host, routers, || {})
+        Self::start_with(host, DriverOptions::default(), routers, || {})
     }
 
     fn start_with(
         host: &Host,
+        options: DriverOptions,
         routers: Vec<(Config, Attachment)>,
         work: impl Fn() + Send + 'static,
     ) -> Result<Self, StartError> {
@@ -101,7 +116,7 @@ impl Node {
         let set = RouterSet::new(configs.into_iter().map(router).collect());
         let (tell, events) = mpsc::channel();
         let handle = host.run(move || {
-            vrrp_net::spawn(set, attachments, move |event| {
+            vrrp_net::spawn_with(options, set, attachments, move |event| {
                 let transition = matches!(event, DriverEvent::Transition { .. });
                 let _ = tell.send((Instant::now(), event));
                 if transition {

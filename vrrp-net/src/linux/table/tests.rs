@@ -113,6 +113,21 @@ fn what_others_remove_is_told_and_what_we_remove_is_not() {
 }
 
 #[test]
+fn an_address_that_others_remove_anywhere_may_have_been_a_routes_source() {
+    let mut table = up();
+    let vip = ip("192.0.2.100");
+    table.note_acquired(ETH0, vip, 32, false);
+    table.note_released(ETH0, vip, Some(32));
+    table.read(RTM_DELADDR, &address("192.0.2.100", 32).marked(MARK).report(3));
+    assert!(!table.take_address_gone(), "our own doing");
+    for interface in [3, 77] {
+        table.read(RTM_DELADDR, &address("203.0.113.1", 32).report(interface));
+        assert!(table.take_address_gone());
+        assert!(!table.take_address_gone());
+    }
+}
+
+#[test]
 fn a_link_that_goes_is_told_before_its_addresses() {
     let mut table = up();
     let vip = ip("192.0.2.100");
@@ -156,13 +171,24 @@ fn after_lost_reports_the_difference_is_told() {
     table.read(RTM_NEWADDR, &address("192.0.2.10", 24).report(3));
     table.note_acquired(ETH0, vip, 32, false);
     while table.next_change().is_some() {}
-    let before = table.forget();
-    table.read(RTM_NEWLINK, &link("eth0", 3, UP));
-    table.read(RTM_NEWADDR, &address("192.0.2.11", 24).report(3));
-    table.compare(&before);
+    let (eth0, own) = (link("eth0", 3, UP), address("192.0.2.11", 24).report(3));
+    table.replace([(RTM_NEWLINK, &*eth0), (RTM_NEWADDR, &*own)]);
+    assert_eq!(table.state(ETH0).ipv4, Some([192, 0, 2, 11].into()));
+    assert!(!table.state(ETH1).present);
     assert_eq!(table.next_change(), Some(Change::Link(ETH0)));
+    assert_eq!(table.next_change(), Some(Change::Link(ETH1)));
     assert_eq!(table.next_change(), Some(Change::Removed(ETH0, vip)));
     assert_eq!(table.next_change(), None);
+}
+
+#[test]
+fn an_address_that_went_with_its_interface_while_reports_were_lost_is_not_to_be_put_back() {
+    let mut table = up();
+    table.note_acquired(ETH0, ip("192.0.2.100"), 32, false);
+    table.replace([]);
+    while let Some(change) = table.next_change() {
+        assert!(matches!(change, Change::Link(_)), "{change:?}");
+    }
 }
 
 #[test]
