@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ha_health::probe::{File, Probe, ProbeFuture, Process};
 use ha_health::{CheckConfig, Outcome, WatchConfig, Weight};
-use ha_stack::{Event, Events, Instance, Stack, StackBuilder};
+use ha_stack::{Event, Events, Instance, Interface, Stack, StackBuilder};
 use support::Folder;
 use vrrp_core::{AddressList, AdverInterval, Config, Priority, State, Version, Vrid};
 use vrrp_net::Attachment;
@@ -78,6 +78,56 @@ fn a_peer_is_master_soon_after_the_death() {
             addresses
                 .iter()
                 .all(|one| one.addr() != IpAddr::from([192, 0, 2, 100]))
+        );
+    });
+}
+
+/// Another interface than the virtual router's own, which its driver watches.
+#[test]
+fn an_interface_that_goes_down_is_an_advert_at_once() {
+    LabTest::new().run(|| {
+        const PAIR: &str = "link add uplink0 up type veth peer name peer0";
+        let lab = lab();
+        let ip = |words: &str| {
+            let mut command = Command::new("ip");
+            command.args(words.split(' '));
+            let output = lab.host("a").output(command).unwrap();
+            assert!(output.status.success(), "ip {words}: {output:?}");
+        };
+        ip(PAIR);
+        ip("link set peer0 up");
+        let config = WatchConfig::builder("uplink").build().unwrap();
+        let stack = Stack::builder("a")
+            .watch(config, Interface::new("uplink0"))
+            .instance(instance(200).track("uplink"))
+            .build()
+            .unwrap();
+        let mut handle = lab.host("a").run(|| stack.spawn().unwrap());
+        let mut events = handle.events();
+        let mut capture = lab.host("b").capture().unwrap();
+        let mut times = Vec::new();
+        for (down, up) in [
+            // Its carrier, itself, and all of it.
+            ("link set peer0 down", "link set peer0 up"),
+            ("link set uplink0 down", "link set uplink0 up"),
+            ("link del uplink0", PAIR),
+        ] {
+            wait_for_state(&mut events, State::Master);
+            let began = Instant::now();
+            ip(down);
+            let gives_up = |frame: &Frame| frame.at > began && priority(frame) == Some(0);
+            let frame = capture.wait_for(Duration::from_secs(10), gives_up).unwrap();
+            times.push(frame.at - began);
+            wait_for_state(&mut events, State::Fault);
+            ip(up);
+            ip("link set peer0 up");
+        }
+        wait_for_state(&mut events, State::Master);
+        eprintln!("`ip link` to priority 0 on the wire: {times:?}");
+        // Looking each second alone would take half a second for each on average.
+        assert!(
+            times.iter().sum::<Duration>() < Duration::from_secs(1),
+            "{times:?}"
         );
     });
 }

@@ -28,6 +28,8 @@ pub struct DriverCounters {
     pub pauses: u64,
     /// Times that a stranger claimed a virtual address after we had taken it.
     pub conflicts: u64,
+    /// Adverts not sent in answer to others', which came too fast. The routers' own counters have them as sent.
+    pub replies_withheld: u64,
     /// The latest that a timer was acted upon, after its deadline.
     pub max_lateness: Duration,
 }
@@ -103,6 +105,7 @@ pub(crate) enum Counter {
     Restored,
     Pauses,
     Conflicts,
+    RepliesWithheld,
     MaxLatenessNanos,
 }
 
@@ -168,6 +171,7 @@ impl Cells {
             restored: get(Counter::Restored),
             pauses: get(Counter::Pauses),
             conflicts: get(Counter::Conflicts),
+            replies_withheld: get(Counter::RepliesWithheld),
             max_lateness: Duration::from_nanos(get(Counter::MaxLatenessNanos)),
         }
     }

@@ -27,7 +27,7 @@ pub(crate) fn probe(mac: MacAddr, address: Ipv4Addr) -> [u8; FRAME_LEN] {
     request(mac, Ipv4Addr::UNSPECIFIED, MacAddr([0; 6]), address)
 }
 
-/// Who says in this frame that which address is theirs; `None` for anything but an ARP reply.
+/// Who says in this frame that which address is theirs; `None` for anything but an ARP reply and gratuitous ARP.
 pub(crate) fn claim(frame: &[u8]) -> Option<(Ipv4Addr, MacAddr)> {
     let ethernet = EthernetPacket::new(frame)?;
     let arp = ArpPacket::new(ethernet.payload())?;
@@ -35,7 +35,9 @@ pub(crate) fn claim(frame: &[u8]) -> Option<(Ipv4Addr, MacAddr)> {
         && arp.get_protocol_type() == EtherTypes::Ipv4
         && arp.get_hw_addr_len() == 6
         && arp.get_proto_addr_len() == 4;
-    (for_ipv4 && arp.get_operation() == ArpOperations::Reply).then(|| {
+    let gratuitous = arp.get_sender_proto_addr() == arp.get_target_proto_addr()
+        && !arp.get_sender_proto_addr().is_unspecified();
+    (for_ipv4 && (gratuitous || arp.get_operation() == ArpOperations::Reply)).then(|| {
         (
             arp.get_sender_proto_addr().octets().into(),
             MacAddr(arp.get_sender_hw_addr().octets()),
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_reply_is_a_claim() {
+    fn a_reply_and_a_gratuitous_request_are_claims() {
         let target = Ipv4Addr::UNSPECIFIED;
         let reply = frame(
             ArpOperations::Reply,
@@ -106,7 +108,9 @@ mod tests {
             target,
         );
         assert_eq!(claim(&reply), Some((VIP, MAC)));
-        assert_eq!(claim(&announcement(MAC, VIP)), None);
+        assert_eq!(claim(&announcement(MAC, VIP)), Some((VIP, MAC)));
+        assert_eq!(claim(&probe(MAC, VIP)), None);
+        assert_eq!(claim(&probe(MAC, target)), None);
         for len in 0..FRAME_LEN {
             assert_eq!(claim(&reply[..len]), None, "{len} octets");
         }

@@ -58,6 +58,7 @@
 
 mod config;
 mod counters;
+mod deadlines;
 mod driver;
 mod garp;
 mod handle;

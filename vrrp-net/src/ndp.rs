@@ -3,7 +3,6 @@
 
 use std::net::Ipv6Addr;
 
-use pnet::packet::Packet;
 use pnet::packet::ethernet::{EtherTypes, MutableEthernetPacket};
 use pnet::packet::icmpv6::ndp::{
     MutableNdpOptionPacket, MutableNeighborAdvertPacket, MutableNeighborSolicitPacket, NdpOptionType,
@@ -52,6 +51,25 @@ pub(crate) fn solicitation(mac: MacAddr, source: Ipv6Addr, address: Ipv6Addr) ->
         message.set_target_addr(address.octets().into());
     }
     finish(frame, NdpOptionTypes::SourceLLAddr, mac, source, destination)
+}
+
+/// Asks the same without an address of our own, as duplicate address detection does (RFC 4862 §5.4.2): the answer goes to
+/// all nodes.
+pub(crate) fn anonymous_solicitation(mac: MacAddr, address: Ipv6Addr) -> [u8; FRAME_LEN - OPTION_LEN] {
+    let destination = solicited_node(address);
+    let whole = envelope(mac, Ipv6Addr::UNSPECIFIED, destination);
+    let mut frame = [0; FRAME_LEN - OPTION_LEN];
+    frame.copy_from_slice(&whole[..FRAME_LEN - OPTION_LEN]);
+    if let Some(mut header) = MutableIpv6Packet::new(&mut frame[ETHERNET_LEN..]) {
+        header.set_payload_length(MESSAGE_LEN as u16);
+    }
+    let payload = &mut frame[ETHERNET_LEN + IPV6_LEN..];
+    if let Some(mut message) = MutableNeighborSolicitPacket::new(payload) {
+        message.set_icmpv6_type(Icmpv6Types::NeighborSolicit);
+        message.set_target_addr(address.octets().into());
+    }
+    seal(payload, Ipv6Addr::UNSPECIFIED, destination);
+    frame
 }
 
 /// Who says in this ICMPv6 message that which address is theirs; `None` for anything but a neighbour advertisement
@@ -118,14 +136,17 @@ fn finish(
         packet.set_length(1);
         packet.set_data(&mac.0);
     }
-    let sum = Icmpv6Packet::new(payload).map(|packet| {
-        debug_assert_eq!(packet.packet().len(), PAYLOAD_LEN);
-        checksum(&packet, &source.octets().into(), &destination.octets().into())
-    });
+    seal(payload, source, destination);
+    frame
+}
+
+/// Adds the checksum.
+fn seal(payload: &mut [u8], source: Ipv6Addr, destination: Ipv6Addr) {
+    let sum = Icmpv6Packet::new(payload)
+        .map(|packet| checksum(&packet, &source.octets().into(), &destination.octets().into()));
     if let Some(sum) = sum {
         payload[2..4].copy_from_slice(&sum.to_be_bytes());
     }
-    frame
 }
 
 #[cfg(test)]
@@ -176,6 +197,22 @@ mod tests {
         let sum = checksum(&payload, &"fe80::1".parse().unwrap(), &expected.octets().into());
         assert_eq!(payload.get_checksum(), sum);
         assert_eq!(payload.get_icmpv6_type().0, 135);
+    }
+
+    #[test]
+    fn an_anonymous_solicitation_comes_from_nobody_and_has_no_option() {
+        let frame = anonymous_solicitation(MAC, "2001:db8::12:3456".parse().unwrap());
+        let header = &frame[ETHERNET_LEN..ETHERNET_LEN + IPV6_LEN];
+        assert_eq!(header[4..6], [0, 24]);
+        assert_eq!(header[8..24], [0; 16]);
+        let payload = Icmpv6Packet::new(&frame[ETHERNET_LEN + IPV6_LEN..]).unwrap();
+        let group: Ipv6Addr = "ff02::1:ff12:3456".parse().unwrap();
+        let sum = checksum(
+            &payload,
+            &Ipv6Addr::UNSPECIFIED.octets().into(),
+            &group.octets().into(),
+        );
+        assert_eq!((payload.get_icmpv6_type().0, payload.get_checksum()), (135, sum));
     }
 
     #[test]

@@ -246,6 +246,12 @@ pub trait Network {
     /// What the operating system says; nothing is sent then.
     fn probe(&mut self, link: LinkId, address: IpAddr) -> io::Result<()>;
 
+    /// Who may have removed an address from this interface, and what keeps them from it, for the log.
+    fn suspect(&self, link: LinkId) -> Option<&'static str> {
+        let _ = link;
+        None
+    }
+
     /// Our own hardware address on an interface, if it has one.
     fn mac(&self, link: LinkId) -> Option<MacAddr>;
 }

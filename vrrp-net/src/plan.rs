@@ -36,6 +36,8 @@ pub struct LinkPlan {
     pub group_v4: bool,
     /// Whether a virtual router of IPv6 on it listens to the group.
     pub group_v6: bool,
+    /// The virtual routers that send adverts on it.
+    pub routers: Vec<(Family, Vrid)>,
     /// Set where it is the virtual MAC of a virtual router, made by the driver.
     pub vmac: Option<VmacPlan>,
 }
@@ -145,6 +147,7 @@ impl Plan {
             Family::Ipv4 => (needs.ipv4, needs.group_v4) = (true, needs.group_v4 || !unicast),
             Family::Ipv6 => (needs.ipv6, needs.group_v6) = (true, needs.group_v6 || !unicast),
         }
+        needs.routers.push((family, vrid));
         if self.by_vrid.insert((link, family, vrid), index).is_some() {
             return Err(PlanError::DuplicateVrid {
                 vrid,
@@ -276,6 +279,7 @@ impl Plan {
                 ah: false,
                 group_v4: false,
                 group_v6: false,
+                routers: Vec::new(),
                 vmac: None,
             });
             LinkId(self.links.len() - 1)

@@ -6,9 +6,11 @@ use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
 use vrrp_core::{
-    Fault, HmacConfig, Output, Priority, SwitchoverEnd, SwitchoverError, SyncGroup, SyncGroupError,
+    Fault, HmacConfig, Output, Priority, State, SwitchoverEnd, SwitchoverError, SyncGroup, SyncGroupError,
     VirtualRouter,
 };
+
+use crate::deadlines::Deadlines;
 
 /// An effect of [`Routers`], in the order in which it must happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +51,11 @@ pub trait Routers {
     /// sync groups. The driver calls it before it polls for outputs; without such routers there is nothing to do.
     fn settle(&mut self, _now: Duration) {}
 
-    /// Time has come: everything that is due, of the routers and of its own. Early and spurious calls are harmless.
+    /// Time has come: what is due, of the routers and of its own. Early and spurious calls are harmless.
+    ///
+    /// It may leave something for the next call, and then [`poll_timeout`](Self::poll_timeout) is due still. Of several
+    /// backups that are, one at a time should become master: that takes several system calls each, and meanwhile those
+    /// that are master already must advertise, and adverts may come that keep the next one from it.
     fn handle_timeout(&mut self, now: Duration);
 
     /// A command from control code arrived.
@@ -80,6 +86,43 @@ pub struct RouterSet {
 struct Seats {
     routers: Vec<VirtualRouter>,
     touched: VecDeque<usize>,
+    /// Those of the routers, as of when each was last drained.
+    deadlines: Deadlines,
+}
+
+impl Seats {
+    fn new(routers: Vec<VirtualRouter>) -> Self {
+        Self {
+            deadlines: Deadlines::new(routers.iter().map(VirtualRouter::poll_timeout)),
+            routers,
+            touched: VecDeque::new(),
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<(usize, Output)> {
+        while let Some(&index) = self.touched.front() {
+            let router = &mut self.routers[index];
+            if let Some(output) = router.poll_output() {
+                return Some((index, output));
+            }
+            self.deadlines.set(index, router.poll_timeout());
+            self.touched.pop_front();
+        }
+        None
+    }
+
+    /// Brings the deadlines of those up to date that have not been drained.
+    fn refresh(&mut self) {
+        for index in &self.touched {
+            self.deadlines.set(*index, self.routers[*index].poll_timeout());
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        let touched = self.touched.iter();
+        let fresh = touched.filter_map(|index| self.routers[*index].poll_timeout());
+        fresh.chain(self.deadlines.next()).min()
+    }
 }
 
 impl Index<usize> for Seats {
@@ -104,10 +147,7 @@ impl RouterSet {
     pub fn new(routers: Vec<VirtualRouter>) -> Self {
         Self {
             group_of: vec![None; routers.len()],
-            seats: Seats {
-                routers,
-                touched: VecDeque::new(),
-            },
+            seats: Seats::new(routers),
             groups: Vec::new(),
             unsettled: Vec::new(),
             refused: VecDeque::new(),
@@ -285,9 +325,13 @@ impl Routers for RouterSet {
     }
 
     fn handle_timeout(&mut self, now: Duration) {
+        self.seats.refresh();
+        let mut taken_over = false;
         for index in 0..self.len() {
-            if self.seats[index].poll_timeout().is_some_and(|at| at <= now) {
+            let takes_over = self.seats.routers[index].state() == State::Backup;
+            if self.seats.deadlines.is_due(index, now) && !(takes_over && taken_over) {
                 self.router_mut(index).handle_timeout(now);
+                taken_over |= takes_over;
             }
         }
         self.settle(now);
@@ -321,27 +365,19 @@ impl Routers for RouterSet {
             let end = SwitchoverEnd::Refused(error);
             return Some(Effect::Router(index, Output::Switchover(end)));
         }
-        while let Some(&index) = self.seats.touched.front() {
-            if let Some(output) = self.seats.routers[index].poll_output() {
-                return Some(Effect::Router(index, output));
-            }
-            self.seats.touched.pop_front();
-        }
-        None
+        let (index, output) = self.seats.poll_output()?;
+        Some(Effect::Router(index, output))
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        self.routers()
-            .iter()
-            .filter_map(VirtualRouter::poll_timeout)
-            .min()
+        self.seats.poll_timeout()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vrrp_core::{AddressList, Config, State, Vrid};
+    use vrrp_core::{AddressList, Config, Vrid};
 
     #[test]
     fn a_set_wakes_for_the_earliest_router_and_times_out_only_what_is_due() {
@@ -356,6 +392,29 @@ mod tests {
             set.poll_output(),
             Some(Effect::Router(0, Output::Advertise(_)))
         ));
+    }
+
+    #[test]
+    fn masters_advertise_between_the_takeovers_of_others() {
+        let mut set = set(&[100, 100, 100]);
+        start(&mut set);
+        let first = set.poll_timeout().unwrap();
+        let advertised = |set: &mut RouterSet, now| {
+            set.handle_timeout(now);
+            let outputs = std::iter::from_fn(|| set.poll_output());
+            outputs
+                .filter_map(|effect| match effect {
+                    Effect::Router(router, Output::Advertise(_)) => Some(router),
+                    _ => None,
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(advertised(&mut set, first), [0]);
+        assert_eq!(set.poll_timeout(), Some(first), "two more are due");
+        // The first takeover took as long as an advertisement interval.
+        let later = first + set.router(0).config().adver_interval().duration();
+        assert_eq!(advertised(&mut set, later), [0, 1]);
+        assert_eq!(advertised(&mut set, later), [2]);
     }
 
     #[test]

@@ -6,12 +6,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use fake::{
-    Acceptance, Act, Fact, OURS, Outcome, advert, ms, peer, run, run_attached, run_set, run_with, up, vip,
+    Acceptance, Act, Fact, OURS, Outcome, advert, fast_advert, ms, peer, run, run_attached, run_set,
+    run_with, up, vip,
 };
 use vrrp_core::{
-    AddressList, Config, Fault, Priority, Reason, RivalCause, State, SyncGroup, Version, VirtualRouter, Vrid,
+    AddressList, Config, Family, Fault, Priority, Reason, RivalCause, State, SyncGroup, Version,
+    VirtualRouter, Vrid,
 };
-use vrrp_net::{DriverEvent, LinkState, MacAddr, RouterCommand, RouterSet};
+use vrrp_net::{DriverEvent, LinkState, MacAddr, RouterCommand, RouterSet, Vmac};
 
 /// Three intervals and the skew time of priority 100.
 const MASTER_DOWN: Duration = Duration::from_micros(3_609_375);
@@ -326,6 +328,40 @@ fn an_address_that_somebody_removes_is_put_back_at_once() {
 }
 
 #[test]
+fn whoever_removes_an_address_all_the_time_is_not_fought_all_the_time() {
+    let removals = (0..300).map(|n| (ms(500 + n), Fact::Removed(vip(1))));
+    let outcome = run(&[255], ms(2400), removals);
+    let restored = outcome.times(|act| matches!(act, Act::Acquire(_)));
+    // The first takes the address at the start. One more comes a second after the last that was let pass.
+    assert_eq!(restored, [0, 500, 501, 502, 503, 504, 1505].map(ms));
+    assert_eq!(outcome.counters.restored, 6);
+}
+
+#[test]
+fn a_router_that_has_stepped_down_puts_nothing_back() {
+    let removals = (0..6).map(|n| (ms(4000 + n), Fact::Removed(vip(1))));
+    let script = removals.chain([(ms(4100), advert(1, 200))]);
+    let outcome = run(&[100], ms(6000), script);
+    assert_eq!(outcome.times(|act| matches!(act, Act::Acquire(_))).len(), 1 + 5);
+}
+
+#[test]
+fn losing_adverts_are_answered_at_once_but_a_flood_of_them_with_few() {
+    let answers = |script: Vec<_>| {
+        let outcome = run(&[200], ms(4900), script);
+        let adverts = outcome.times(|act| *act == Act::Advert(1, 200));
+        let between = adverts.into_iter().filter(|at| (ms(4300)..ms(4700)).contains(at));
+        (between.collect::<Vec<_>>(), outcome.counters.replies_withheld)
+    };
+    assert_eq!(answers(vec![(ms(4500), advert(1, 100))]), (vec![ms(4500)], 0));
+    let flood = (0..4000).map(|n| (ms(4500) + Duration::from_micros(n * 25), advert(1, 100)));
+    let (answered, withheld) = answers(flood.collect());
+    assert_eq!((answered, withheld), (vec![ms(4500)], 3999));
+    let stops = (0..4000).map(|n| (ms(4500) + Duration::from_micros(n * 25), advert(1, 0)));
+    assert_eq!(answers(stops.collect()), (vec![ms(4500)], 3999));
+}
+
+#[test]
 fn a_link_that_goes_is_a_fault_and_one_that_comes_a_recovery() {
     let down = LinkState { up: false, ..up() };
     let script = [(ms(500), Fact::Link(down)), (ms(800), Fact::Link(up()))];
@@ -427,6 +463,78 @@ fn a_stranger_that_answers_for_the_address_is_reported_and_the_last_master_is_no
     assert_eq!(outcome.events(), [&conflict]);
     assert_eq!(outcome.counters.conflicts, 1);
     assert_eq!(states(&outcome)[1], State::Master, "and it goes on");
+}
+
+#[test]
+fn a_superseded_master_keeps_its_addresses_until_the_winner_announces_them() {
+    let winner = MacAddr([2, 0, 0, 0, 0, 2]);
+    let script = [
+        (ms(4000), advert(1, 200)),
+        (ms(4007), Fact::Claim(vip(2), winner)),
+        (ms(4013), Fact::Claim(vip(1), winner)),
+    ];
+    let outcome = run(&[100], ms(4500), script);
+    assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [ms(4013)]);
+    let (at, transition) = outcome.transitions()[2];
+    assert_eq!((at, transition.to), (ms(4000), State::Backup), "told at once");
+}
+
+#[test]
+fn a_winner_that_announces_nothing_is_not_waited_for_longer_than_50_ms() {
+    let outcome = run(&[100], ms(4500), [(ms(4000), advert(1, 200))]);
+    assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [ms(4050)]);
+}
+
+/// The winner's first advert has drawn the switch's traffic for the virtual MAC to it; or, where adverts come from the
+/// interface below, its announcement will.
+#[test]
+fn a_superseded_master_keeps_a_virtual_mac_only_where_the_winners_adverts_leave_it_alone() {
+    let winner = Vmac::default_mac(Family::Ipv4, Vrid::new(1).unwrap());
+    let script = [
+        (ms(4000), advert(1, 200)),
+        (ms(4013), Fact::Claim(vip(1), winner)),
+    ];
+    for (xmit_base, released_at) in [(false, ms(4000)), (true, ms(4013))] {
+        let vmac = || Vmac::new().xmit_base(xmit_base);
+        let outcome = run_attached(&[100], up(), |with| with.vmac(vmac()), ms(4500), script.clone());
+        assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [released_at]);
+    }
+}
+
+#[test]
+fn a_takeover_in_the_meantime_ends_the_wait_and_keeps_the_addresses() {
+    let script = [
+        (ms(4000), advert(1, 200)),
+        // It stops at once, and its skew time of 22 ms at 10 cs is all that we wait.
+        (ms(4001), fast_advert(1, 200)),
+        (ms(4002), fast_advert(1, 0)),
+    ];
+    let outcome = run(&[200], ms(4500), script);
+    let releases = outcome.times(|act| matches!(act, Act::Release(_)));
+    assert_eq!(releases, [ms(4500)], "at the shutdown");
+    assert_eq!(outcome.times(|act| matches!(act, Act::Acquire(_))).len(), 2);
+}
+
+#[test]
+fn nobody_is_waited_for_after_a_fault_or_a_shutdown() {
+    let down = LinkState { up: false, ..up() };
+    let script = [(ms(4000), advert(1, 200)), (ms(4010), Fact::Link(down))];
+    let outcome = run(&[100], ms(4500), script);
+    assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [ms(4010)]);
+    let outcome = run(&[100], ms(4010), [(ms(4000), advert(1, 200))]);
+    assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [ms(4010)]);
+}
+
+#[test]
+fn a_wait_that_ended_while_the_process_stood_still_ends_before_anything_is_read() {
+    let script = [
+        (ms(4000), advert(1, 200)),
+        (ms(4001), Fact::Pause(ms(500))),
+        (ms(4100), Fact::Claim(vip(1), MacAddr([2, 0, 0, 0, 0, 2]))),
+        (ms(4100), Fact::ReadingTakes(ms(3))),
+    ];
+    let outcome = run(&[100], ms(5000), script);
+    assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [ms(4501)]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use node::netlink::{add, held};
 use node::{PATIENCE, Setup, has, ip, pause, within};
 use rtnetlink::packet_route::address::AddressFlags;
-use vrrp_core::State;
+use vrrp_core::{Priority, State, Vrid};
 use vrrp_net::lab::{self, Lab};
 use vrrp_net::{AddressError, DriverEvent, StartError, VirtualAddress};
 
@@ -92,6 +92,44 @@ fn leftovers_are_swept_at_the_start() {
         assert!(has(a, "192.0.2.201") && has(a, "192.0.2.202"));
         node.wait_for(State::Master);
         assert!(has(a, VIP));
+    });
+}
+
+#[test]
+fn a_second_process_leaves_what_the_first_holds_without_a_lease() {
+    lab::test(|| {
+        let lab = lab();
+        let a = lab.host("a");
+        let start = |vrid, vip| {
+            Setup::with_vrid(a, Vrid::new(vrid).unwrap(), Priority::OWNER, &[vip])
+                .attachment(|attachment| attachment.lease(None))
+                .start(a)
+        };
+        let first = start(1, VIP);
+        first.wait_for(State::Master);
+        let second = start(2, "192.0.2.101");
+        second.wait_for(State::Master);
+        assert!(has(a, VIP) && has(a, "192.0.2.101"));
+        assert_eq!(first.handle.counters().restored, 0, "never gone");
+    });
+}
+
+#[test]
+fn a_virtual_router_that_another_process_runs_is_refused() {
+    lab::test(|| {
+        let lab = lab();
+        let a = lab.host("a");
+        let first = Setup::new(a, 255, &[VIP]).start(a);
+        first.wait_for(State::Master);
+        let error = Setup::new(a, 100, &[VIP]).try_start(a).err().unwrap();
+        let expected = format!(
+            "VRID 51 of IPv4 on eth0 is run by another process of this host ({}): stop it, or use another VRID",
+            std::process::id()
+        );
+        assert_eq!(error.to_string(), expected);
+        assert!(has(a, VIP), "and it is left alone");
+        first.stop();
+        Setup::new(a, 100, &[VIP]).start(a).wait_for(State::Master);
     });
 }
 

@@ -167,6 +167,95 @@ fn two_nodes_elect_take_over_and_hand_over_with_hmac() {
     });
 }
 
+/// Over IPv6 the checksum covers the trailer, over IPv4 it does not.
+#[test]
+fn two_nodes_elect_take_over_and_hand_over_with_hmac_over_ipv6_and_by_unicast() {
+    lab::test(|| {
+        for (vip, address, unicast) in [
+            ("fe80::100", link_local as fn(&Host) -> IpAddr, false),
+            ("fe80::100", link_local, true),
+            (VIP, own_ipv4, true),
+        ] {
+            let lab = test_lab();
+            let (a, b) = (lab.host("a"), lab.host("b"));
+            let mut capture = lab.capture().unwrap();
+            // Before one of them is master.
+            let (of_a, of_b) = (address(a), address(b));
+            let start = |host: &Host, priority, peer: IpAddr| {
+                let peers = if unicast { vec![peer] } else { vec![] };
+                Setup::new(host, priority, &[vip])
+                    .config(|config| config.authentication(hmac().into()).peers(&peers))
+                    .start(host)
+            };
+            let high = start(a, 200, of_b);
+            high.wait_for(State::Master);
+            let low = start(b, 100, of_a);
+            low.wait_for(State::Backup);
+            pause(A_WHILE);
+            assert_no_transition(&low);
+            assert_eq!(low.handle.counters().malformed.total(), 0);
+            high.stop();
+            low.wait_for(State::Master);
+            low.stop();
+            let adverts = capture.frames().iter().filter_map(Frame::vrrp);
+            let trailing = adverts.filter(|advert| advert.payload.len() == 8 + advert_address(vip) + 28);
+            assert!(trailing.count() > 8);
+        }
+    });
+}
+
+fn advert_address(vip: &str) -> usize {
+    if ip(vip).is_ipv4() { 4 } else { 16 }
+}
+
+fn own_ipv4(host: &Host) -> IpAddr {
+    first(host, IpAddr::is_ipv4)
+}
+
+fn link_local(host: &Host) -> IpAddr {
+    first(host, |address| match address {
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+        IpAddr::V4(_) => false,
+    })
+}
+
+fn first(host: &Host, wanted: fn(&IpAddr) -> bool) -> IpAddr {
+    let addresses = host.addresses().unwrap();
+    addresses.iter().map(ipnet::IpNet::addr).find(wanted).unwrap()
+}
+
+/// One advert for all peers: the same number and MAC of HMAC, and of AH the same number with a MAC for each, since it
+/// covers the destination. An identification of 0 would be the kernel's to fill in, after the packet was signed.
+#[test]
+fn all_unicast_peers_get_the_same_sequence_number() {
+    lab::test(|| {
+        for authentication in [hmac().into(), AuthenticationConfig::ah("secret").unwrap()] {
+            let lab = test_lab();
+            let a = lab.host("a");
+            let mut capture = lab.capture().unwrap();
+            let peers = [ip("192.0.2.11"), ip("192.0.2.12")];
+            let node = setup(a, 200, authentication.clone())
+                .config(|config| config.peers(&peers))
+                .start(a);
+            node.wait_for(State::Master);
+            pause(A_WHILE);
+            node.stop();
+            let packets = packets_of(&mut capture, "192.0.2.10");
+            let to = |host: u8| packets.iter().filter(move |packet| packet[19] == host);
+            assert!(to(11).count() >= 2 && to(11).count() == to(12).count());
+            for (one, other) in to(11).zip(to(12)) {
+                if one[9] == PROTOCOL_AH {
+                    assert_eq!(one[28..32], other[28..32], "sequence number");
+                    assert_ne!(one[32..44], other[32..44], "check value");
+                    assert!(one[4..6] != [0, 0] && one[4..6] != other[4..6], "identification");
+                } else {
+                    assert_eq!(one[one.len() - 28..], other[other.len() - 28..]);
+                }
+            }
+        }
+    });
+}
+
 /// The window covers both: what keeps a capture out is its sequence number.
 #[test]
 fn a_capture_that_is_played_again_moves_nobody() {

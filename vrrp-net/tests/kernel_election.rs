@@ -182,9 +182,9 @@ fn a_master_at_ten_milliseconds_is_followed_without_a_flap() {
         let (a, b) = (lab.host("a"), lab.host("b"));
         let fast =
             |config: vrrp_core::ConfigBuilder| config.adver_interval(AdverInterval::from_centis(1).unwrap());
-        let high = Setup::new(a, 150, &[VIP]).config(fast).start(a);
+        let high = Setup::new(a, 150, &[VIP]).config(fast).realtime().start(a);
         high.wait_for(State::Master);
-        let low = Setup::new(b, 100, &[VIP]).config(fast).start(b);
+        let low = Setup::new(b, 100, &[VIP]).config(fast).realtime().start(b);
         low.wait_for(State::Backup);
         node::pause(Duration::from_secs(2));
         for node in [&high, &low] {

@@ -2,6 +2,7 @@
 
 mod node;
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -9,7 +10,7 @@ use node::{Node, Setup, has, ip, pause, within};
 use rtnetlink::{Handle, LinkUnspec, LinkVeth};
 use vrrp_core::{AddressList, AdverInterval, Config, Fault, Priority, Reason, State, Version, Vrid};
 use vrrp_net::lab::{self, Host, Lab, LabTest};
-use vrrp_net::{Attachment, DriverEvent, OpenError, StartError};
+use vrrp_net::{Attachment, DriverEvent, OpenError, StartError, VirtualAddress};
 
 const VIP: &str = "192.0.2.100";
 
@@ -112,6 +113,52 @@ fn a_stranger_that_claims_the_address_after_a_takeover_is_reported_with_its_mac(
 }
 
 #[test]
+fn a_stranger_is_found_on_another_interface_than_the_adverts_as_well() {
+    lab::test(|| {
+        let lab = lab();
+        let a = lab.host("a");
+        make_interface(a);
+        // Whoever asks on one end of the cable is answered by the other: it is a host with the same address.
+        let vip = VirtualAddress::from(ip(VIP)).on("vrrp0");
+        let node = Setup::new(a, 255, &[VIP])
+            .attachment(|attachment| attachment.address(vip).lease(Some(Duration::from_secs(1))))
+            .start(a);
+        let (_, address) = node.wait_for_event(|event| match event {
+            DriverEvent::Conflict { address, .. } => Some(*address),
+            _ => None,
+        });
+        assert_eq!(address, ip(VIP));
+    });
+}
+
+#[test]
+fn a_stranger_is_found_without_a_link_local_address_to_ask_from() {
+    lab::test(|| {
+        let lab = Lab::builder()
+            .host("a", ["2001:db8::10/64"])
+            .host("b", ["2001:db8::11/64"])
+            .build()
+            .unwrap();
+        let (a, b) = (lab.host("a"), lab.host("b"));
+        let theirs: IpNet = "2001:db8::100/128".parse().unwrap();
+        b.add_address(theirs).unwrap();
+        for net in a.addresses().unwrap() {
+            if matches!(net.addr(), IpAddr::V6(address) if address.is_unicast_link_local()) {
+                a.remove_address(net).unwrap();
+            }
+        }
+        let node = Setup::new(a, 255, &["fe80::200", "2001:db8::100"])
+            .attachment(|attachment| attachment.source(ip("2001:db8::10")))
+            .start(a);
+        let (_, mac) = node.wait_for_event(|event| match event {
+            DriverEvent::Conflict { mac, .. } => Some(*mac),
+            _ => None,
+        });
+        assert_eq!(mac.to_string(), b.mac().to_string());
+    });
+}
+
+#[test]
 fn the_last_master_that_still_has_the_address_is_no_stranger() {
     lab::test(|| {
         let lab = lab();
@@ -170,7 +217,10 @@ fn all_255_virtual_routers_of_an_interface_move_together() {
         let high = Node::start(a, routers(a, 150)).unwrap();
         masters(&high, State::Master);
         masters(&low, State::Backup);
-        assert_eq!(a.addresses().unwrap().len() - b.addresses().unwrap().len(), 255);
+        // They leave the old master when the new one has announced them.
+        within(Duration::from_secs(1), || {
+            a.addresses().unwrap().len() == b.addresses().unwrap().len() + 255
+        });
         let stopped = Instant::now();
         high.stop();
         masters(&low, State::Master);

@@ -3,6 +3,7 @@
 mod node;
 
 use std::fs;
+use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -180,18 +181,30 @@ fn an_interface_that_somebody_deletes_is_back_with_its_addresses_at_once() {
 }
 
 #[test]
-fn an_interface_that_somebody_sets_down_is_set_up_again() {
+fn an_interface_that_somebody_sets_down_is_up_again_with_its_addresses() {
     lab::test(|| {
         let lab = lab();
-        let a = lab.host("a");
-        let node = setup(a, 255, &[VIP]).start(a);
-        node.wait_for(State::Master);
-        let index = interface(a, "vrrp.51").unwrap().index;
-        with_netlink(a, async |handle| {
-            let down = LinkUnspec::new_with_index(index).down().build();
-            handle.link().set(down).execute().await.unwrap();
-        });
-        within(PATIENCE, || interface(a, "vrrp.51").unwrap().up);
+        let (a, b) = (lab.host("a"), lab.host("b"));
+        for (vips, name) in [(&[VIP][..], "vrrp.51"), (&["fe80::200", VIP6], "vrrp6.51")] {
+            let node = setup(a, 255, vips).start(a);
+            node.wait_for(State::Master);
+            let index = interface(a, name).unwrap().index;
+            with_netlink(a, async |handle| {
+                let down = LinkUnspec::new_with_index(index).down().build();
+                handle.link().set(down).execute().await.unwrap();
+            });
+            within(PATIENCE, || {
+                interface(a, name).unwrap().up && vips.iter().all(|vip| held(a, vip).len() == 1)
+            });
+            let wait = Duration::from_millis(100);
+            within(PATIENCE, || {
+                let answers = match ip(vips.last().unwrap()) {
+                    IpAddr::V4(vip) => b.arp_who_has(vip, wait),
+                    IpAddr::V6(vip) => b.ndp_who_has(vip, wait),
+                };
+                answers.unwrap() == [interface(a, name).unwrap().mac.unwrap()]
+            });
+        }
     });
 }
 

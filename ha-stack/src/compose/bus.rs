@@ -89,6 +89,7 @@ impl Bus {
             NodeEvent::StartProbe { check, timeout } => self.order(Input::StartProbe { check, timeout }),
             NodeEvent::Status { token, status } => self.order(Input::NodeStatus { token, status }),
             NodeEvent::SwitchedOver { token, end } => self.order(Input::SwitchedOver { token, end }),
+            NodeEvent::HmacSet { token, result } => self.order(Input::HmacSet { token, result }),
             NodeEvent::Resumed { token, found } => self.order(Input::Resumed { token, found }),
             NodeEvent::CheckChanged {
                 check,
@@ -121,6 +122,11 @@ impl Bus {
                     from,
                     to,
                 });
+            }
+            NodeEvent::Waited { router, fault } => {
+                if let Some(notifier) = &mut self.notifier {
+                    notifier.handle_waited(router, fault);
+                }
             }
             NodeEvent::LowerReceived { router } => {
                 if let Some(notifier) = &mut self.notifier {

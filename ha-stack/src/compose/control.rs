@@ -9,12 +9,13 @@ use lb_proxy::balance::{BackendId, BackendState, Upstream};
 use lb_proxy::proxy::{ProxyConfig, Server, ServerHandle};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
-use vrrp_core::SwitchoverEnd;
+use vrrp_core::{HmacConfig, NoHmac, SwitchoverEnd};
 use vrrp_net::{Commands, DriverHandle};
 
 use super::bus::Bus;
 use super::event::Event;
 use super::handle::ProxyError;
+use super::hmac::{HmacChanges, SetHmacReply};
 use super::local;
 use super::node::{Command, Node};
 use super::notify::Notifying;
@@ -42,12 +43,19 @@ pub(super) enum Input {
     NodeStatus { token: u64, status: Box<NodeStatus> },
     /// A switchover has ended.
     SwitchedOver { token: u64, end: Option<SwitchoverEnd> },
+    /// HMAC settings were taken, or not.
+    HmacSet {
+        token: u64,
+        result: Option<Result<(), NoHmac>>,
+    },
     /// A hold has ended.
     Resumed { token: u64, found: bool },
     /// Somebody asks for the status.
     Status(oneshot::Sender<Status>),
     /// Hand over a virtual router or a sync group.
     Switchover(Arc<str>, SwitchoverReply),
+    /// Change the HMAC settings of a virtual router.
+    SetHmac(Arc<str>, HmacConfig, SetHmacReply),
     /// End the hold after that.
     Resume(Arc<str>, ResumeReply),
     /// End a proxy at once.
@@ -164,6 +172,7 @@ pub(super) struct Control {
     questions: HashMap<u64, oneshot::Sender<Status>>,
     next_token: u64,
     switchovers: Switchovers,
+    hmac_changes: HmacChanges,
 }
 
 impl Control {
@@ -196,6 +205,7 @@ impl Control {
             next_token: 0,
             notifying: None,
             switchovers: Switchovers::default(),
+            hmac_changes: HmacChanges::default(),
         }
     }
 
@@ -278,6 +288,14 @@ impl Control {
                     }
                 }
             }
+            Input::SetHmac(name, config, reply) => {
+                if let Some(token) = self.hmac_changes.begin(Arc::clone(&name), reply)
+                    && !commands.send(Command::SetHmac { name, config, token })
+                {
+                    self.hmac_changes.abandon();
+                }
+            }
+            Input::HmacSet { token, result } => self.hmac_changes.ended(token, result),
             Input::SwitchedOver { token, end } => self.switchovers.ended(token, end),
             Input::Resumed { token, found } => self.switchovers.resumed(token, found),
             Input::AbortProxy(name, reply) => {
@@ -410,6 +428,7 @@ impl Control {
             // Nobody is left to answer these.
             self.questions.clear();
             self.switchovers.abandon();
+            self.hmac_changes.abandon();
         }
     }
 

@@ -10,12 +10,14 @@ use std::time::Duration;
 use lb_proxy::proxy::{Server, ServerHandle};
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc};
+use vrrp_core::HmacConfig;
 use vrrp_net::Routers as _;
 
 use super::bus::Bus;
 use super::control::{Control, Drive, Input, ProxySlot};
 use super::event::{Event, Events};
-use super::notify::{FifoError, Notifying, NotifyingError};
+use super::hmac::SetHmacError;
+use super::notify::{FifoError, Notifying, NotifyingError, Start};
 use super::reply::{Reply, Stopped};
 use super::sources::Sources;
 use super::stack::Stack;
@@ -109,6 +111,12 @@ impl Handle {
         self.control.switchover(name)
     }
 
+    /// Sets other keys, mode, guard or window of HMAC of a virtual router, without a change of state: keys are rotated by
+    /// accepting the new one on all hosts, then signing with it, then dropping the old one.
+    pub fn set_hmac(&self, name: impl Into<Arc<str>>, config: HmacConfig) -> Reply<Result<(), SetHmacError>> {
+        self.control.set_hmac(name, config)
+    }
+
     /// Ends the hold after a switchover; without one it does nothing.
     pub fn resume(&self, name: impl Into<Arc<str>>) -> Reply<Result<(), SwitchoverError>> {
         self.control.resume(name)
@@ -156,6 +164,11 @@ impl Controller {
         self.ask(|reply| Input::Switchover(name.into(), reply))
     }
 
+    /// See [`Handle::set_hmac`].
+    pub fn set_hmac(&self, name: impl Into<Arc<str>>, config: HmacConfig) -> Reply<Result<(), SetHmacError>> {
+        self.ask(|reply| Input::SetHmac(name.into(), config, reply))
+    }
+
     /// See [`Handle::resume`].
     pub fn resume(&self, name: impl Into<Arc<str>>) -> Reply<Result<(), SwitchoverError>> {
         self.ask(|reply| Input::Resume(name.into(), reply))
@@ -193,11 +206,14 @@ fn start_parts(
         .build()
         .map_err(StartError::Control)?;
     let checks = stack.checks.iter().map(|check| Arc::clone(&check.name)).collect();
-    let priorities: Vec<_> = (0..stack.instances.len())
-        .map(|index| stack.node.router(index).priority())
+    let starts: Vec<_> = (0..stack.instances.len())
+        .map(|index| Start {
+            priority: stack.node.router(index).priority(),
+            waits: stack.node.waits(index),
+        })
         .collect();
     let (notifier, notifying) =
-        Notifying::start(stack.targets, &priorities, stack.fifos, events.clone())?.unzip();
+        Notifying::start(stack.targets, &starts, stack.fifos, events.clone())?.unzip();
     let mut bus = Bus::new(stack.instances, checks, events.clone(), inputs, notifier);
     let proxies = start_proxies(stack.proxies)?;
     // VRRP last: whoever becomes master should be able to serve.

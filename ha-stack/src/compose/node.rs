@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ha_health::{Check, Outcome, Tracked, Weight, effect};
-use vrrp_core::{Config, Fault, Output, Priority, SwitchoverEnd, SyncGroup, SyncGroupError, VirtualRouter};
+use vrrp_core::{
+    Config, Fault, HmacConfig, NoHmac, Output, Priority, State, SwitchoverEnd, SyncGroup, SyncGroupError,
+    VirtualRouter,
+};
 use vrrp_net::{Effect, RouterSet, Routers};
 
 use super::status::{CheckStatus, InstanceStatus, NodeStatus};
@@ -44,6 +47,8 @@ struct Member {
     transitions: u64,
     /// How many adverts of lower priority it has told of.
     lower_received: u64,
+    /// Whether it is in fault for nothing but checks that have not reported yet, or will be when it starts.
+    waits: bool,
 }
 
 /// A sync group of a [`Node`]: instances by index that are master together or not at all.
@@ -104,6 +109,15 @@ pub enum Command {
         /// Comes back with the answer.
         token: u64,
     },
+    /// Set other keys, mode or window of HMAC; see [`VirtualRouter::set_hmac`]. [`NodeEvent::HmacSet`] answers.
+    SetHmac {
+        /// Name of the instance.
+        name: Arc<str>,
+        /// The new settings.
+        config: HmacConfig,
+        /// Comes back with the answer.
+        token: u64,
+    },
     /// End the hold after a switchover; see [`VirtualRouter::handle_resume`]. [`NodeEvent::Resumed`] answers.
     Resume {
         /// Name of the instance or of the sync group. An instance resumes with its sync group.
@@ -158,6 +172,13 @@ pub enum NodeEvent {
         /// Effective priority after.
         to: Priority,
     },
+    /// A virtual router waits no longer for checks to report that would be a fault: all have, or there is a fault anyway.
+    Waited {
+        /// Index of the virtual router.
+        router: usize,
+        /// Whether it is in fault now.
+        fault: bool,
+    },
     /// A master has heard an advert of lower priority: another host has taken the addresses to be free.
     LowerReceived {
         /// Index of the virtual router.
@@ -169,6 +190,13 @@ pub enum NodeEvent {
         token: u64,
         /// How it ended; `None` when there is nothing of that name.
         end: Option<SwitchoverEnd>,
+    },
+    /// The answer to [`Command::SetHmac`].
+    HmacSet {
+        /// That of the question.
+        token: u64,
+        /// Whether it took the settings; nothing where there is no virtual router of that name.
+        result: Option<Result<(), NoHmac>>,
     },
     /// The answer to [`Command::Resume`].
     Resumed {
@@ -242,6 +270,9 @@ impl Node {
         }
         // What the checks make of the priorities before the start is no change.
         node.events.clear();
+        for index in 0..node.members.len() {
+            node.members[index].waits = node.waits(index);
+        }
         node
     }
 
@@ -292,6 +323,40 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Whether a virtual router is kept from taking part by nothing but checks that have not reported yet, its own or its
+    /// sync group's. It is in fault as long, which is no news to tell anybody.
+    pub(super) fn waits(&self, index: usize) -> bool {
+        let waiting = |fault| matches!(fault, Fault::Check | Fault::SyncGroup);
+        let mut unknown = false;
+        for (_, track) in self
+            .tracks(index)
+            .filter(|(_, track)| track.weight == Weight::FAULT)
+        {
+            let tracked = Tracked {
+                weight: track.weight,
+                reverse: track.reverse,
+                ..self.checks[track.check].tracked()
+            };
+            match (tracked.up, effect::effect(1, [tracked])) {
+                (None, _) => unknown = true,
+                (Some(_), effect::Effect::Fault) => return false,
+                _ => {}
+            }
+        }
+        unknown && self.routers.router(index).faults().iter().all(waiting)
+    }
+
+    /// Says for which virtual router the wait is over.
+    fn waited(&mut self) -> Option<NodeEvent> {
+        let index =
+            (0..self.members.len()).find(|index| self.members[*index].waits && !self.waits(*index))?;
+        self.members[index].waits = false;
+        Some(NodeEvent::Waited {
+            router: index,
+            fault: self.routers.router(index).state() == State::Fault,
+        })
     }
 
     /// What a virtual router and the other members of its sync group track, each with the index of who tracks it. What
@@ -473,6 +538,11 @@ impl Routers for Node {
                 self.events.push_back(NodeEvent::Status { token, status });
             }
             Command::Switchover { name, token } => self.switch_over(now, &name, token),
+            Command::SetHmac { name, config, token } => {
+                let index = self.members.iter().position(|member| member.name == name);
+                let result = index.map(|index| self.routers.router_mut(index).set_hmac(config));
+                self.events.push_back(NodeEvent::HmacSet { token, result });
+            }
             Command::Resume { name, token } => {
                 let found = self.find(&name);
                 if let Some(index) = found {
@@ -488,6 +558,9 @@ impl Routers for Node {
     /// Events first, then routers: what caused an effect stands before it.
     fn poll_output(&mut self) -> Option<Effect<NodeEvent>> {
         if let Some(event) = self.events.pop_front() {
+            return Some(Effect::Event(event));
+        }
+        if let Some(event) = self.waited() {
             return Some(Effect::Event(event));
         }
         match self.routers.poll_output()? {
@@ -518,6 +591,7 @@ impl Member {
             tracks: instance.tracks,
             transitions: 0,
             lower_received: 0,
+            waits: false,
         };
         (member, VirtualRouter::new(instance.config, source))
     }

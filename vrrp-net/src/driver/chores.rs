@@ -7,7 +7,7 @@ use vrrp_core::Fault;
 use super::slot::{Holding, Slot, patience};
 use super::{Driver, DriverEvent, Events};
 use crate::counters::Counter;
-use crate::network::{AddressError, Network, Renewal};
+use crate::network::{AddressError, Network, Placement, Renewal};
 use crate::routers::Routers;
 
 impl<R: Routers, N: Network> Driver<R, N> {
@@ -16,8 +16,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
         if !self.renewing && self.slots.iter().filter_map(Slot::renew_at).any(|at| at <= now) {
             self.renew(now);
         }
+        self.end_handovers(now);
         for index in 0..self.slots.len() {
             self.retry(now, index);
+            self.restore_due(now, index, events);
             self.probe(now, index, events);
         }
     }
@@ -87,23 +89,31 @@ impl<R: Routers, N: Network> Driver<R, N> {
     fn probe(&mut self, now: Duration, index: usize, events: Events<'_, R>) {
         let slot = &mut self.slots[index];
         let home = slot.seat.home();
+        let placed = |placement: &&Placement| (placement.link, placement.address());
+        let (here, elsewhere): (Vec<_>, Vec<_>) = slot
+            .seat
+            .placements
+            .iter()
+            .partition(|placement| placement.link == home);
+        let mut asked = Vec::new();
         if slot.probe.ask(now) {
-            // On another interface than the adverts' the last master can't be told from a stranger.
-            let here = slot
-                .seat
-                .placements
-                .iter()
-                .filter(|placement| placement.link == home)
-                .map(|placement| (home, placement.address()));
-            let last_master = slot.last_master.map(|address| (slot.seat.link, address));
-            for (link, address) in here.chain(last_master) {
-                if let Err(error) = self.network.probe(link, address) {
-                    self.cells.count(Counter::AnnounceErrors);
-                    tracing::debug!(router = index, %address, %error, "probe not sent");
-                }
+            asked.extend(here.iter().map(placed));
+            asked.extend(slot.last_master.map(|address| (slot.seat.link, address)));
+        }
+        // Nothing to hear there means nothing to wait for.
+        if elsewhere.is_empty() {
+            slot.probe_elsewhere.cancel();
+        } else if slot.probe_elsewhere.ask(now) {
+            asked.extend(elsewhere.iter().map(placed));
+        }
+        for (link, address) in asked {
+            if let Err(error) = self.network.probe(link, address) {
+                self.cells.count(Counter::AnnounceErrors);
+                tracing::debug!(router = index, %address, %error, "probe not sent");
             }
         }
-        let strangers = slot.probe.conclude(now, self.network.mac(home), slot.last_master);
+        let mut strangers = slot.probe.conclude(now, self.network.mac(home), slot.last_master);
+        strangers.extend(slot.probe_elsewhere.conclude(now, None, None));
         for (address, mac) in strangers {
             self.cells.count(Counter::Conflicts);
             tracing::warn!(router = index, %address, %mac, "another host answers for a virtual address");

@@ -11,6 +11,8 @@ use crate::network::MacAddr;
 
 /// Time from announcing to asking: the takeover comes first.
 const DELAY: Duration = Duration::from_millis(100);
+/// The kernel drops an address up to 0.3 s after its lease.
+const LEASE_SLACK: Duration = Duration::from_millis(500);
 /// Time in which answers count.
 const WINDOW: Duration = Duration::from_millis(500);
 /// Most claims that are kept: a flood of them tells no more than a few do.
@@ -34,6 +36,13 @@ pub(super) enum Probe {
 impl Probe {
     pub(super) fn start(&mut self, now: Duration) {
         *self = Self::Due { at: now + DELAY };
+    }
+
+    /// For addresses where the last master's own is not known: when its leases have run out, whoever has them is a
+    /// stranger.
+    pub(super) fn start_after(&mut self, now: Duration, lease: Option<Duration>) {
+        let at = now + DELAY + lease.map_or(Duration::ZERO, |lease| lease + LEASE_SLACK);
+        *self = Self::Due { at };
     }
 
     pub(super) fn cancel(&mut self) {
@@ -118,6 +127,15 @@ mod tests {
             [(vip, STRANGER)]
         );
         assert_eq!(probe.deadline(), None);
+    }
+
+    #[test]
+    fn where_the_last_master_is_not_known_the_question_waits_for_its_leases() {
+        let mut probe = Probe::default();
+        probe.start_after(ms(0), Some(ms(3000)));
+        assert_eq!(probe.deadline(), Some(ms(3600)));
+        probe.start_after(ms(0), None);
+        assert_eq!(probe.deadline(), Some(ms(100)));
     }
 
     #[test]

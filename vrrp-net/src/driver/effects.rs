@@ -76,7 +76,8 @@ impl<R: Routers, N: Network> Driver<R, N> {
             Output::Advertise(priority) => self.advertise(now, index, priority),
             Output::AcquireAddresses => self.acquire(now, index, events),
             Output::AnnounceAddresses(announcement) => self.announce(now, index, announcement),
-            Output::ReleaseAddresses | Output::HandOverAddresses => self.release(index),
+            Output::ReleaseAddresses => self.release(index),
+            Output::HandOverAddresses => self.hand_over(now, index),
             Output::Rival(rival) => self.tell_rival(index, rival, events),
             Output::Switchover(end) => {
                 let vrid = self.routers.router(index).config().vrid();
@@ -93,6 +94,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     reason = %transition.reason,
                     "transition"
                 );
+                if matches!(transition.to, State::Fault | State::Initialize) {
+                    self.end_handover(index);
+                }
                 if transition.to == State::Backup && transition.from != State::Master {
                     self.announce_source(index);
                 }
@@ -106,6 +110,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
 
     /// To the group, or to each peer. What can't be sent is counted, and the next advert tries again.
     fn advertise(&mut self, now: Duration, index: usize, priority: Priority) {
+        if self.replying && self.is_withheld(now, index, priority) {
+            self.cells.count(Counter::RepliesWithheld);
+            return;
+        }
         let unix_time = self.network.unix_time();
         let slot = &mut self.slots[index];
         let router = self.routers.router_mut(index);
@@ -153,6 +161,14 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 }
             }
         }
+    }
+
+    /// Whether a master has answered adverts often enough: whoever floods us must not make us flood the link.
+    fn is_withheld(&mut self, now: Duration, index: usize, priority: Priority) -> bool {
+        let router = self.routers.router(index);
+        let interval = router.config().adver_interval().duration();
+        let reply = router.state() == State::Master && priority != Priority::STOP;
+        reply && !self.slots[index].reply_limit.allow(now, interval)
     }
 
     /// A unicast backup that has come up: a peer that last knew it with another hardware address would send its adverts
@@ -237,17 +253,18 @@ impl<R: Routers, N: Network> Driver<R, N> {
         }
         if !std::mem::replace(announced, true) {
             slot.probe.start(now);
+            slot.probe_elsewhere.start_after(now, slot.seat.lease);
             self.chores_changed = true;
         }
     }
 
-    fn release(&mut self, index: usize) {
+    pub(super) fn release(&mut self, index: usize) {
         let slot = &mut self.slots[index];
-        if !slot.is_held() {
+        if !slot.is_held() && !slot.is_handing_over() {
             return;
         }
         slot.holding = Holding::Released;
-        slot.probe.cancel();
+        slot.let_go();
         self.chores_changed = true;
         // In the reverse order: nothing leads to an address that is gone.
         if let Err(error) = self.network.release_routing(&slot.seat.routing) {

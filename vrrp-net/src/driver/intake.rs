@@ -6,9 +6,9 @@ use std::time::Duration;
 use vrrp_core::{Discard, Envelope, Fault, Packet};
 
 use super::slot::Slot;
-use super::{Driver, DriverEvent, Events, MAX_INPUTS};
+use super::{Driver, Events, MAX_INPUTS};
 use crate::counters::Counter;
-use crate::network::{AddressError, Input, LinkId, MacAddr, Network, Placement};
+use crate::network::{Input, LinkId, MacAddr, Network, Placement};
 use crate::routers::Routers;
 
 impl<R: Routers, N: Network> Driver<R, N> {
@@ -48,6 +48,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 }
                 Input::Claim { link, address, mac } => {
                     self.note_claim(link, address, mac);
+                    self.note_announcement(link, address);
                     None
                 }
             };
@@ -63,6 +64,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     router.set_wall_clock(now, unix_time);
                     let result = router.handle_advert(now, &packet);
                     self.note_advert(now, index, &envelope, result);
+                    self.replying = true;
+                    self.drain(now, events);
+                    self.replying = false;
                 }
                 Some((_, source, Err(error))) => {
                     self.cells.count_malformed(error);
@@ -77,11 +81,15 @@ impl<R: Routers, N: Network> Driver<R, N> {
     }
 
     fn note_claim(&mut self, link: LinkId, address: IpAddr, mac: MacAddr) {
-        let here = |slot: &&mut Slot| slot.seat.link == link || slot.seat.home() == link;
-        for slot in self.slots.iter_mut().filter(here) {
-            let ours = slot.seat.placements.iter().any(|p| p.address() == address);
-            if ours || slot.last_master == Some(address) {
-                slot.probe.handle_claim(address, mac);
+        for slot in &mut self.slots {
+            let mut placements = slot.seat.placements.iter();
+            if slot.seat.link == link || slot.seat.home() == link {
+                if slot.last_master == Some(address) || placements.any(|p| p.address() == address) {
+                    slot.probe.handle_claim(address, mac);
+                }
+            } else if placements.any(|p| p.link == link && p.address() == address) {
+                // Our own answers are not heard here: the kernel gives none to itself.
+                slot.probe_elsewhere.handle_claim(address, mac);
             }
         }
     }
@@ -146,34 +154,5 @@ impl<R: Routers, N: Network> Driver<R, N> {
             .iter()
             .enumerate()
             .find_map(|(index, slot)| place(slot).map(|place| (index, place)))
-    }
-
-    /// Somebody removed an address, or its lease ran out while we stood still: put it back.
-    fn restore(&mut self, now: Duration, link: LinkId, address: IpAddr, events: Events<'_, R>) {
-        let Some((index, place)) = self.owner(link, address) else {
-            return;
-        };
-        // After a pause another may have it; if none has, the next renewal puts it back.
-        if !self.slots[index].is_held() || self.stalled_until(now, index).is_some() {
-            return;
-        }
-        let slot = &mut self.slots[index];
-        match self.network.acquire(&slot.seat.placements[place..=place]) {
-            Ok(()) => {
-                self.cells.count(Counter::Restored);
-                if let Some(more) = slot.address_log.allow(now) {
-                    tracing::warn!(router = index, %address, more, "somebody removed a virtual address; put back");
-                }
-                events(DriverEvent::AddressRestored {
-                    router: index,
-                    address,
-                });
-                // Routes whose source it is went with it.
-                self.keep_routing(now, index, events);
-            }
-            // It went with its interface, which is reported next.
-            Err(AddressError::NoInterface { .. }) => {}
-            Err(error) => self.refuse(now, index, &error, events),
-        }
     }
 }

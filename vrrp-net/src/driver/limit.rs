@@ -24,6 +24,27 @@ impl LogLimit {
     }
 }
 
+/// The limit of adverts that answer adverts: RFC 9568 §6.4.3 wants one at once, and says nothing of floods.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ReplyLimit {
+    next_at: Option<Duration>,
+}
+
+impl ReplyLimit {
+    /// Least time between two, in intervals; and at the least.
+    const PARTS: u32 = 10;
+    const LEAST: Duration = Duration::from_millis(1);
+
+    /// Whether to answer at this moment, for a router that advertises every `interval`.
+    pub(super) fn allow(&mut self, now: Duration, interval: Duration) -> bool {
+        let allowed = self.next_at.is_none_or(|at| now >= at);
+        if allowed {
+            self.next_at = Some(now + (interval / Self::PARTS).max(Self::LEAST));
+        }
+        allowed
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +57,16 @@ mod tests {
         assert_eq!(limit.allow(Duration::from_secs(30)), None);
         assert_eq!(limit.allow(Duration::from_secs(31)), Some(2));
         assert_eq!(limit.allow(Duration::from_secs(62)), Some(0));
+    }
+
+    #[test]
+    fn an_answer_comes_at_once_and_the_next_a_tenth_of_an_interval_later() {
+        let ms = Duration::from_millis;
+        for (interval, gap) in [(ms(1000), ms(100)), (ms(10), ms(1))] {
+            let mut limit = ReplyLimit::default();
+            assert!(limit.allow(ms(5), interval));
+            assert!(!limit.allow(ms(5) + gap - Duration::from_nanos(1), interval));
+            assert!(limit.allow(ms(5) + gap, interval));
+        }
     }
 }

@@ -4,8 +4,10 @@ mod chores;
 mod conflict;
 mod effects;
 mod event;
+mod handover;
 mod intake;
 mod limit;
+mod restore;
 mod routing;
 mod slot;
 
@@ -52,6 +54,8 @@ pub struct Driver<R, N> {
     chores_changed: bool,
     /// Leases are being renewed.
     renewing: bool,
+    /// What is done answers an advert that just came.
+    replying: bool,
     malformed_log: LogLimit,
 }
 
@@ -89,6 +93,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
             chores_at: None,
             chores_changed: false,
             renewing: false,
+            replying: false,
             malformed_log: LogLimit::default(),
         })
     }
@@ -200,6 +205,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
     /// A router whose deadline is long past was not asleep but stopped, with its whole process or machine: others may
     /// have taken over meanwhile, and will have if it was master and silent for a Master_Down_Interval.
     fn handle_pauses(&mut self, now: Duration, events: Events<'_, R>) {
+        if self.chores_at.is_some_and(|at| at <= now) {
+            self.end_handovers(now);
+        }
         // No router is later than the earliest deadline of all.
         let Some(late) = self.routers.poll_timeout().and_then(|at| now.checked_sub(at)) else {
             return;
@@ -219,6 +227,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
     fn pause(&mut self, now: Duration, index: usize) {
         self.cells.count(Counter::Pauses);
         tracing::warn!(router = index, "the process stood still; listening anew");
+        self.end_handover(index);
         self.routers.router_mut(index).handle_pause(now);
     }
 

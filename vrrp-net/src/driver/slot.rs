@@ -6,7 +6,8 @@ use std::time::Duration;
 use vrrp_core::{State, VirtualRouter};
 
 use super::conflict::Probe;
-use super::limit::LogLimit;
+use super::limit::{LogLimit, ReplyLimit};
+use super::restore::Restores;
 use crate::plan::Seat;
 
 /// First wait after the addresses were refused; it doubles each time.
@@ -20,16 +21,24 @@ pub(super) struct Slot {
     pub(super) holding: Holding,
     /// The process stood still between two effects: what is left of them is not done.
     pub(super) stalled: bool,
+    /// Places of addresses that the new master has yet to announce.
+    pub(super) awaited: Vec<usize>,
     /// Refusals since addresses were last held.
     refusals: u32,
     /// Who else claims our addresses?
     pub(super) probe: Probe,
+    /// The same of addresses on other interfaces than the adverts'.
+    pub(super) probe_elsewhere: Probe,
+    /// What somebody has removed.
+    pub(super) restores: Restores,
+    pub(super) reply_limit: ReplyLimit,
     /// Who last sent an advert that was accepted.
     pub(super) last_master: Option<IpAddr>,
     pub(super) send_log: LogLimit,
     pub(super) announce_log: LogLimit,
     pub(super) discard_log: LogLimit,
     pub(super) address_log: LogLimit,
+    pub(super) fight_log: LogLimit,
 }
 
 /// Whether the addresses are on the interface.
@@ -44,6 +53,11 @@ pub(super) enum Holding {
         /// Whether they have been announced.
         announced: bool,
     },
+    /// They are, until the new master announces them; Slot::awaited says which it has not.
+    HandingOver {
+        /// When to remove them in any case.
+        until: Duration,
+    },
     /// They could not be added or kept: Fault::Addresses stands.
     Refused {
         /// When to try again.
@@ -57,13 +71,18 @@ impl Slot {
             seat,
             holding: Holding::Released,
             stalled: false,
+            awaited: Vec::new(),
             refusals: 0,
             probe: Probe::Idle,
+            probe_elsewhere: Probe::Idle,
+            restores: Restores::default(),
+            reply_limit: ReplyLimit::default(),
             last_master: None,
             send_log: LogLimit::default(),
             announce_log: LogLimit::default(),
             discard_log: LogLimit::default(),
             address_log: LogLimit::default(),
+            fight_log: LogLimit::default(),
         }
     }
 
@@ -78,21 +97,32 @@ impl Slot {
     pub(super) fn refuse(&mut self, now: Duration) {
         let wait = FIRST_RETRY * 2_u32.saturating_pow(self.refusals.min(16));
         self.refusals += 1;
-        self.probe.cancel();
+        self.let_go();
         self.holding = Holding::Refused {
             retry_at: now + wait.min(LAST_RETRY),
         };
+    }
+
+    /// What is about addresses that we hold is over.
+    pub(super) fn let_go(&mut self) {
+        self.probe.cancel();
+        self.probe_elsewhere.cancel();
+        self.restores.cancel();
     }
 
     pub(super) fn is_held(&self) -> bool {
         matches!(self.holding, Holding::Held { .. })
     }
 
+    pub(super) fn is_handing_over(&self) -> bool {
+        matches!(self.holding, Holding::HandingOver { .. })
+    }
+
     /// When the leases are to be renewed.
     pub(super) fn renew_at(&self) -> Option<Duration> {
         match self.holding {
             Holding::Held { renew_at, .. } => renew_at,
-            Holding::Released | Holding::Refused { .. } => None,
+            Holding::Released | Holding::HandingOver { .. } | Holding::Refused { .. } => None,
         }
     }
 
@@ -101,9 +131,18 @@ impl Slot {
         let holding = match self.holding {
             Holding::Released => None,
             Holding::Held { renew_at, .. } => renew_at.filter(|_| !renewing),
+            Holding::HandingOver { until } => Some(until),
             Holding::Refused { retry_at } => Some(retry_at),
         };
-        [holding, self.probe.deadline()].into_iter().flatten().min()
+        [
+            holding,
+            self.probe.deadline(),
+            self.probe_elsewhere.deadline(),
+            self.restores.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Renews the leases as soon as can be.

@@ -43,10 +43,11 @@ pub(super) fn check(table: &Table, placements: &[&Placement]) -> Result<(), Addr
 
 /// Removes what an earlier run has left on our interfaces: our addresses, and anything with our mark and no lifetime.
 ///
-/// What has our mark and a lifetime, but is no address of ours, goes by itself, unless another program keeps it.
-pub(super) fn sweep(requests: &mut Requests, table: &mut Table, placements: &[&Placement], links: usize) {
+/// What has our mark and a lifetime, but is no address of ours, goes by itself, unless another program keeps it. So may
+/// anything that is no address of ours belong to another process, as long as `siblings` live.
+pub(super) fn sweep(requests: &mut Requests, table: &mut Table, placements: &[&Placement], siblings: bool) {
     let mut leftovers = Vec::new();
-    for link in (0..links).map(LinkId) {
+    for link in table.links() {
         let Some(index) = table.index(link) else {
             continue;
         };
@@ -54,7 +55,7 @@ pub(super) fn sweep(requests: &mut Requests, table: &mut Table, placements: &[&P
             let wanted =
                 |placement: &&Placement| placement.link == link && placement.address() == entry.address;
             let ours = placements.iter().copied().any(|placement| wanted(&placement));
-            let abandoned = entry.mark == Some(MARK) && entry.permanent;
+            let abandoned = entry.mark == Some(MARK) && entry.permanent && !siblings;
             if abandoned || (ours && table.is_leftover(entry)) {
                 leftovers.push((link, index, *entry));
             }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use vrrp_core::{Family, Vrid};
+
 /// Why the sockets can't be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,6 +47,21 @@ pub enum OpenError {
     NoMacvlan {
         /// The name.
         name: String,
+    },
+    /// Another process runs one of the virtual routers. Two would not hear each other, and both be master.
+    #[error(
+        "VRID {vrid} of {family} on {interface} is run by another process of this host{}: stop it, or use another VRID",
+        pid.map_or_else(String::new, |pid| format!(" ({pid})"))
+    )]
+    Taken {
+        /// The virtual router.
+        vrid: Vrid,
+        /// Its family.
+        family: Family,
+        /// Its interface.
+        interface: String,
+        /// The other process, where it can be told.
+        pid: Option<i32>,
     },
     /// The kernel refused.
     #[error("{what}{}: {error}", on.as_ref().map_or_else(String::new, |name| format!(" on {name}")))]

@@ -3,9 +3,15 @@
 use socket2::SockFilter;
 
 // linux/bpf_common.h
+const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF: u16 = 0x28;
 const LOAD_OCTET: u16 = 0x30;
 const JUMP_EQUAL: u16 = 0x15;
+const JUMP_EQUAL_INDEX: u16 = 0x1d;
+/// The accumulator, to the first word of memory.
+const STORE: u16 = 0x02;
+/// The index register, from the first word of memory.
+const LOAD_INDEX_STORED: u16 = 0x61;
 const RETURN: u16 = 0x06;
 const WHOLE: u32 = u32::MAX;
 /// Most protocols that are told apart.
@@ -16,9 +22,20 @@ pub(super) fn octet_is(offset: usize, value: u8) -> [SockFilter; 4] {
     equals(LOAD_OCTET, offset, u32::from(value))
 }
 
-/// Packets whose two octets at `offset`, in network order, are `value`.
-pub(super) fn half_is(offset: usize, value: u16) -> [SockFilter; 4] {
-    equals(LOAD_HALF, offset, u32::from(value))
+/// Packets whose two octets at `half`, in network order, are `value`, or whose four octets at `this` are those at `that`.
+pub(super) fn half_is_or_words_equal(half: usize, value: u16, this: usize, that: usize) -> [SockFilter; 9] {
+    // Offsets lie within a header.
+    [
+        SockFilter::new(LOAD_HALF, 0, 0, half as u32),
+        SockFilter::new(JUMP_EQUAL, 6, 0, value.into()),
+        SockFilter::new(LOAD_WORD, 0, 0, this as u32),
+        SockFilter::new(STORE, 0, 0, 0),
+        SockFilter::new(LOAD_WORD, 0, 0, that as u32),
+        SockFilter::new(LOAD_INDEX_STORED, 0, 0, 0),
+        SockFilter::new(JUMP_EQUAL_INDEX, 1, 0, 0),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, WHOLE),
+    ]
 }
 
 /// Reports of rules that were removed, and of routes of these protocols that were.

@@ -21,6 +21,9 @@ use crate::sys::{link_address, watch};
 /// Where the operation stands in an ARP frame.
 const ARP_OPERATION: usize = garp::ETHERNET_LEN + 6;
 const ARP_REPLY: u16 = 2;
+/// Where the sender's and the target's protocol addresses stand.
+const ARP_SENDER: usize = garp::ETHERNET_LEN + 14;
+const ARP_TARGET: usize = garp::ETHERNET_LEN + 24;
 
 /// Sends frames on any interface.
 #[derive(Debug)]
@@ -50,8 +53,8 @@ impl FrameSocket {
     }
 }
 
-/// Hears ARP replies on all interfaces. They are unicast, so few come; and it stays open, since closing it would wait for
-/// an RCU grace period.
+/// Hears on all interfaces who has an address: ARP replies, and gratuitous ARP. Few come, since the former are unicast;
+/// and it stays open, since closing it would wait for an RCU grace period.
 #[derive(Debug)]
 pub(super) struct ClaimSocket(AsyncFd<Socket>);
 
@@ -59,7 +62,12 @@ impl ClaimSocket {
     pub(super) fn open() -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)?;
         // Before it is bound, so that nothing else ever arrives.
-        socket.attach_filter(&filter::half_is(ARP_OPERATION, ARP_REPLY))?;
+        socket.attach_filter(&filter::half_is_or_words_equal(
+            ARP_OPERATION,
+            ARP_REPLY,
+            ARP_SENDER,
+            ARP_TARGET,
+        ))?;
         socket.bind(&link_address(0, libc::ETH_P_ARP as u16, MacAddr([0; 6])))?;
         Ok(Self(watch(socket)?))
     }

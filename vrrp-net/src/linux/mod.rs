@@ -18,6 +18,7 @@ mod routes;
 mod routing;
 mod rules;
 mod siblings;
+mod suspect;
 mod sysctl;
 mod table;
 mod vmac;
@@ -29,7 +30,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -54,7 +55,7 @@ use monitor::{Message, Monitor, Reading, Resync};
 use ready::Ready;
 use requests::Requests;
 use routing::Routes;
-use siblings::Alive;
+use siblings::{Alive, Lock};
 use table::{Change, Table};
 use vmac::Vmacs;
 use worker::{Done, Worker};
@@ -68,6 +69,8 @@ const ADVERT_BUFFER: usize = 1 << 20;
 const TURN: usize = 3000;
 /// Sockets of one link: IPv4, IPv6, AH.
 const SOCKETS: usize = 3;
+/// How late a deadline may be noticed without another look at every socket.
+const PUNCTUAL: Duration = Duration::from_millis(1);
 /// Longest packet that is read whole: IPv6, 255 addresses, and room for what is too long.
 const PACKET: usize = 8192;
 
@@ -93,13 +96,17 @@ pub struct LinuxNetwork {
     vmacs: Option<Vmacs>,
     /// Goes after what it answers for.
     alive: Alive,
+    /// Kept for others to see.
+    _locks: Vec<Lock>,
     frames: FrameSocket,
-    arp_claims: Option<ClaimSocket>,
+    arp_claims: ClaimSocket,
     ndp_claims: Option<Ipv6Socket>,
     /// Open where there is IPv6.
-    ready: Option<Ready>,
+    serving: Option<Ready>,
     buffer: Box<[u8]>,
-    /// Which socket is read next.
+    /// Which places may have something to read.
+    ready: Vec<bool>,
+    /// Which place is read next.
     cursor: usize,
     /// How often it has been read in this turn.
     reads: usize,
@@ -171,11 +178,15 @@ impl LinuxNetwork {
                 what: "adding addresses",
             });
         }
+        let locks = take_locks(links)?;
         let alive = Alive::announce().map_err(refused("a local socket"))?;
         let vmacs = Vmacs::open(links, &table, &alive)?;
         let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
-        let arp_claims = any(|link| link.ipv4).then(ClaimSocket::open);
-        let ndp_claims = any(|link| link.ipv6).then(Ipv6Socket::claims);
+        // A router of one family may hold addresses of the other; and a host may have no IPv6.
+        let ndp_claims = match Ipv6Socket::claims() {
+            Err(_) if !links.iter().any(|link| link.ipv6) => None,
+            other => Some(other.map_err(refused("a raw ICMPv6 socket"))?),
+        };
         let mut network = Self {
             clock: Clock::new().map_err(refused("a timer"))?,
             requests,
@@ -195,19 +206,23 @@ impl LinuxNetwork {
                 .collect(),
             vmacs,
             alive,
+            _locks: locks,
             frames,
-            arp_claims: arp_claims.transpose().map_err(refused("a packet socket"))?,
-            ndp_claims: ndp_claims.transpose().map_err(refused("a raw ICMPv6 socket"))?,
-            ready: any(|link| link.ipv6)
+            arp_claims: ClaimSocket::open().map_err(refused("a packet socket"))?,
+            ndp_claims,
+            serving: any(|link| link.ipv6)
                 .then(Ready::open)
                 .transpose()
                 .map_err(refused("a netlink socket"))?,
             buffer: vec![0; PACKET].into_boxed_slice(),
+            ready: Vec::new(),
             cursor: 0,
             reads: 0,
             round_dry: true,
             dry: false,
         };
+        // The monitor, those of the links, two that hear claims, and the one that hears of routes.
+        network.ready = vec![true; SOCKETS * network.listening.len() + 4];
         network.learn_vmacs().map_err(refused("reading links"))?;
         for link in (0..links.len()).map(LinkId) {
             network.bind(link).map_err(|error| OpenError::Refused {
@@ -237,6 +252,7 @@ impl LinuxNetwork {
         let ipv6 = || Ipv6Socket::open(&plan.name, index, plan.group_v6);
         sockets.ipv6 = plan.ipv6.then(ipv6).transpose()?;
         sockets.bound = Some(index);
+        self.ready.fill(true);
         Ok(())
     }
 
@@ -282,12 +298,43 @@ impl LinuxNetwork {
         self.reads = 0;
     }
 
+    /// Notes what the poller has said of the sockets, and whether it has said anything.
+    fn note_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut any = self.clock.poll_expired(context)?.is_ready();
+        let last_link = SOCKETS * self.listening.len();
+        let mut note = |place: usize, polled: Poll<()>| {
+            self.ready[place] |= polled.is_ready();
+            any |= polled.is_ready();
+        };
+        note(0, self.monitor.poll_readable(context)?);
+        note(0, self.worker.poll_done(context));
+        for (place, link) in (1..).step_by(SOCKETS).zip(&self.listening) {
+            let link = &self.links[link.0];
+            if let Some(socket) = &link.ipv4 {
+                note(place, socket.poll_readable(context)?);
+            }
+            if let Some(socket) = &link.ipv6 {
+                note(place + 1, socket.poll_readable(context)?);
+            }
+            if let Some(socket) = &link.ah {
+                note(place + 2, socket.poll_readable(context)?);
+            }
+        }
+        note(last_link + 1, self.arp_claims.poll_readable(context)?);
+        if let Some(socket) = &self.ndp_claims {
+            note(last_link + 2, socket.poll_readable(context)?);
+        }
+        note(last_link + 3, self.routes.poll_readable(context)?);
+        if any { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
     /// Reads once from the place of the cursor: the monitor, three sockets a link, the two that hear claims, and
     /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
         let last_link = SOCKETS * self.listening.len();
         let read = match self.cursor {
+            place if self.ready.get(place) == Some(&false) => Ok(Read::Dry),
             0 => Ok(self.read_reports()),
             place if place <= last_link => {
                 let link = self.listening[(place - 1) / SOCKETS];
@@ -377,10 +424,7 @@ impl LinuxNetwork {
     }
 
     fn read_arp_claim(&mut self) -> io::Result<Read> {
-        let Some(socket) = &self.arp_claims else {
-            return Ok(Read::Dry);
-        };
-        let claim = socket.receive(&mut self.buffer)?;
+        let claim = self.arp_claims.receive(&mut self.buffer)?;
         Ok(claim.map_or(Read::Other, |(index, address, mac)| {
             self.claim(index, IpAddr::V4(address), mac)
         }))
@@ -403,26 +447,6 @@ impl LinuxNetwork {
     fn claim(&self, index: u32, address: IpAddr, mac: MacAddr) -> Read {
         let link = self.table.link(index);
         link.map_or(Read::Other, |link| Read::Claim(link, address, mac))
-    }
-
-    /// Ready when the time has come, or any socket may have something. Asks all of them, so that each will wake us.
-    fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut any = self.clock.poll_expired(context)?.is_ready();
-        any |= self.monitor.poll_readable(context)?.is_ready();
-        any |= self.worker.poll_done(context).is_ready();
-        any |= self.routes.poll_readable(context)?.is_ready();
-        if let Some(socket) = &self.arp_claims {
-            any |= socket.poll_readable(context)?.is_ready();
-        }
-        let ipv4 = self.links.iter().flat_map(|link| [&link.ipv4, &link.ah]);
-        for socket in ipv4.flatten() {
-            any |= socket.poll_readable(context)?.is_ready();
-        }
-        let ipv6 = self.links.iter().filter_map(|link| link.ipv6.as_ref());
-        for socket in ipv6.chain(&self.ndp_claims) {
-            any |= socket.poll_readable(context)?.is_ready();
-        }
-        if any { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// Where IPv6 addresses are to be that aren't there, but for those that wait to be found unique.
@@ -500,14 +524,28 @@ impl Network for LinuxNetwork {
         if self.renewal.is_some() {
             return Ok(());
         }
+        // Begun in the monitor's turn.
+        self.ready[0] |= self.resync.deadline().is_some();
         let until = [until, self.resync.deadline()].into_iter().flatten().min();
         self.clock.arm(until)?;
-        poll_fn(|context| self.poll_any(context)).await
+        poll_fn(|context| self.note_ready(context)).await?;
+        // The poller's word is of when it was asked. Late, more may have come since, and must be read before the timer
+        // is acted upon.
+        if until.is_some_and(|until| self.now() > until + PUNCTUAL) {
+            self.ready.fill(true);
+        }
+        Ok(())
     }
 
     fn poll_input(&mut self) -> Option<Input<'_>> {
         if let Some(renewal) = self.renewal.take() {
             return Some(Input::Renewed(renewal));
+        }
+        if self.cursor == 0 && self.reads == 0 {
+            // A command that came at the same time may have kept `wait` from asking.
+            if let Poll::Ready(Err(error)) = self.note_ready(&mut Context::from_waker(Waker::noop())) {
+                tracing::debug!(%error, "polling");
+            }
         }
         let (link, arrived) = loop {
             // What the monitor says is told when it has said all: a link that went explains the addresses that went.
@@ -526,7 +564,10 @@ impl Network for LinuxNetwork {
                 Some(Read::Ah(link, len)) => break (link, Err(len)),
                 Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
                 Some(Read::Other) => {}
-                Some(Read::Dry) => self.next_turn(),
+                Some(Read::Dry) => {
+                    self.ready[self.cursor] = false;
+                    self.next_turn();
+                }
                 // Once for all that were reported together.
                 None if self.routes.take_lost(self.table.take_address_gone()) => {
                     return Some(Input::RoutingRemoved);
@@ -577,7 +618,8 @@ impl Network for LinuxNetwork {
             let filter = AcceptFilter::open().map_err(|error| no_filter(refused, error))?;
             self.accept = Some(filter);
         }
-        addresses::sweep(&mut self.requests, &mut self.table, placements, self.links.len());
+        let siblings = self.alive.has_siblings();
+        addresses::sweep(&mut self.requests, &mut self.table, placements, siblings);
         Ok(())
     }
 
@@ -621,11 +663,11 @@ impl Network for LinuxNetwork {
         self.refuse_packets(placements)?;
         let now = self.now();
         let added = self.ipv6_to_be_added(placements);
-        if let Some(ready) = &mut self.ready {
+        if let Some(ready) = &mut self.serving {
             ready.forget_reports();
         }
         addresses::acquire(&mut self.requests, &mut self.table, placements, now)?;
-        if let Some(ready) = &mut self.ready {
+        if let Some(ready) = &mut self.serving {
             ready.wait_for(&mut self.requests, added);
         }
         Ok(())
@@ -708,9 +750,15 @@ impl Network for LinuxNetwork {
             IpAddr::V4(address) => self.frames.send(index, &garp::probe(mac, address)),
             IpAddr::V6(address) => match self.table.state(link).ipv6 {
                 Some(source) => self.frames.send(index, &ndp::solicitation(mac, source, address)),
-                None => Ok(()),
+                None => self
+                    .frames
+                    .send(index, &ndp::anonymous_solicitation(mac, address)),
             },
         }
+    }
+
+    fn suspect(&self, link: LinkId) -> Option<&'static str> {
+        suspect::suspect(self.table.name(link))
     }
 
     fn mac(&self, link: LinkId) -> Option<MacAddr> {
@@ -735,6 +783,23 @@ impl Link {
             ah: None,
         }
     }
+}
+
+/// So that no other process runs these virtual routers.
+fn take_locks(links: &[LinkPlan]) -> Result<Vec<Lock>, OpenError> {
+    let routers = links
+        .iter()
+        .flat_map(|link| link.routers.iter().map(move |router| (link, *router)));
+    let take = |(link, (family, vrid)): (&LinkPlan, _)| {
+        let taken = Lock::take(&link.name, family, vrid).map_err(refused("a socket"))?;
+        taken.map_err(|other| OpenError::Taken {
+            vrid,
+            family,
+            interface: link.name.clone(),
+            pid: other.pid,
+        })
+    };
+    routers.map(take).collect()
 }
 
 fn borrow((kind, payload): &Message) -> (u16, &[u8]) {

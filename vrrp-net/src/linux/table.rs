@@ -30,7 +30,8 @@ pub(super) struct Table {
     marks: bool,
     /// What we have added and not removed.
     acquired: HashSet<(LinkId, IpAddr)>,
-    /// An address is gone that we did not remove: the kernel removes the routes that have it as their source.
+    /// An address is gone that we did not remove: with it go the routes that have it as their source, of which older
+    /// kernels say nothing.
     address_gone: bool,
     /// When we added an address of ours.
     added_at: HashMap<(LinkId, IpAddr), Duration>,
@@ -117,6 +118,11 @@ impl Table {
 
     pub(super) fn mac(&self, link: LinkId) -> Option<MacAddr> {
         self.interfaces[link.0].mac
+    }
+
+    /// All interfaces.
+    pub(super) fn links(&self) -> impl Iterator<Item = LinkId> + use<> {
+        (0..self.interfaces.len()).map(LinkId)
     }
 
     /// The interface of this index, if it is one of ours.

@@ -465,6 +465,18 @@ pub fn up() -> LinkState {
     }
 }
 
+/// An advert of the peer, which advertises every 10 cs.
+pub fn fast_advert(vrid: u8, priority: u8) -> Fact {
+    let Fact::Packet(source, mut message) = advert(vrid, priority) else {
+        unreachable!("an advert is a packet");
+    };
+    // Max Advertise Interval and checksum.
+    message[4..6].copy_from_slice(&10_u16.to_be_bytes());
+    let sum = u16::from_be_bytes([message[6], message[7]]) + 90;
+    message[6..8].copy_from_slice(&sum.to_be_bytes());
+    Fact::Packet(source, message)
+}
+
 /// An advert of the peer.
 pub fn advert(vrid: u8, priority: u8) -> Fact {
     let router = VirtualRouter::new(config(vrid, 100), peer());

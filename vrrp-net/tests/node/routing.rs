@@ -183,6 +183,14 @@ pub fn add_interface(host: &Host, name: &str, address: &str) {
     });
 }
 
+/// Deletes an interface, and its other end with it.
+pub fn del_interface(host: &Host, name: &str) {
+    netlink(host, async |handle| {
+        let index = index_of(&handle, name).await;
+        handle.link().del(index).execute().await.unwrap();
+    });
+}
+
 /// Takes an interface down, or up.
 pub fn set_link(host: &Host, name: &str, up: bool) {
     netlink(host, async |handle| {

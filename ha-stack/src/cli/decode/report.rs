@@ -72,7 +72,7 @@ impl Report {
     }
 
     /// Reads one packet. `Err` when it is sound and of another protocol.
-    pub(super) fn of(octets: &[u8], layer: Layer) -> Result<Self, Self> {
+    pub(super) fn of(octets: &[u8], layer: Layer) -> Result<Self, Box<Self>> {
         match datagram(octets, layer) {
             Ok(datagram) => Ok(Self::of_datagram(&datagram)),
             Err(error) => {
@@ -81,7 +81,7 @@ impl Report {
                     report.set_envelope(envelope);
                 }
                 if error.is_foreign() {
-                    Err(report)
+                    Err(Box::new(report))
                 } else {
                     Ok(report)
                 }

@@ -113,6 +113,21 @@ fn what_others_remove_is_told_and_what_we_remove_is_not() {
 }
 
 #[test]
+fn an_address_that_others_remove_anywhere_may_have_been_a_routes_source() {
+    let mut table = up();
+    let vip = ip("192.0.2.100");
+    table.note_acquired(ETH0, vip, 32, false);
+    table.note_released(ETH0, vip, Some(32));
+    table.read(RTM_DELADDR, &address("192.0.2.100", 32).marked(MARK).report(3));
+    assert!(!table.take_address_gone(), "our own doing");
+    for interface in [3, 77] {
+        table.read(RTM_DELADDR, &address("203.0.113.1", 32).report(interface));
+        assert!(table.take_address_gone());
+        assert!(!table.take_address_gone());
+    }
+}
+
+#[test]
 fn a_link_that_goes_is_told_before_its_addresses() {
     let mut table = up();
     let vip = ip("192.0.2.100");
