@@ -18,7 +18,7 @@ use support::Folder;
 
 #[test]
 fn check_exits_with_0_for_warnings_and_1_for_errors() {
-    let fine = ha_stack(&["check", &data("tutorial-master.toml")]);
+    let fine = ha_stack(&["check", &data("smallest.toml")]);
     assert_eq!(
         (fine.status.code(), text(&fine.stdout)),
         (Some(0), "no errors, no warnings\n".to_owned())
@@ -26,7 +26,7 @@ fn check_exits_with_0_for_warnings_and_1_for_errors() {
     let warnings = ha_stack(&["check", &data("findings/meaning.conf")]);
     assert_eq!(warnings.status.code(), Some(0));
     assert!(
-        text(&warnings.stdout).ends_with("no errors, 7 warnings\n"),
+        text(&warnings.stdout).ends_with("no errors, 8 warnings\n"),
         "{warnings:?}"
     );
     let errors = ha_stack(&[

@@ -30,6 +30,22 @@ const ROWS: &[Row] = &[
         "password = \"1111\"",
         "authentication {\nauth_type PASS\nauth_pass 1111\n}",
     ),
+    row(
+        "password = \"1111\"\nauth_type = \"ah\"",
+        "authentication {\nauth_type AH\nauth_pass 1111\n}",
+    ),
+    row(
+        "version = 3\nhmac = { keys = [{ id = 1, secret = \"0123456789abcdef0123456789abcdef\" }] }",
+        "version 3\nauth_hmac {\nkey 1 0123456789abcdef0123456789abcdef\n}",
+    ),
+    row(
+        "version = 3\n[vrrp.hmac]\nkeys = [{ id = 1, secret = \"hex:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\" }, { id = 2, secret = \"0123456789abcdef0123456789abcdef\" }]\nactive_key = 2\nmode = \"receive-only\"\nanti_replay = \"monotonic\"\ntime_window = \"7s\"",
+        "version 3\nauth_hmac {\nkey 1 hex:00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF\nkey 2 0123456789abcdef0123456789abcdef\nactive_key 2\nmode receive-only\nanti_replay monotonic\ntime_window 7\n}",
+    ),
+    row(
+        "peers = [{ address = \"192.0.2.11\", min_ttl = 254, max_ttl = 255 }, \"192.0.2.12\"]\nunicast_ttl = 64\ncheck_unicast_src = false",
+        "unicast_peer {\n192.0.2.11 min_ttl 254 max_ttl 255\n192.0.2.12\n}\nunicast_ttl 64\ncheck_unicast_src off",
+    ),
     row("checksum = \"message-only\"", "v3_checksum_as_v2"),
     row("announce_delay = \"2s\"", "garp_master_delay 2"),
     row("announce_repeat = 2", "garp_master_repeat 2"),

@@ -443,6 +443,96 @@ mod tests {
         assert_eq!(set.router(0).state(), State::Backup);
     }
 
+    #[test]
+    fn commands_for_a_member_move_its_whole_group() {
+        let mut set = grouped();
+        set.handle_timeout(Duration::from_secs(4));
+        assert_eq!(states(&set), [State::Master, State::Master, State::Master]);
+        drain(&mut set);
+        let now = Duration::from_secs(5);
+        let priority = Priority::new(90);
+        set.handle_command(now, RouterCommand::Priority { router: 1, priority });
+        let adverts: Vec<_> = drain(&mut set)
+            .into_iter()
+            .filter(|(_, output)| matches!(output, Output::Advertise(_)))
+            .map(|(index, _)| index)
+            .collect();
+        assert_eq!(adverts, [0, 0, 1, 1]);
+        set.handle_command(now, RouterCommand::Switchover { router: 0 });
+        let stops = drain(&mut set);
+        let stop = Output::Advertise(Priority::STOP);
+        assert_eq!(stops, [(0, stop), (1, stop)]);
+        let fault = Fault::Check;
+        set.handle_command(now, RouterCommand::Fault { router: 1, fault });
+        assert_eq!(states(&set), [State::Fault, State::Fault, State::Master]);
+        set.handle_command(now, RouterCommand::Recovery { router: 1, fault });
+        assert_eq!(states(&set), [State::Backup, State::Backup, State::Master]);
+        set.handle_command(now, RouterCommand::Shutdown { router: 0 });
+        set.handle_timeout(Duration::from_secs(60));
+        assert_eq!(set.router(1).state(), State::Backup, "never alone");
+    }
+
+    #[test]
+    fn facts_fed_to_a_member_reach_the_others_when_the_set_settles() {
+        let mut set = grouped();
+        let now = Duration::from_secs(4);
+        set.handle_timeout(now);
+        drain(&mut set);
+        set.router_mut(1).handle_pause(now);
+        assert_eq!(set.router(0).state(), State::Master);
+        set.settle(now);
+        assert_eq!(states(&set), [State::Backup, State::Backup, State::Master]);
+        let outputs = drain(&mut set);
+        assert!(outputs.contains(&(0, Output::ReleaseAddresses)));
+    }
+
+    #[test]
+    fn a_switchover_that_does_not_begin_is_told() {
+        let mut set = set(&[100]);
+        start(&mut set);
+        set.handle_command(Duration::ZERO, RouterCommand::Switchover { router: 0 });
+        let error = SwitchoverError::NotMaster { state: State::Backup };
+        let told = Output::Switchover(SwitchoverEnd::Refused(error));
+        assert_eq!(drain(&mut set), [(0, told)]);
+    }
+
+    #[test]
+    fn groups_of_what_is_not_there_are_refused() {
+        let routers = || set(&[100, 100]).routers().to_vec();
+        let group = |members: &[usize]| SyncGroup::new(members.iter().copied()).unwrap();
+        let with = |groups| RouterSet::with_groups(routers(), groups).map(|_| ());
+        assert_eq!(
+            with(vec![group(&[0, 2])]),
+            Err(SyncGroupError::Unknown { member: 2 })
+        );
+        assert_eq!(
+            with(vec![group(&[0, 1]), group(&[1])]),
+            Err(SyncGroupError::InTwoGroups { member: 1 })
+        );
+        assert_eq!(with(vec![group(&[0]), group(&[1])]), Ok(()));
+    }
+
+    /// The first two of three are a group.
+    fn grouped() -> RouterSet {
+        let group = SyncGroup::new([0, 1]).unwrap().tracking_weight(true);
+        let routers = set(&[100, 100, 100]).routers().to_vec();
+        let mut set = RouterSet::with_groups(routers, vec![group]).unwrap();
+        start(&mut set);
+        set
+    }
+
+    fn states(set: &RouterSet) -> Vec<State> {
+        set.routers().iter().map(VirtualRouter::state).collect()
+    }
+
+    fn drain(set: &mut RouterSet) -> Vec<(usize, Output)> {
+        let next = || match set.poll_output()? {
+            Effect::Router(index, output) => Some((index, output)),
+            Effect::Event(never) => match never {},
+        };
+        std::iter::from_fn(next).collect()
+    }
+
     fn set(priorities: &[u8]) -> RouterSet {
         let router = |(index, priority): (usize, &u8)| {
             let addresses = AddressList::new(&["192.0.2.100".parse().unwrap()]).unwrap();

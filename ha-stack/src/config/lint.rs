@@ -1,5 +1,7 @@
 //! What is valid, and likely not to be meant.
 
+use std::net::IpAddr;
+
 use ha_health::Weight;
 
 use super::draft::{CheckDraft, Format};
@@ -47,6 +49,35 @@ pub(super) fn instance(instance: &InstanceDraft, checks: &[CheckDraft], diagnost
             .help(
                 "allow preemption, or use weight 0: then a failing check is a fault, and the master gives up",
             ),
+        );
+    }
+}
+
+/// What a virtual router says that is weaker than it looks.
+pub(super) fn protection(instance: &InstanceDraft, diagnostics: &mut Diagnostics) {
+    if let Some(at) = instance.clear_text_at {
+        diagnostics.push(
+            Diagnostic::warning(
+                "this password goes over the network in clear text: it keeps mistakes out, and nobody else",
+            )
+            .at(at)
+            .help(match instance.format {
+                Format::Toml => "use `version = 3` with `[vrrp.hmac]` where all nodes know it",
+                Format::Keepalived => {
+                    "use `version 3` with `auth_hmac` where all nodes know it (keepalived 2.4)"
+                }
+            }),
+        );
+    }
+    let first = instance.config.addresses().as_addresses().iter().next();
+    if let Some(IpAddr::V6(first)) = first
+        && !first.is_unicast_link_local()
+    {
+        let place = instance.addresses.first().map(|address| address.span);
+        diagnostics.push(
+            Diagnostic::warning(format!("the first IPv6 address, {first}, is not link-local"))
+                .at(place.unwrap_or(instance.name.span))
+                .help("put one such as fe80::100 first: hosts use it as their router (RFC 9568 §5.2.9)"),
         );
     }
 }

@@ -22,8 +22,8 @@
 //! preempt = true
 //! preempt_delay = "0s"
 //! source = "192.0.2.10"                 # default: the interface's primary address
-//! password = "1111"                     # version 2; anyone on the link can read it
-//! peers = []                            # unicast; default: multicast
+//! # peers = ["192.0.2.11"]              # unicast; default: multicast
+//! # hmac = { keys = [{ id = 1, secret_file = "/etc/ha/vrrp.key" }] }   # version 3
 //! track = ["proxy"]                     # or { check = "proxy", weight = -20, reverse = false }
 //! track_interfaces = []                 # or { interface = "eth1", weight = -20 }; the own one always is
 //! demotion = "elect"                    # or "yield", "plain": what a master does when its priority drops

@@ -28,6 +28,7 @@ pub(super) fn resolve(
     let used = used_checks(&draft, diagnostics);
     for instance in &draft.instances {
         lint::instance(instance, &draft.checks, diagnostics);
+        lint::protection(instance, diagnostics);
     }
     for script in draft.checks.iter().filter_map(|check| check.script.as_ref()) {
         script::lint(script, sources, diagnostics);

@@ -81,11 +81,22 @@ pub(super) fn masked(text: &str) -> Cow<'_, str> {
             continue;
         }
         let id = value_after(text, at + "key".len());
+        // `key = "…"`, which somebody took for the word.
+        if text[at..id.start].contains('=') {
+            mask(&mut masked, id);
+            continue;
+        }
         let is_id = !id.is_empty() && text[id.clone()].bytes().all(|octet| octet.is_ascii_digit());
         let value = if is_id { value_after(text, id.end) } else { id };
         if is_id && !text[value.clone()].starts_with("file:") {
             mask(&mut masked, value);
         }
+    }
+    // Whatever the word before it.
+    for (at, found) in text.match_indices("hex:") {
+        let start = at + found.len();
+        let digits = text[start..].bytes().take_while(u8::is_ascii_hexdigit).count();
+        mask(&mut masked, start..start + digits);
     }
     masked
 }
@@ -152,6 +163,8 @@ mod tests {
                 "password = \"\"\"\n**\n**\"\"\"",
             ),
             ("secret = \"hex:00\" }", "secret = \"******\" }"),
+            ("key = \"abc\"", "key = \"***\""),
+            ("secrt = \"hex:00ff\"", "secrt = \"hex:****\""),
             ("  key 1 hex:0001", "  key 1 ********"),
             ("auth_hmac { key 12 \"a b\"", "auth_hmac { key 12 \"***\""),
         ] {

@@ -75,6 +75,28 @@ impl Statement {
         Some(Spanned::new(on, word.span))
     }
 
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(
+        &self,
+        choices: &[(&'static str, T)],
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Spanned<T>> {
+        let word = self.argument(choices[0].0, diagnostics)?;
+        let found = choices.iter().find(|(name, _)| *name == word.text);
+        if found.is_none() {
+            let names: Vec<String> = choices
+                .iter()
+                .map(|(name, _)| format!("`{} {name}`", self.keyword.text))
+                .collect();
+            diagnostics.push(
+                Diagnostic::error(format!("unknown {} `{}`", self.keyword.text, word.text))
+                    .at(word.span)
+                    .help(format!("write {}", names.join(" or "))),
+            );
+        }
+        found.map(|(_, choice)| Spanned::new(*choice, word.span))
+    }
+
     /// Seconds, with a fraction or without.
     pub(super) fn seconds(&self, diagnostics: &mut Diagnostics) -> Option<Spanned<Duration>> {
         let word = self.argument("1", diagnostics)?;

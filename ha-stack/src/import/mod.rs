@@ -85,6 +85,7 @@ pub(crate) fn blocks() -> Vec<BlockReference> {
         },
         block(&instance::BLOCK),
         block(&instance::authentication::BLOCK),
+        block(&instance::authentication::HMAC_BLOCK),
         block(&script::BLOCK),
     ]
 }

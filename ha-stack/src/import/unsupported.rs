@@ -201,7 +201,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
     Unsupported {
         keywords: &[
             "vrrp_owner_ignore_adverts",
-            "vrrp_check_unicast_src",
             "vrrp_notify_priority_changes",
             "default_interface",
             "dynamic_interfaces",
@@ -291,17 +290,8 @@ pub(super) const INSTANCE: &[Unsupported] = &[
         consequence: "adverts go to 224.0.0.18 and ff02::12",
     },
     Unsupported {
-        keywords: &[
-            "unicast_ttl",
-            "check_unicast_src",
-            "unicast_fault_no_peer",
-            "old_unicast_checksum",
-        ],
+        keywords: &["old_unicast_checksum"],
         consequence: "the defaults apply to unicast adverts",
-    },
-    Unsupported {
-        keywords: &["auth_hmac"],
-        consequence: "adverts are neither signed nor checked",
     },
     Unsupported {
         keywords: &["vrf"],

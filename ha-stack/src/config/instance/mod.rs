@@ -18,7 +18,7 @@ use vrrp_net::{Attachment, AttachmentBuilder, AttachmentError};
 
 pub(crate) use addresses::{Addresses, parse_broadcast};
 pub(crate) use announcements::Announcements;
-pub(crate) use authentication::Authentication;
+pub(crate) use authentication::{Authentication, HmacParts};
 pub(crate) use network::Network;
 pub(crate) use protocol::Protocol;
 pub(crate) use tracking::{InterfaceDraft, TrackDraft, Tracking};
@@ -56,9 +56,12 @@ pub(crate) struct InstanceDraft {
     /// The name in the file, which those of both families share.
     #[expect(dead_code, reason = "what joins the two comes with sync groups")]
     pub(crate) definition: String,
+    pub(crate) format: Format,
     pub(crate) vrid_at: Span,
     /// Where preemption is turned off.
     pub(crate) nopreempt_at: Option<Span>,
+    /// Where a password is that anyone on the link can read.
+    pub(crate) clear_text_at: Option<Span>,
     pub(crate) config: Config,
     pub(crate) attachment: Attachment,
     pub(crate) addresses: Vec<Spanned<IpAddr>>,
@@ -98,6 +101,10 @@ impl InstanceParts {
             // Who adds IPv6 to an instance of keepalived writes two, or excluded addresses.
             Format::Keepalived => vec![self],
         };
+        if let [first, second] = &parts[..] {
+            first.network.check_peers_beside(&second.network, diagnostics);
+            second.network.check_peers_beside(&first.network, diagnostics);
+        }
         let drafts: Vec<Option<InstanceDraft>> = parts
             .into_iter()
             .map(|part| {
@@ -122,8 +129,10 @@ impl InstanceParts {
         let config = self.config(&list?, diagnostics);
         Some(InstanceDraft {
             definition: definition.to_owned(),
+            format,
             vrid_at: self.vrid?.span,
             nopreempt_at: self.protocol.nopreempt_at(),
+            clear_text_at: self.authentication.clear_text_at(),
             config: config?,
             attachment: attachment?,
             addresses: self.addresses.places(),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vrrp_core::{ConfigBuilder, ConfigError, Family};
+use vrrp_core::{ConfigBuilder, ConfigError, Family, UnicastPeer};
 use vrrp_net::{AttachmentBuilder, AttachmentError, VirtualRoute, VirtualRule, Vmac};
 
 use super::hand_over;
@@ -16,7 +16,9 @@ pub(crate) struct Network {
     pub(crate) interface: Option<Spanned<String>>,
     /// Sources of the adverts, one for each family.
     pub(crate) sources: Vec<Spanned<IpAddr>>,
-    pub(crate) peers: Vec<Spanned<IpAddr>>,
+    pub(crate) peers: Vec<Spanned<UnicastPeer>>,
+    pub(crate) check_unicast_src: Option<Spanned<bool>>,
+    pub(crate) unicast_ttl: Option<Spanned<u8>>,
     /// A lease of `None` is for addresses without a lifetime.
     pub(crate) lease: Option<Spanned<Option<Duration>>>,
     pub(crate) vmac: Option<Spanned<Vmac>>,
@@ -34,14 +36,16 @@ impl Network {
     /// Leaves out the other family.
     pub(super) fn keep(&mut self, family: Family) {
         self.sources.retain(|one| Family::of(&one.value) == family);
-        self.peers.retain(|one| Family::of(&one.value) == family);
+        self.peers
+            .retain(|one| Family::of(&one.value.address()) == family);
         self.routes
             .retain(|one| Family::of(&one.value.to().addr()) == family);
         self.rules.retain(|one| one.value.family() == family);
     }
 
-    pub(super) fn configure(&self, builder: ConfigBuilder) -> ConfigBuilder {
-        let peers: Vec<IpAddr> = self.peers.iter().map(|peer| peer.value).collect();
+    pub(super) fn configure(&self, mut builder: ConfigBuilder) -> ConfigBuilder {
+        hand_over!(self to builder: check_unicast_src);
+        let peers: Vec<UnicastPeer> = self.peers.iter().map(|peer| peer.value).collect();
         builder.peers(&peers)
     }
 
@@ -51,7 +55,7 @@ impl Network {
             | ConfigError::PeerAddress { peer }
             | ConfigError::PeerTwice { peer } => {
                 // Of two, the second.
-                let index = self.peers.iter().rposition(|one| one.value == *peer)?;
+                let index = self.peers.iter().rposition(|one| one.value.address() == *peer)?;
                 Some(self.peers.remove(index).span)
             }
             _ => None,
@@ -59,7 +63,7 @@ impl Network {
     }
 
     pub(super) fn attach(&self, mut builder: AttachmentBuilder) -> AttachmentBuilder {
-        hand_over!(self to builder: lease accept promote_secondaries track_primary track_source);
+        hand_over!(self to builder: unicast_ttl lease accept promote_secondaries track_primary track_source);
         for route in &self.routes {
             builder = builder.route(route.value.clone());
         }
@@ -103,6 +107,40 @@ impl Network {
                     .help(format!("add `{vmac}`, or leave it out")),
             );
         }
+        let of_unicast = [
+            ("unicast_ttl", self.unicast_ttl.map(|one| one.span)),
+            ("check_unicast_src", self.check_unicast_src.map(|one| one.span)),
+        ];
+        for (key, at) in of_unicast {
+            if let (Some(at), true) = (at, self.peers.is_empty()) {
+                let peers = format.choose("peers = [\"192.0.2.11\"]", "unicast_peer { 192.0.2.11 }");
+                diagnostics.push(
+                    Diagnostic::warning(format!(
+                        "`{key}` does nothing without unicast peers: adverts go to the group"
+                    ))
+                    .at(at)
+                    .help(format!("add `{peers}`, or leave it out")),
+                );
+            }
+        }
+    }
+
+    /// Tells of a family without peers beside one that has some.
+    pub(super) fn check_peers_beside(&self, other: &Self, diagnostics: &mut Diagnostics) {
+        let (Some(peer), true) = (self.peers.first(), other.peers.is_empty()) else {
+            return;
+        };
+        let (has, lacks) = match Family::of(&peer.value.address()) {
+            Family::Ipv4 => (Family::Ipv4, Family::Ipv6),
+            Family::Ipv6 => (Family::Ipv6, Family::Ipv4),
+        };
+        diagnostics.push(
+            Diagnostic::error(format!("peers of {has} alone, and addresses of {lacks} too"))
+                .at(peer.span)
+                .help(format!(
+                    "add the peers' addresses of {lacks}: without, its adverts would go to the group"
+                )),
+        );
     }
 
     /// Tells of sources that are not of the virtual router's family, or too many.

@@ -207,10 +207,7 @@ impl Reader {
         };
         if self.gateways.len() > 1 {
             for gateway in &self.gateways {
-                let hop = self
-                    .dev
-                    .iter()
-                    .fold(NextHop::via(*gateway), |hop, dev| hop.dev(dev));
+                let hop = self.dev.iter().fold(NextHop::via(*gateway), NextHop::dev);
                 route = route.nexthop(if self.onlink { hop.onlink() } else { hop });
             }
         } else {
@@ -218,7 +215,7 @@ impl Reader {
                 .gateways
                 .iter()
                 .fold(route, |route, gateway| route.via(*gateway));
-            route = self.dev.iter().fold(route, |route, dev| route.dev(dev));
+            route = self.dev.iter().fold(route, VirtualRouteBuilder::dev);
             route = if self.onlink { route.onlink() } else { route };
         }
         Some(self.said.into_iter().fold(route, |route, said| said(route)))

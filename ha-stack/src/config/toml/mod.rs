@@ -17,6 +17,8 @@ pub(super) use keys::Entry;
 use reader::Table;
 #[cfg(feature = "import")]
 pub(crate) use values::{interval_of, parse_duration, parse_net};
+#[cfg(feature = "import")]
+pub(crate) use vrrp::authentication::{ANTI_REPLAYS, HMAC_MODES};
 
 const SECTIONS: &[Entry] = &[
     Entry::new("node", "table", "This host."),

@@ -36,7 +36,7 @@ fn read_block(statement: &Statement, diagnostics: &mut Diagnostics) -> Vec<Spann
 }
 
 /// The lines of a block, each as its words; a block within is not looked into.
-pub(super) fn lines(block: &Block) -> Vec<Vec<&Word>> {
+fn lines(block: &Block) -> Vec<Vec<&Word>> {
     block
         .statements
         .iter()

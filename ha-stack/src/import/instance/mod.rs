@@ -8,6 +8,8 @@ mod protocol;
 mod settle;
 mod tracking;
 
+use vrrp_core::AuthenticationConfig;
+
 use super::body;
 use super::global::Globals;
 use super::keywords::Grammar;
@@ -15,6 +17,7 @@ use super::tree::Statement;
 use super::unsupported;
 use crate::config::draft::{Draft, Format};
 use crate::config::instance::InstanceParts;
+use crate::config::secret::SecretSource;
 use crate::config::{Diagnostics, Span, Spanned};
 
 /// What may stand in the block.
@@ -37,9 +40,19 @@ pub(super) struct Reader {
     pub(super) parts: InstanceParts,
     /// `state MASTER`.
     state_master: Option<Span>,
-    /// `auth_type PASS`.
-    pass: Option<Span>,
-    password: Option<Spanned<String>>,
+    auth_type: Option<Spanned<AuthType>>,
+    password: Option<Spanned<SecretSource>>,
+    hmac: Option<Spanned<AuthenticationConfig>>,
+    /// `unicast_fault_no_peer`, and words that mean something with peers.
+    needs_peer: Option<Span>,
+    unicast: Option<Span>,
+}
+
+/// `auth_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AuthType {
+    Pass,
+    Ah,
 }
 
 impl Reader {
@@ -48,8 +61,11 @@ impl Reader {
         Self {
             parts: InstanceParts::new(name),
             state_master: None,
-            pass: None,
+            auth_type: None,
             password: None,
+            hmac: None,
+            needs_peer: None,
+            unicast: None,
         }
     }
 }

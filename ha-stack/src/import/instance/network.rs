@@ -1,12 +1,15 @@
 //! Keywords of the network.
 
+use vrrp_core::UnicastPeer;
 use vrrp_net::Vmac;
 
-use super::{Reader, addresses};
+use super::Reader;
 use crate::config::mac::parse_mac;
 use crate::config::routing::{Phrase, route, rule};
 use crate::config::{Diagnostic, Diagnostics, Spanned};
+use crate::import::arguments::number;
 use crate::import::keywords::Keyword;
+use crate::import::lexer::Word;
 use crate::import::tree::Statement;
 use crate::import::{body, unsupported};
 
@@ -16,8 +19,21 @@ pub(super) const KEYWORDS: &[Keyword<Reader>] = &[
         to.parts.network.interface = word.map(|word| Spanned::new(word.text.clone(), word.span));
     }),
     Keyword::new("mcast_src_ip", read_source),
-    Keyword::new("unicast_src_ip", read_source),
+    Keyword::new("unicast_src_ip", |statement, to, diagnostics| {
+        to.unicast = Some(statement.keyword.span);
+        read_source(statement, to, diagnostics);
+    }),
     Keyword::new("unicast_peer", read_peers),
+    Keyword::new("unicast_fault_no_peer", |statement, to, _| {
+        to.needs_peer = Some(statement.keyword.span);
+    }),
+    Keyword::new("unicast_ttl", |statement, to, diagnostics| {
+        to.parts.network.unicast_ttl = statement.number(1, 255, "255", diagnostics);
+    }),
+    Keyword::<Reader>::new("check_unicast_src", |statement, to, diagnostics| {
+        to.parts.network.check_unicast_src = statement.switch(diagnostics);
+    })
+    .global("vrrp_check_unicast_src"),
     Keyword::new("use_vmac", read_vmac),
     Keyword::new("vmac_xmit_base", |statement, to, _| {
         to.parts.network.vmac_xmit_base = Some(Spanned::new(true, statement.keyword.span));
@@ -59,17 +75,51 @@ fn read_peers(statement: &Statement, to: &mut Reader, diagnostics: &mut Diagnost
     let Some(block) = body(statement, diagnostics) else {
         return;
     };
-    for peer in addresses::lines(block) {
-        let word = peer[0];
-        match word.text.parse() {
-            Ok(address) => to.parts.network.peers.push(Spanned::new(address, word.span)),
-            Err(_) => diagnostics.push(
+    for line in &block.statements {
+        let word = &line.keyword;
+        let Ok(address) = word.text.parse() else {
+            diagnostics.push(
                 Diagnostic::error(format!("`{}` is not an IP address", word.text))
                     .at(word.span)
                     .help("write the address of a peer on a line of its own"),
-            ),
+            );
+            continue;
+        };
+        if let Some(peer) = read_limits(UnicastPeer::new(address), &line.words, diagnostics) {
+            to.parts.network.peers.push(Spanned::new(peer, word.span));
         }
     }
+}
+
+/// `[min_ttl N] [max_ttl N]`
+fn read_limits(mut peer: UnicastPeer, words: &[Word], diagnostics: &mut Diagnostics) -> Option<UnicastPeer> {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let keyword = word.text.as_str();
+        if !matches!(keyword, "min_ttl" | "max_ttl") {
+            diagnostics.push(
+                Diagnostic::error(format!("unknown word `{keyword}` behind a peer"))
+                    .at(word.span)
+                    .help("write `min_ttl 255`, `max_ttl 255` or nothing; one peer a line"),
+            );
+            return None;
+        }
+        let value = words.next();
+        let limit = value.and_then(|value| number(&value.text, 0, 255));
+        let Some(limit) = limit.and_then(|limit| u8::try_from(limit).ok()) else {
+            diagnostics.push(
+                Diagnostic::error(format!("`{keyword}` takes a number from 0 to 255"))
+                    .at(value.map_or(word.span, |value| value.span))
+                    .help(format!("write `{keyword} 255`")),
+            );
+            return None;
+        };
+        peer = match keyword {
+            "min_ttl" => peer.min_ttl(limit),
+            _ => peer.max_ttl(limit),
+        };
+    }
+    Some(peer)
 }
 
 /// The lines of a block, each read as a whole.

@@ -2,7 +2,7 @@
 
 use vrrp_core::{AuthenticationConfig, PASSWORD_LEN, Priority, Version};
 
-use super::Reader;
+use super::{AuthType, Reader};
 use crate::config::{Diagnostic, Diagnostics, Spanned};
 use crate::import::global::Globals;
 
@@ -12,6 +12,7 @@ impl Reader {
         self.settle_priority(diagnostics);
         self.settle_preempt(diagnostics);
         self.settle_authentication(diagnostics);
+        self.settle_unicast(diagnostics);
     }
 
     /// keepalived takes the family of the first address.
@@ -69,40 +70,77 @@ impl Reader {
     }
 
     fn settle_authentication(&mut self, diagnostics: &mut Diagnostics) {
-        let (Some(at), Some(password)) = (self.pass, &self.password) else {
+        if let (Some(hmac), Some(auth_type)) = (&self.hmac, self.auth_type) {
+            diagnostics.push(
+                Diagnostic::error("`auth_hmac` and `authentication` in one vrrp_instance")
+                    .at(hmac.span)
+                    .also(auth_type.span, "this is for version 2")
+                    .help("leave one of them out"),
+            );
+        }
+        self.parts.authentication.authentication = self.hmac.take();
+        let (Some(auth_type), Some(password)) = (self.auth_type, &self.password) else {
             return;
         };
-        let ipv6 = self.is_ipv6();
-        if ipv6
-            || self
-                .parts
-                .protocol
-                .version
-                .is_some_and(|version| version.value == Version::V3)
-        {
+        let version = self.parts.protocol.version;
+        if self.is_ipv6() || version.is_some_and(|version| version.value == Version::V3) {
             diagnostics.push(
-                Diagnostic::warning("VRRPv3 has no authentication: it is left out, as keepalived does")
-                    .at(at)
-                    .help("remove the block, or use `version 2`"),
+                Diagnostic::warning("VRRPv3 has no such authentication: it is left out, as keepalived does")
+                    .at(auth_type.span)
+                    .help("remove the block, or use `auth_hmac`, or `version 2`"),
             );
             return;
         }
-        let cut = cut_password(&password.value);
-        if cut.len() < password.value.len() {
+        let text = match password.value.read() {
+            Ok(text) => text,
+            Err(error) => {
+                diagnostics.push(Diagnostic::error(error).at(password.span));
+                return;
+            }
+        };
+        let cut = cut_password(&text);
+        if cut.len() < text.len() {
             diagnostics.push(
                 Diagnostic::warning(format!(
                     "a password of {} octets is cut to {PASSWORD_LEN}, as keepalived does",
-                    password.value.len()
+                    text.len()
                 ))
                 .at(password.span)
                 .help("write the first 8 alone"),
             );
         }
-        match AuthenticationConfig::simple(cut) {
+        let made = match auth_type.value {
+            AuthType::Pass => AuthenticationConfig::simple(cut),
+            AuthType::Ah => AuthenticationConfig::ah(cut),
+        };
+        match made {
             Ok(authentication) => {
                 self.parts.authentication.authentication = Some(Spanned::new(authentication, password.span));
             }
             Err(error) => diagnostics.push(Diagnostic::error(error.to_string()).at(password.span)),
+        }
+    }
+
+    fn settle_unicast(&self, diagnostics: &mut Diagnostics) {
+        if !self.parts.network.peers.is_empty() {
+            return;
+        }
+        if let Some(at) = self.needs_peer {
+            diagnostics.push(
+                Diagnostic::error(
+                    "`unicast_fault_no_peer` and no unicast peer: keepalived would stay in fault",
+                )
+                .at(at)
+                .help("add `unicast_peer { 192.0.2.11 }`, or remove it for multicast"),
+            );
+        } else if let Some(at) = self.unicast {
+            diagnostics.push(
+                Diagnostic::warning(
+                    "no unicast peer is given: adverts go to the group, as keepalived sends them",
+                )
+                .at(at)
+                .help("add `unicast_peer { 192.0.2.11 }`, or write `mcast_src_ip`"),
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 mod addresses;
 mod announcements;
-mod authentication;
+pub(in crate::config) mod authentication;
 mod network;
 mod protocol;
 mod tracking;
@@ -68,6 +68,11 @@ pub(super) fn tables() -> Vec<Section> {
             entries(network::VMAC_KEYS).collect(),
         ),
         table(
+            "peers = [{ … }]",
+            "A unicast peer with more to say.",
+            entries(network::PEER_KEYS).collect(),
+        ),
+        table(
             "addresses = [{ … }]",
             "A virtual address with more to say; in `excluded_addresses` too.",
             entries(addresses::ADDRESS_KEYS).collect(),
@@ -76,6 +81,16 @@ pub(super) fn tables() -> Vec<Section> {
             "password = { … }",
             "A secret that stands elsewhere.",
             entries(authentication::SECRET_KEYS).collect(),
+        ),
+        table(
+            "[vrrp.hmac]",
+            "HMAC of version 3.",
+            entries(authentication::HMAC_KEYS).collect(),
+        ),
+        table(
+            "keys = [{ … }]",
+            "A key of HMAC.",
+            entries(authentication::KEY_KEYS).collect(),
         ),
         table(
             "track = [{ … }]",

@@ -1,6 +1,9 @@
 //! Keys of the network.
 
+use std::net::IpAddr;
+
 use ::toml::de::DeValue;
+use vrrp_core::UnicastPeer;
 use vrrp_net::{MacAddr, Vmac};
 
 use crate::config::instance::Network;
@@ -26,9 +29,21 @@ pub(super) const KEYS: &[Key<Network>] = &[
     ),
     Key::new(
         "peers",
-        "array of IP addresses",
+        "array of IP addresses, or tables",
         "Peers to send adverts to by unicast. Default: none, which means multicast.",
-        |table, key, to| to.peers = table.list(key, values::ip),
+        |table, key, to| to.peers = read_peers(table, key),
+    ),
+    Key::new(
+        "check_unicast_src",
+        "true or false",
+        "With `peers`: whether adverts from anyone else are ignored. Default: true.",
+        |table, key, to| to.check_unicast_src = table.optional(key, values::boolean),
+    ),
+    Key::new(
+        "unicast_ttl",
+        "1 to 255",
+        "With `peers`: TTL or hop limit of adverts. Default: 255.",
+        |table, key, to| to.unicast_ttl = table.optional(key, |value| values::integer(value, 1, 255)),
     ),
     Key::new(
         "vmac",
@@ -134,6 +149,66 @@ fn read_vmac(table: &mut Table<'_, '_>, key: &'static str) -> Option<Spanned<Vma
         _ => table.value(key, value, |value| Ok(values::boolean(value)?.then(Vmac::new))),
     }?;
     Some(Spanned::new(read.value?, read.span))
+}
+
+/// Keys of the table that a peer may be.
+pub(super) const PEER_KEYS: &[Key<PeerParts>] = &[
+    Key::new(
+        "address",
+        "IP address",
+        "The peer. Required.",
+        |table, key, to| {
+            to.address = table.required(key, "\"192.0.2.11\"", values::ip);
+        },
+    ),
+    Key::new(
+        "min_ttl",
+        "0 to 255",
+        "Least TTL or hop limit of its adverts. Default: 0.",
+        |table, key, to| to.min_ttl = table.optional(key, |value| values::integer(value, 0, 255)),
+    ),
+    Key::new(
+        "max_ttl",
+        "0 to 255",
+        "Greatest TTL or hop limit of its adverts. Default: 255.",
+        |table, key, to| to.max_ttl = table.optional(key, |value| values::integer(value, 0, 255)),
+    ),
+];
+
+/// What a table says of a peer.
+#[derive(Debug, Default)]
+pub(super) struct PeerParts {
+    address: Option<Spanned<IpAddr>>,
+    min_ttl: Option<Spanned<u8>>,
+    max_ttl: Option<Spanned<u8>>,
+}
+
+fn read_peers(table: &mut Table<'_, '_>, key: &'static str) -> Vec<Spanned<UnicastPeer>> {
+    let mut peers = Vec::new();
+    table.each(key, |table, value| {
+        if !value.get_ref().is_table() {
+            let address = table.value(key, value, values::ip);
+            peers.extend(address.map(|one| Spanned::new(UnicastPeer::new(one.value), one.span)));
+            return;
+        }
+        let parts = table.within(key, value, PEER_KEYS, |table| {
+            let mut parts = PeerParts::default();
+            table.read(PEER_KEYS, &mut parts);
+            parts
+        });
+        let Some((parts, at)) = parts.map(|parts| (parts.value, parts.span)) else {
+            return;
+        };
+        let peer = parts.address.map(|address| UnicastPeer::new(address.value));
+        let peer = parts
+            .min_ttl
+            .map_or(peer, |min| peer.map(|peer| peer.min_ttl(min.value)));
+        let peer = parts
+            .max_ttl
+            .map_or(peer, |max| peer.map(|peer| peer.max_ttl(max.value)));
+        peers.extend(peer.map(|peer| Spanned::new(peer, at)));
+    });
+    peers
 }
 
 /// Strings of words, each read as a whole.
