@@ -5,6 +5,7 @@ use vrrp_net::DriverOptions;
 
 use super::instance::{self, Reader};
 use super::keywords::{Grammar, Keyword, not_read};
+use super::notify::{FifoParts, ScriptDefaults};
 use super::tree::Block;
 use super::unsupported;
 use super::user::UserName;
@@ -19,7 +20,20 @@ pub(super) const BLOCK: Grammar<Globals> = Grammar {
             to.router_id = word.map(|word| word.text.clone());
         }),
         Keyword::new("script_user", |statement, to, diagnostics| {
-            to.script_user = UserName::of(statement, diagnostics);
+            to.scripts.user = UserName::of(statement, diagnostics);
+        }),
+        Keyword::new("enable_script_security", |_, to, _| to.scripts.secure = true),
+        Keyword::new("notify_fifo", |statement, to, diagnostics| {
+            to.fifo.read_path(statement, diagnostics);
+        }),
+        Keyword::new("notify_fifo_script", |statement, to, _| {
+            to.fifo.read_script(statement);
+        }),
+        Keyword::new("vrrp_notify_fifo", |statement, to, diagnostics| {
+            to.vrrp_fifo.read_path(statement, diagnostics);
+        }),
+        Keyword::new("vrrp_notify_fifo_script", |statement, to, _| {
+            to.vrrp_fifo.read_script(statement);
         }),
         Keyword::new("vrrp_startup_delay", |statement, to, diagnostics| {
             let delay = statement.seconds(diagnostics);
@@ -41,8 +55,10 @@ pub(super) const BLOCK: Grammar<Globals> = Grammar {
 #[derive(Debug)]
 pub(super) struct Globals {
     pub(super) router_id: Option<String>,
-    /// User and group of scripts.
-    pub(super) script_user: Option<Spanned<UserName>>,
+    /// Who runs scripts.
+    pub(super) scripts: ScriptDefaults,
+    pub(super) fifo: FifoParts,
+    pub(super) vrrp_fifo: FifoParts,
     /// How the VRRP thread runs, and what says so first.
     pub(super) thread: Option<Spanned<DriverOptions>>,
     /// What instances say unless they say otherwise.
@@ -54,7 +70,9 @@ impl Globals {
     pub(super) fn new(file: FileId) -> Self {
         Self {
             router_id: None,
-            script_user: None,
+            scripts: ScriptDefaults::default(),
+            fifo: FifoParts::default(),
+            vrrp_fifo: FifoParts::default(),
             thread: None,
             defaults: Reader::new(Spanned::new(String::new(), file.span(0..0))),
         }
@@ -73,6 +91,7 @@ impl Globals {
     pub(super) fn reader(&self, name: Spanned<String>) -> Reader {
         let mut reader = self.defaults.clone();
         reader.parts.name = name;
+        reader.scripts = self.scripts.clone();
         // That one depends on the family.
         reader.parts.protocol.version = None;
         reader

@@ -24,6 +24,7 @@ pub(crate) use protocol::Protocol;
 pub(crate) use tracking::{InterfaceDraft, TrackDraft, Tracking};
 
 use super::draft::Format;
+use super::notify::NotifyParts;
 use super::{Diagnostic, Diagnostics, Span, Spanned};
 
 /// Hands each value that a file gives to the builder's setter of the same name.
@@ -47,6 +48,7 @@ pub(crate) struct InstanceParts {
     pub(crate) announcements: Announcements,
     pub(crate) network: Network,
     pub(crate) tracking: Tracking,
+    pub(crate) notify: NotifyParts,
 }
 
 /// A valid virtual router, with the places that later findings point at.
@@ -54,7 +56,6 @@ pub(crate) struct InstanceParts {
 pub(crate) struct InstanceDraft {
     pub(crate) name: Spanned<String>,
     /// The name in the file, which those of both families share.
-    #[expect(dead_code, reason = "what joins the two comes with sync groups")]
     pub(crate) definition: String,
     pub(crate) format: Format,
     pub(crate) vrid_at: Span,
@@ -66,6 +67,7 @@ pub(crate) struct InstanceDraft {
     pub(crate) attachment: Attachment,
     pub(crate) addresses: Vec<Spanned<IpAddr>>,
     pub(crate) tracking: Tracking,
+    pub(crate) notify: NotifyParts,
 }
 
 impl InstanceParts {
@@ -80,6 +82,7 @@ impl InstanceParts {
             announcements: Announcements::default(),
             network: Network::default(),
             tracking: Tracking::default(),
+            notify: NotifyParts::default(),
         }
     }
 
@@ -138,6 +141,7 @@ impl InstanceParts {
             addresses: self.addresses.places(),
             name: self.name,
             tracking: self.tracking,
+            notify: self.notify,
         })
     }
 

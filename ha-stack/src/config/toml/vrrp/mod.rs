@@ -5,13 +5,13 @@ mod announcements;
 pub(in crate::config) mod authentication;
 mod network;
 mod protocol;
-mod tracking;
+pub(super) mod tracking;
 
 use ::toml::de::DeTable;
 
 use super::keys::{Entry, Key, entries};
 use super::reader::Table;
-use super::{Section, values};
+use super::{Section, notify, values};
 use crate::config::draft::Format;
 use crate::config::instance::{InstanceDraft, InstanceParts};
 use crate::config::{Diagnostics, FileId, Span, Spanned};
@@ -27,6 +27,12 @@ const KEYS: &[Key<InstanceParts>] = &[
                 to.name = name;
             }
         },
+    ),
+    Key::new(
+        "notify",
+        "table",
+        "Scripts that are told of its changes of state. Default: none.",
+        |table, key, to| to.notify = notify::read(table, key),
     ),
     Key::new(
         "vrid",
@@ -96,6 +102,11 @@ pub(super) fn tables() -> Vec<Section> {
             "track = [{ … }]",
             "A tracked check.",
             entries(tracking::CHECK_KEYS).collect(),
+        ),
+        table(
+            "notify = { … }",
+            "Scripts, of a virtual router or of a sync group.",
+            entries(notify::KEYS).collect(),
         ),
         table(
             "track_interfaces = [{ … }]",
