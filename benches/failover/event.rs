@@ -51,13 +51,8 @@ impl Event {
 
     /// Whether a program can do it here at all.
     pub(crate) fn is_possible(self, program: Program) -> bool {
-        match (self, program) {
-            // It has no such command.
-            (Self::Switchover, Program::Keepalived) => false,
-            // It hears of processes by a socket of the first network namespace alone.
-            (Self::DeadProcess, Program::Keepalived) => false,
-            _ => true,
-        }
+        // keepalived has no such command, and hears of processes by a socket of the first network namespace alone.
+        program == Program::Ours || !matches!(self, Self::Switchover | Self::DeadProcess)
     }
 
     /// How long it may take by the protocol, and by when it is detected.

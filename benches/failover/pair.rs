@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ha_benches::testbed::lan::{Lan, Side};
 use ha_benches::testbed::setup::{expect_checked, install_check, set_alive};
-use ha_benches::testbed::{Client, Keepalived, Node, Result, Setup, Variant, pause};
+use ha_benches::testbed::{Client, Keepalived, Node, Result, Setup, Variant, pause, wait_until};
 
 use super::event::Event;
 use super::report::Report;
@@ -86,9 +86,10 @@ impl Pair {
         let variant = Variant::v3(interval_cs);
         install_check(lan.host(Side::A))?;
         lan.host(Side::A).run(|| symlink("/usr/bin/sleep", WATCHED))?;
-        let setup = Setup::new(variant, Side::A, FIRST)
-            .check(CHECK)
-            .process(WATCHED_NAME);
+        let mut setup = Setup::new(variant, Side::A, FIRST).check(CHECK);
+        if Event::DeadProcess.is_possible(program) {
+            setup = setup.process(WATCHED_NAME);
+        }
         let client = Client::start(&lan, setup.service(), PERIOD)?;
         let watched = watched(&lan)?;
         let second = start(program, &lan, &Setup::new(variant, Side::B, SECOND))?;
@@ -102,7 +103,10 @@ impl Pair {
             watched: Some(watched),
             _second: second,
         };
-        pair.is_back(Instant::now())?;
+        pair.is_back(Instant::now()).map_err(|error| match &pair.first {
+            Some(Running::Keepalived(keepalived)) => format!("{error}\n{}", keepalived.log()).into(),
+            _ => error,
+        })?;
         Ok(pair)
     }
 
@@ -205,12 +209,16 @@ impl Pair {
         Ok(self.client.outage_since(since))
     }
 
-    /// Waits until the first serves, and has done so for long enough that the second knows.
+    /// Waits until the first serves, and nobody else has for long enough that the second knows.
     fn is_back(&self, since: Instant) -> Result<()> {
         self.client.expect_answer(Side::A, since, PATIENCE)?;
-        pause(AFTERMATH + self.setup.variant.interval());
-        let seen = self.client.answered_since(Instant::now() - AFTERMATH / 2);
-        if seen == [Side::A] {
+        let mut seen = Vec::new();
+        let settled = wait_until(PATIENCE, || {
+            pause(AFTERMATH + self.setup.variant.interval());
+            seen = self.client.answered_since(Instant::now() - AFTERMATH);
+            Ok(seen == [Side::A])
+        })?;
+        if settled {
             Ok(())
         } else {
             Err(format!("answered by {seen:?} instead of the first").into())

@@ -9,7 +9,7 @@ use ha_benches::testbed::spread::ms;
 use ha_benches::testbed::{Authentication, Table, Variant, is_required};
 use serde_json::{Value, json};
 
-use super::peer::Program;
+use super::peer::{Missing, Program};
 use super::row::{Outcome, Row, STEPS};
 
 /// How often a row is tried. Rows run beside each other on a machine that may stand still; the later tries run alone.
@@ -56,7 +56,7 @@ fn rows() -> Vec<Row> {
 struct Done {
     row: Row,
     tries: usize,
-    result: Result<Outcome, &'static str>,
+    result: Result<Outcome, Missing>,
 }
 
 /// Runs all rows and prints the table. Returns whether all is green.
@@ -130,7 +130,8 @@ impl Done {
     fn is_green(&self) -> bool {
         match &self.result {
             Ok(outcome) => outcome.failed.is_none(),
-            Err(_) => !is_required(),
+            Err(Missing::Root(_)) => true,
+            Err(Missing::Program(_)) => !is_required(),
         }
     }
 
@@ -155,7 +156,7 @@ impl Done {
             "row": self.row.name(),
             "green": self.is_green(),
             "tries": self.tries,
-            "skipped": self.result.as_ref().err(),
+            "skipped": self.result.as_ref().err().map(ToString::to_string),
             "failed": self.failure(),
             "steps": steps,
         })

@@ -15,13 +15,34 @@ pub(crate) enum Program {
 
 impl Program {
     /// Why it can't run here.
-    pub(crate) fn missing(self) -> Option<&'static str> {
+    pub(crate) fn missing(self) -> Option<Missing> {
+        let installed = match self {
+            Self::Keepalived => keepalived::program().is_some(),
+            Self::Frr => frr::is_installed(),
+        };
         match self {
-            Self::Keepalived => keepalived::program()
-                .is_none()
-                .then_some("keepalived is not installed"),
-            Self::Frr if !frr::is_installed() => Some("FRR is not installed"),
-            Self::Frr => (!is_real_root()).then_some("FRR's daemons change user, which needs root"),
+            _ if !installed => Some(Missing::Program(self)),
+            // Its daemons change their user.
+            Self::Frr if !is_real_root() => Some(Missing::Root(self)),
+            _ => None,
+        }
+    }
+}
+
+/// Why a program can't run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is not installed.
+    Program(Program),
+    /// It needs root, which an ordinary user can't be asked for.
+    Root(Program),
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Program(program) => write!(f, "{program} is not installed"),
+            Self::Root(program) => write!(f, "{program} needs root"),
         }
     }
 }

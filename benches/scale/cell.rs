@@ -26,6 +26,7 @@ pub(crate) enum Program {
 pub(crate) struct Cell {
     pub(crate) routers: u8,
     pub(crate) interval_cs: u16,
+    pub(crate) realtime: bool,
     pub(crate) window: Duration,
 }
 
@@ -82,7 +83,11 @@ impl Cell {
     pub(crate) fn measure(&self, program: Program) -> Result<Measured> {
         let lan = Lan::new()?;
         let variant = Variant::v3(self.interval_cs);
-        let setup = |side, priority| Setup::new(variant, side, priority).routers(self.routers);
+        let setup = |side, priority| {
+            Setup::new(variant, side, priority)
+                .routers(self.routers)
+                .realtime(self.realtime)
+        };
         let mut master = Running::start(program, lan.host(Side::A), &setup(Side::A, HIGH))?;
         // The master first: how a start among many goes is not what is measured.
         let all = || Ok(lan.address_count(Side::A)? >= usize::from(self.routers));

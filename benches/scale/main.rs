@@ -12,18 +12,20 @@ use cell::{Cell, Measured, Program};
 use ha_benches::testbed::{self, Result, keepalived};
 use report::Report;
 
-const USAGE: &str =
-    "usage: scale [--short] [--json] [--check] [--window SECONDS] [--routers N,N] [--interval MS,MS]
+const USAGE: &str = "usage: scale [--short] [--json] [--check] [--realtime] [--window SECONDS]
+             [--routers N,N] [--interval MS,MS]
   --short           a few seconds and a few cells
   --json            prints one JSON object instead of the table
   --check           fails if ours takes more than half of keepalived's CPU, more than 10 MiB, or changes state
-  --window SECONDS  how long each cell is measured (300; short: 4)
-  --routers N,N     numbers of virtual routers (1,50,255; short: 1,255)
+  --realtime        both programs with real-time priority (root)
+  --window SECONDS  how long each cell is measured (10; short: 4)
+  --routers N,N     numbers of virtual routers (1,50,255; short: 255)
   --interval MS,MS  advertisement intervals (1000,100,10; short: 1000,100)";
 
 struct Options {
     json: bool,
     check: bool,
+    realtime: bool,
     window: Duration,
     routers: Vec<u8>,
     intervals_cs: Vec<u16>,
@@ -35,8 +37,9 @@ impl Options {
         let mut options = Self {
             json: false,
             check: false,
-            window: Duration::from_secs(if short { 4 } else { 300 }),
-            routers: if short { vec![1, 255] } else { vec![1, 50, 255] },
+            realtime: false,
+            window: Duration::from_secs(if short { 4 } else { 10 }),
+            routers: if short { vec![255] } else { vec![1, 50, 255] },
             intervals_cs: if short { vec![100, 10] } else { vec![100, 10, 1] },
         };
         let mut arguments = arguments.iter();
@@ -45,6 +48,7 @@ impl Options {
                 "--short" => {}
                 "--json" => options.json = true,
                 "--check" => options.check = true,
+                "--realtime" => options.realtime = true,
                 "--window" => options.window = Duration::from_secs(arguments.next()?.parse().ok()?),
                 "--routers" => options.routers = list(arguments.next()?)?,
                 "--interval" => {
@@ -101,6 +105,7 @@ fn run(options: &Options) -> Result<bool> {
             let cell = Cell {
                 routers: *routers,
                 interval_cs: *interval_cs,
+                realtime: options.realtime,
                 window: options.window,
             };
             let [ours, theirs]: [Measured; 2] =

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use vrrp_net::lab::Host;
 
 use super::lan::INTERFACE;
-use super::setup::{CHECK, WEIGHT};
+use super::setup::{CHECK, REALTIME, WEIGHT};
 use super::{Authentication, Result, Role, Setup, wait_until};
 
 const CONFIG: &str = "/run/keepalived.conf";
@@ -79,8 +79,7 @@ impl Keepalived {
         let log = self.log();
         let last = log
             .lines()
-            .filter(|line| line.contains("(VI_1) Entering ") && line.contains(" STATE"))
-            .next_back();
+            .rfind(|line| line.contains("(VI_1) Entering ") && line.contains(" STATE"));
         match last {
             Some(line) if line.contains("MASTER") => Role::Master,
             Some(line) if line.contains("BACKUP") => Role::Backup,
@@ -159,7 +158,12 @@ fn config(setup: &Setup) -> String {
         process,
         ..
     } = setup;
-    let mut text = String::from("global_defs {\n script_user root\n}\n");
+    let realtime = if setup.realtime {
+        format!(" vrrp_rt_priority {REALTIME}\n")
+    } else {
+        String::new()
+    };
+    let mut text = format!("global_defs {{\n script_user root\n{realtime}}}\n");
     let mut tracks = String::new();
     if let Some(interval) = check {
         let interval = interval.as_secs_f64();

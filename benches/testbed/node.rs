@@ -12,10 +12,10 @@ use ha_stack::{Event, Handle, Instance, Stack};
 use serde::{Deserialize, Serialize};
 use vrrp_core::{AddressList, AhKey, AuthenticationConfig, Config, Priority, State, Vrid};
 use vrrp_net::lab::Host;
-use vrrp_net::{Attachment, Vmac};
+use vrrp_net::{Attachment, DriverOptions, Vmac};
 
 use super::lan::INTERFACE;
-use super::setup::{CHECK, WEIGHT};
+use super::setup::{CHECK, REALTIME, WEIGHT};
 use super::{Authentication, Error, Result, Role, Setup};
 
 /// First argument of the process.
@@ -208,7 +208,9 @@ pub fn main_if_asked() -> Option<ExitCode> {
     if word != NODE {
         return None;
     }
-    let ended = serde_json::from_str(setup).map_err(Error::from).and_then(run);
+    let ended = serde_json::from_str(setup)
+        .map_err(Error::from)
+        .and_then(|setup| run(&setup));
     Some(match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -218,8 +220,8 @@ pub fn main_if_asked() -> Option<ExitCode> {
     })
 }
 
-fn run(setup: Setup) -> Result<()> {
-    let mut stack = stack(&setup)?.spawn()?;
+fn run(setup: &Setup) -> Result<()> {
+    let mut stack = stack(setup)?.spawn()?;
     report(&Report::Started);
     let mut events = stack.events();
     std::thread::spawn(move || {
@@ -278,7 +280,11 @@ fn name(vrid: u8) -> String {
 }
 
 fn stack(setup: &Setup) -> Result<Stack> {
-    let mut builder = Stack::builder(setup.side.name());
+    let options = DriverOptions {
+        realtime: setup.realtime.then_some(REALTIME),
+        ..DriverOptions::default()
+    };
+    let mut builder = Stack::builder(setup.side.name()).driver_options(options);
     let weight = Weight::new(i32::from(WEIGHT))?;
     if let Some(interval) = setup.check {
         let check = CheckConfig::builder("alive")

@@ -26,7 +26,12 @@ pub struct Setup {
     pub check: Option<Duration>,
     /// The name of a process whose death lowers the priority by 20.
     pub process: Option<String>,
+    /// Whether VRRP runs with real-time priority.
+    pub realtime: bool,
 }
+
+/// Real-time priority of those that have one.
+pub const REALTIME: u8 = 50;
 
 /// The check's command line: the same script for all. It is on the host's own `/run`, as its files are.
 pub const CHECK: &str = "/bin/sh /run/check";
@@ -47,6 +52,7 @@ impl Setup {
             routers: 1,
             check: None,
             process: None,
+            realtime: false,
         }
     }
 
@@ -68,6 +74,13 @@ impl Setup {
     #[must_use]
     pub fn process(mut self, name: &str) -> Self {
         self.process = Some(name.to_owned());
+        self
+    }
+
+    /// The same with or without real-time priority.
+    #[must_use]
+    pub fn realtime(mut self, realtime: bool) -> Self {
+        self.realtime = realtime;
         self
     }
 

@@ -5,11 +5,12 @@ use std::convert::Infallible;
 use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
-use crate::deadlines::Deadlines;
 use vrrp_core::{
-    Fault, HmacConfig, Output, Priority, SwitchoverEnd, SwitchoverError, SyncGroup, SyncGroupError,
+    Fault, HmacConfig, Output, Priority, State, SwitchoverEnd, SwitchoverError, SyncGroup, SyncGroupError,
     VirtualRouter,
 };
+
+use crate::deadlines::Deadlines;
 
 /// An effect of [`Routers`], in the order in which it must happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +51,11 @@ pub trait Routers {
     /// sync groups. The driver calls it before it polls for outputs; without such routers there is nothing to do.
     fn settle(&mut self, _now: Duration) {}
 
-    /// Time has come: everything that is due, of the routers and of its own. Early and spurious calls are harmless.
+    /// Time has come: what is due, of the routers and of its own. Early and spurious calls are harmless.
+    ///
+    /// It may leave something for the next call, and then [`poll_timeout`](Self::poll_timeout) is due still. Of several
+    /// backups that are, one at a time should become master: that takes several system calls each, and meanwhile those
+    /// that are master already must advertise, and adverts may come that keep the next one from it.
     fn handle_timeout(&mut self, now: Duration);
 
     /// A command from control code arrived.
@@ -321,9 +326,12 @@ impl Routers for RouterSet {
 
     fn handle_timeout(&mut self, now: Duration) {
         self.seats.refresh();
+        let mut taken_over = false;
         for index in 0..self.len() {
-            if self.seats.deadlines.is_due(index, now) {
+            let takes_over = self.seats.routers[index].state() == State::Backup;
+            if self.seats.deadlines.is_due(index, now) && !(takes_over && taken_over) {
                 self.router_mut(index).handle_timeout(now);
+                taken_over |= takes_over;
             }
         }
         self.settle(now);
@@ -369,7 +377,7 @@ impl Routers for RouterSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vrrp_core::{AddressList, Config, State, Vrid};
+    use vrrp_core::{AddressList, Config, Vrid};
 
     #[test]
     fn a_set_wakes_for_the_earliest_router_and_times_out_only_what_is_due() {
@@ -384,6 +392,29 @@ mod tests {
             set.poll_output(),
             Some(Effect::Router(0, Output::Advertise(_)))
         ));
+    }
+
+    #[test]
+    fn masters_advertise_between_the_takeovers_of_others() {
+        let mut set = set(&[100, 100, 100]);
+        start(&mut set);
+        let first = set.poll_timeout().unwrap();
+        let advertised = |set: &mut RouterSet, now| {
+            set.handle_timeout(now);
+            let outputs = std::iter::from_fn(|| set.poll_output());
+            outputs
+                .filter_map(|effect| match effect {
+                    Effect::Router(router, Output::Advertise(_)) => Some(router),
+                    _ => None,
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(advertised(&mut set, first), [0]);
+        assert_eq!(set.poll_timeout(), Some(first), "two more are due");
+        // The first takeover took as long as an advertisement interval.
+        let later = first + set.router(0).config().adver_interval().duration();
+        assert_eq!(advertised(&mut set, later), [0, 1]);
+        assert_eq!(advertised(&mut set, later), [2]);
     }
 
     #[test]
@@ -410,6 +441,96 @@ mod tests {
         set.handle_command(Duration::ZERO, RouterCommand::Shutdown { router: 1 });
         assert_eq!(set.router(1).state(), State::Initialize);
         assert_eq!(set.router(0).state(), State::Backup);
+    }
+
+    #[test]
+    fn commands_for_a_member_move_its_whole_group() {
+        let mut set = grouped();
+        set.handle_timeout(Duration::from_secs(4));
+        assert_eq!(states(&set), [State::Master, State::Master, State::Master]);
+        drain(&mut set);
+        let now = Duration::from_secs(5);
+        let priority = Priority::new(90);
+        set.handle_command(now, RouterCommand::Priority { router: 1, priority });
+        let adverts: Vec<_> = drain(&mut set)
+            .into_iter()
+            .filter(|(_, output)| matches!(output, Output::Advertise(_)))
+            .map(|(index, _)| index)
+            .collect();
+        assert_eq!(adverts, [0, 0, 1, 1]);
+        set.handle_command(now, RouterCommand::Switchover { router: 0 });
+        let stops = drain(&mut set);
+        let stop = Output::Advertise(Priority::STOP);
+        assert_eq!(stops, [(0, stop), (1, stop)]);
+        let fault = Fault::Check;
+        set.handle_command(now, RouterCommand::Fault { router: 1, fault });
+        assert_eq!(states(&set), [State::Fault, State::Fault, State::Master]);
+        set.handle_command(now, RouterCommand::Recovery { router: 1, fault });
+        assert_eq!(states(&set), [State::Backup, State::Backup, State::Master]);
+        set.handle_command(now, RouterCommand::Shutdown { router: 0 });
+        set.handle_timeout(Duration::from_secs(60));
+        assert_eq!(set.router(1).state(), State::Backup, "never alone");
+    }
+
+    #[test]
+    fn facts_fed_to_a_member_reach_the_others_when_the_set_settles() {
+        let mut set = grouped();
+        let now = Duration::from_secs(4);
+        set.handle_timeout(now);
+        drain(&mut set);
+        set.router_mut(1).handle_pause(now);
+        assert_eq!(set.router(0).state(), State::Master);
+        set.settle(now);
+        assert_eq!(states(&set), [State::Backup, State::Backup, State::Master]);
+        let outputs = drain(&mut set);
+        assert!(outputs.contains(&(0, Output::ReleaseAddresses)));
+    }
+
+    #[test]
+    fn a_switchover_that_does_not_begin_is_told() {
+        let mut set = set(&[100]);
+        start(&mut set);
+        set.handle_command(Duration::ZERO, RouterCommand::Switchover { router: 0 });
+        let error = SwitchoverError::NotMaster { state: State::Backup };
+        let told = Output::Switchover(SwitchoverEnd::Refused(error));
+        assert_eq!(drain(&mut set), [(0, told)]);
+    }
+
+    #[test]
+    fn groups_of_what_is_not_there_are_refused() {
+        let routers = || set(&[100, 100]).routers().to_vec();
+        let group = |members: &[usize]| SyncGroup::new(members.iter().copied()).unwrap();
+        let with = |groups| RouterSet::with_groups(routers(), groups).map(|_| ());
+        assert_eq!(
+            with(vec![group(&[0, 2])]),
+            Err(SyncGroupError::Unknown { member: 2 })
+        );
+        assert_eq!(
+            with(vec![group(&[0, 1]), group(&[1])]),
+            Err(SyncGroupError::InTwoGroups { member: 1 })
+        );
+        assert_eq!(with(vec![group(&[0]), group(&[1])]), Ok(()));
+    }
+
+    /// The first two of three are a group.
+    fn grouped() -> RouterSet {
+        let group = SyncGroup::new([0, 1]).unwrap().tracking_weight(true);
+        let routers = set(&[100, 100, 100]).routers().to_vec();
+        let mut set = RouterSet::with_groups(routers, vec![group]).unwrap();
+        start(&mut set);
+        set
+    }
+
+    fn states(set: &RouterSet) -> Vec<State> {
+        set.routers().iter().map(VirtualRouter::state).collect()
+    }
+
+    fn drain(set: &mut RouterSet) -> Vec<(usize, Output)> {
+        let next = || match set.poll_output()? {
+            Effect::Router(index, output) => Some((index, output)),
+            Effect::Event(never) => match never {},
+        };
+        std::iter::from_fn(next).collect()
     }
 
     fn set(priorities: &[u8]) -> RouterSet {

@@ -2,13 +2,18 @@
 
 mod fake;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use fake::{
-    Acceptance, Act, Fact, OURS, Outcome, advert, fast_advert, ms, peer, run, run_attached, run_with, up, vip,
+    Acceptance, Act, Fact, OURS, Outcome, advert, fast_advert, ms, peer, run, run_attached, run_set,
+    run_with, up, vip,
 };
-use vrrp_core::{Fault, Priority, Reason, State};
-use vrrp_net::{DriverEvent, LinkState, MacAddr, RouterCommand};
+use vrrp_core::{
+    AddressList, Config, Family, Fault, Priority, Reason, RivalCause, State, SyncGroup, Version,
+    VirtualRouter, Vrid,
+};
+use vrrp_net::{DriverEvent, LinkState, MacAddr, RouterCommand, RouterSet, Vmac};
 
 /// Three intervals and the skew time of priority 100.
 const MASTER_DOWN: Duration = Duration::from_micros(3_609_375);
@@ -480,6 +485,22 @@ fn a_winner_that_announces_nothing_is_not_waited_for_longer_than_50_ms() {
     assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [ms(4050)]);
 }
 
+/// The winner's first advert has drawn the switch's traffic for the virtual MAC to it; or, where adverts come from the
+/// interface below, its announcement will.
+#[test]
+fn a_superseded_master_keeps_a_virtual_mac_only_where_the_winners_adverts_leave_it_alone() {
+    let winner = Vmac::default_mac(Family::Ipv4, Vrid::new(1).unwrap());
+    let script = [
+        (ms(4000), advert(1, 200)),
+        (ms(4013), Fact::Claim(vip(1), winner)),
+    ];
+    for (xmit_base, released_at) in [(false, ms(4000)), (true, ms(4013))] {
+        let vmac = || Vmac::new().xmit_base(xmit_base);
+        let outcome = run_attached(&[100], up(), |with| with.vmac(vmac()), ms(4500), script.clone());
+        assert_eq!(outcome.times(|act| matches!(act, Act::Release(_))), [released_at]);
+    }
+}
+
 #[test]
 fn a_takeover_in_the_meantime_ends_the_wait_and_keeps_the_addresses() {
     let script = [
@@ -561,4 +582,102 @@ fn states(outcome: &Outcome) -> Vec<State> {
         .into_iter()
         .map(|(_, transition)| transition.to)
         .collect()
+}
+
+#[test]
+fn each_reason_to_announce_has_a_repeat_of_its_own() {
+    let refreshed = Config::builder(Vrid::new(1).unwrap(), AddressList::new(&[vip(1)]).unwrap())
+        .version(Version::V3)
+        .announce_refresh(ms(2000))
+        .lower_prio_announce_delay(Some(ms(300)))
+        .build()
+        .unwrap();
+    let router = VirtualRouter::new(refreshed, IpAddr::from([0, 0, 0, 0]));
+    let outcome = run_set(
+        RouterSet::from(router),
+        up(),
+        |attachment| {
+            attachment
+                .announce_repeat(4)
+                .announce_refresh_repeat(2)
+                .lower_prio_announce_repeat(Some(3))
+        },
+        MASTER_DOWN + ms(5500),
+        [(MASTER_DOWN + ms(2500), advert(1, 50))],
+    );
+    let announced: Vec<_> = outcome
+        .log
+        .iter()
+        .filter_map(|(at, act)| match act {
+            Act::Announce(_, repeat) => Some((*at - MASTER_DOWN, *repeat)),
+            _ => None,
+        })
+        .collect();
+    // The second after the losing advert takes the place of the one after the takeover.
+    let expected = [(0, 4), (2000, 2), (2500, 3), (2800, 3), (4000, 2)];
+    assert_eq!(announced, expected.map(|(at, repeat)| (ms(at), repeat)));
+}
+
+#[test]
+fn another_master_is_told_once_with_its_address_and_the_cause() {
+    let beat = |n: u64| (MASTER_DOWN + ms(1500 + 1000 * n), advert(1, 50));
+    let outcome = run(&[100], MASTER_DOWN + ms(12_000), (0..10).map(beat));
+    let [DriverEvent::Rival { router: 0, rival }] = outcome.events()[..] else {
+        panic!("{:?}", outcome.events());
+    };
+    assert_eq!(rival.peer.address, peer());
+    assert_eq!(rival.cause, RivalCause::Deaf);
+}
+
+#[test]
+fn a_sync_group_takes_over_and_stops_together() {
+    let configs = [fake::config(1, 100), fake::config(2, 100)];
+    let routers = configs.map(|config| VirtualRouter::new(config, IpAddr::from([0, 0, 0, 0])));
+    let group = SyncGroup::new([0, 1]).unwrap();
+    let set = RouterSet::with_groups(routers.to_vec(), vec![group]).unwrap();
+    // The second hears a master until 2 s; the first is superseded at 9 s.
+    let script = [
+        (ms(1000), advert(2, 200)),
+        (ms(2000), advert(2, 200)),
+        (ms(9000), advert(1, 200)),
+    ];
+    let outcome = run_set(set, up(), |attachment| attachment, ms(9500), script);
+    let took = ms(2000) + MASTER_DOWN;
+    assert_eq!(outcome.times(|act| matches!(act, Act::Acquire(_))), [took, took]);
+    assert_eq!(
+        outcome.times(|act| matches!(act, Act::Transition(_, change) if change.from == State::Master)),
+        [ms(9000), ms(9000)]
+    );
+    // The first has a last advert for its successor, the second calls for one.
+    let last: Vec<_> = outcome
+        .acts()
+        .into_iter()
+        .filter(|(at, act)| *at == ms(9000) && matches!(act, Act::Advert(..)))
+        .map(|(_, act)| act)
+        .filter(|act| *act != Act::Advert(2, 100))
+        .collect();
+    assert_eq!(last, [Act::Advert(1, 100), Act::Advert(2, 0)]);
+}
+
+/// The process is stopped between two effects of one member: none of the group serves after it.
+#[test]
+fn a_sync_group_that_stood_still_steps_down_together_before_it_sends_anything() {
+    let configs = [fake::config(1, 100), fake::config(2, 100)];
+    let routers = configs.map(|config| VirtualRouter::new(config, IpAddr::from([0, 0, 0, 0])));
+    let group = SyncGroup::new([0, 1]).unwrap();
+    let set = RouterSet::with_groups(routers.to_vec(), vec![group]).unwrap();
+    let script = [(MASTER_DOWN + ms(500), Fact::Pause(ms(20_000)))];
+    let outcome = run_set(set, up(), |attachment| attachment, ms(24_200), script);
+    let resumed = MASTER_DOWN + ms(20_500);
+    let after: Vec<_> = outcome
+        .log
+        .iter()
+        .filter(|(at, act)| {
+            *at >= resumed && *at < ms(24_200) && matches!(act, Act::Advert(..) | Act::Release(_))
+        })
+        .collect();
+    assert!(
+        matches!(after[..], [(_, Act::Release(_)), (_, Act::Release(_))]),
+        "{after:?}"
+    );
 }

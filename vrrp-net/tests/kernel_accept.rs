@@ -13,7 +13,7 @@ use rtnetlink::RouteMessageBuilder;
 use std::net::Ipv4Addr;
 use vrrp_core::{AddressList, Config, Priority, State, Version, Vrid};
 use vrrp_net::lab::{self, Host, Lab};
-use vrrp_net::{Attachment, RouterCommand};
+use vrrp_net::{AddressError, Attachment, RouterCommand};
 
 const VIP: &str = "192.0.2.100";
 const VIP6: &str = "2001:db8::100";
@@ -152,6 +152,19 @@ fn virtual_routers_do_not_disturb_each_other() {
         assert_eq!(answering(), [1, 2, 3]);
         other.stop();
     });
+}
+
+#[test]
+fn a_kernel_without_nf_tables_is_named_with_the_remedy() {
+    let error = AddressError::NoFilter {
+        address: net("192.0.2.100/32"),
+        error: std::io::Error::from_raw_os_error(93),
+    };
+    assert_eq!(
+        error.to_string(),
+        "192.0.2.100/32 is not to be accepted, which needs nf_tables in the kernel (Protocol not supported (os error \
+         93)): load it (modprobe nf_tables), or set accept to true"
+    );
 }
 
 fn router(vrid: u8, vip: &str, accept: bool) -> (Config, Attachment) {

@@ -123,6 +123,11 @@ impl Bus {
                     to,
                 });
             }
+            NodeEvent::Waited { router, fault } => {
+                if let Some(notifier) = &mut self.notifier {
+                    notifier.handle_waited(router, fault);
+                }
+            }
             NodeEvent::LowerReceived { router } => {
                 if let Some(notifier) = &mut self.notifier {
                     notifier.handle_lower_received(router);

@@ -17,7 +17,7 @@ use super::bus::Bus;
 use super::control::{Control, Drive, Input, ProxySlot};
 use super::event::{Event, Events};
 use super::hmac::SetHmacError;
-use super::notify::{FifoError, Notifying, NotifyingError};
+use super::notify::{FifoError, Notifying, NotifyingError, Start};
 use super::reply::{Reply, Stopped};
 use super::sources::Sources;
 use super::stack::Stack;
@@ -206,11 +206,14 @@ fn start_parts(
         .build()
         .map_err(StartError::Control)?;
     let checks = stack.checks.iter().map(|check| Arc::clone(&check.name)).collect();
-    let priorities: Vec<_> = (0..stack.instances.len())
-        .map(|index| stack.node.router(index).priority())
+    let starts: Vec<_> = (0..stack.instances.len())
+        .map(|index| Start {
+            priority: stack.node.router(index).priority(),
+            waits: stack.node.waits(index),
+        })
         .collect();
     let (notifier, notifying) =
-        Notifying::start(stack.targets, &priorities, stack.fifos, events.clone())?.unzip();
+        Notifying::start(stack.targets, &starts, stack.fifos, events.clone())?.unzip();
     let mut bus = Bus::new(stack.instances, checks, events.clone(), inputs, notifier);
     let proxies = start_proxies(stack.proxies)?;
     // VRRP last: whoever becomes master should be able to serve.

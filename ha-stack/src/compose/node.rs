@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ha_health::{Check, Outcome, Tracked, Weight, effect};
 use vrrp_core::{
-    Config, Fault, HmacConfig, NoHmac, Output, Priority, SwitchoverEnd, SyncGroup, SyncGroupError,
+    Config, Fault, HmacConfig, NoHmac, Output, Priority, State, SwitchoverEnd, SyncGroup, SyncGroupError,
     VirtualRouter,
 };
 use vrrp_net::{Effect, RouterSet, Routers};
@@ -47,6 +47,8 @@ struct Member {
     transitions: u64,
     /// How many adverts of lower priority it has told of.
     lower_received: u64,
+    /// Whether it is in fault for nothing but checks that have not reported yet, or will be when it starts.
+    waits: bool,
 }
 
 /// A sync group of a [`Node`]: instances by index that are master together or not at all.
@@ -170,6 +172,13 @@ pub enum NodeEvent {
         /// Effective priority after.
         to: Priority,
     },
+    /// A virtual router waits no longer for checks to report that would be a fault: all have, or there is a fault anyway.
+    Waited {
+        /// Index of the virtual router.
+        router: usize,
+        /// Whether it is in fault now.
+        fault: bool,
+    },
     /// A master has heard an advert of lower priority: another host has taken the addresses to be free.
     LowerReceived {
         /// Index of the virtual router.
@@ -261,6 +270,9 @@ impl Node {
         }
         // What the checks make of the priorities before the start is no change.
         node.events.clear();
+        for index in 0..node.members.len() {
+            node.members[index].waits = node.waits(index);
+        }
         node
     }
 
@@ -311,6 +323,40 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Whether a virtual router is kept from taking part by nothing but checks that have not reported yet, its own or its
+    /// sync group's. It is in fault as long, which is no news to tell anybody.
+    pub(super) fn waits(&self, index: usize) -> bool {
+        let waiting = |fault| matches!(fault, Fault::Check | Fault::SyncGroup);
+        let mut unknown = false;
+        for (_, track) in self
+            .tracks(index)
+            .filter(|(_, track)| track.weight == Weight::FAULT)
+        {
+            let tracked = Tracked {
+                weight: track.weight,
+                reverse: track.reverse,
+                ..self.checks[track.check].tracked()
+            };
+            match (tracked.up, effect::effect(1, [tracked])) {
+                (None, _) => unknown = true,
+                (Some(_), effect::Effect::Fault) => return false,
+                _ => {}
+            }
+        }
+        unknown && self.routers.router(index).faults().iter().all(waiting)
+    }
+
+    /// Says for which virtual router the wait is over.
+    fn waited(&mut self) -> Option<NodeEvent> {
+        let index =
+            (0..self.members.len()).find(|index| self.members[*index].waits && !self.waits(*index))?;
+        self.members[index].waits = false;
+        Some(NodeEvent::Waited {
+            router: index,
+            fault: self.routers.router(index).state() == State::Fault,
+        })
     }
 
     /// What a virtual router and the other members of its sync group track, each with the index of who tracks it. What
@@ -514,6 +560,9 @@ impl Routers for Node {
         if let Some(event) = self.events.pop_front() {
             return Some(Effect::Event(event));
         }
+        if let Some(event) = self.waited() {
+            return Some(Effect::Event(event));
+        }
         match self.routers.poll_output()? {
             Effect::Router(index, output) => {
                 self.note_output(index, output);
@@ -542,6 +591,7 @@ impl Member {
             tracks: instance.tracks,
             transitions: 0,
             lower_received: 0,
+            waits: false,
         };
         (member, VirtualRouter::new(instance.config, source))
     }

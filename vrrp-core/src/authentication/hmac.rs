@@ -152,7 +152,8 @@ pub enum AntiReplay {
     #[default]
     Time,
     /// Its sequence must be above the last of the same sender, whatever the time. A capture from before this router
-    /// started is believed, until the sender is heard.
+    /// started is believed, until the sender is heard; and a sender that starts anew with a clock that was set back is
+    /// not heard until it has caught up.
     Monotonic,
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use vrrp_core::sim::{Action, Clock, Grouped, Node, NodeId, Path, Sim, Violation};
 use vrrp_core::{
-    AddressList, Config, Damping, Demotion, Family, Fault, Priority, State, SyncGroup, Version,
-    VirtualRouter, Vrid,
+    AddressList, AuthenticationConfig, Config, Damping, Demotion, Family, Fault, HmacConfig, HmacKey,
+    Priority, State, SyncGroup, Version, VirtualRouter, Vrid,
 };
 
 use crate::cases::{draw, try_cases};
@@ -25,6 +25,8 @@ struct Scenario {
     jitter_permille: u32,
     /// What happens, and how long after that to wait, in thousandths of the longest interval.
     faults: Vec<(Blow, u32)>,
+    /// By AH in VRRPv2, by HMAC in VRRPv3.
+    signed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -160,9 +162,10 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             0..100_u32,
             prop_oneof![Just(0), 0..300_u32],
             faults,
+            prop::bool::weighted(0.25),
         )
             .prop_map(
-                move |(seed, nodes, members, delay_permille, jitter_permille, faults)| Scenario {
+                move |(seed, nodes, members, delay_permille, jitter_permille, faults, signed)| Scenario {
                     seed,
                     version,
                     nodes,
@@ -170,6 +173,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                     delay_permille,
                     jitter_permille,
                     faults,
+                    signed,
                 },
             )
     })
@@ -219,6 +223,14 @@ impl Scenario {
         }
     }
 
+    fn authentication(&self) -> AuthenticationConfig {
+        match (self.signed, self.version) {
+            (false, _) => AuthenticationConfig::None,
+            (true, Version::V2) => AuthenticationConfig::ah("secret").expect("six octets"),
+            (true, Version::V3) => HmacConfig::new(HmacKey::new(1, &[7; 32]).expect("long enough")).into(),
+        }
+    }
+
     fn lan(&self) -> Sim<Grouped> {
         let mut sim = Sim::with_nodes(self.seed);
         sim.set_default_path(self.path());
@@ -226,7 +238,12 @@ impl Scenario {
         sim.set_lease(self.interval(|all| *all.iter().max().unwrap()) * 5);
         for (index, node) in self.nodes.iter().enumerate() {
             let routers = (0..self.members)
-                .map(|member| VirtualRouter::new(node.config(self.version, member), source(index)))
+                .map(|member| {
+                    VirtualRouter::new(
+                        node.config(self.version, self.authentication(), member),
+                        source(index),
+                    )
+                })
                 .collect();
             let groups = match self.members {
                 1 => Vec::new(),
@@ -322,11 +339,12 @@ impl Scenario {
 }
 
 impl NodeSpec {
-    fn config(&self, version: Version, member: usize) -> Config {
+    fn config(&self, version: Version, authentication: AuthenticationConfig, member: usize) -> Config {
         let interval = ms(u64::from(self.interval_cs) * 10);
         let damping = Damping::new(2, interval * 10).expect("a window");
         Config::builder(vrid(member), AddressList::new(&[address(member)]).expect("one"))
             .version(version)
+            .authentication(authentication)
             .adver_interval(vrrp_core::AdverInterval::from_centis(self.interval_cs).expect("an interval"))
             .priority(Priority::new(self.priority))
             .preempt(self.preempt)

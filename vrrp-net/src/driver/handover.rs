@@ -24,6 +24,11 @@ impl<R: Routers, N: Network> Driver<R, N> {
         if !slot.is_held() {
             return;
         }
+        if slot.seat.out != slot.seat.link {
+            // The advert that we have lost to came from the virtual MAC, and the switch has sent everything to the winner
+            // since. An answer of ours would draw it back.
+            return self.release(index);
+        }
         slot.let_go();
         slot.awaited = (0..slot.seat.placements.len()).collect();
         slot.holding = Holding::HandingOver {
@@ -34,12 +39,19 @@ impl<R: Routers, N: Network> Driver<R, N> {
 
     /// A host has said that this address is its own.
     pub(super) fn note_announcement(&mut self, link: LinkId, address: IpAddr) {
-        let Some((index, place)) = self.owner(link, address) else {
-            return;
-        };
-        let slot = &mut self.slots[index];
-        if slot.is_handing_over() {
-            slot.awaited.retain(|awaited| *awaited != place);
+        for index in 0..self.slots.len() {
+            let slot = &mut self.slots[index];
+            if !slot.is_handing_over() {
+                continue;
+            }
+            let seat = &slot.seat;
+            // What is said from our own virtual MAC is heard on the interface below.
+            let heard = |at| at == link || (Some(at) == seat.vmac && seat.link == link);
+            let said = |place: &usize| {
+                let placement = &seat.placements[*place];
+                placement.address() == address && heard(placement.link)
+            };
+            slot.awaited.retain(|place| !said(place));
             if slot.awaited.is_empty() {
                 self.release(index);
             }

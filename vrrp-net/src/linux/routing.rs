@@ -1,6 +1,7 @@
 //! Routes and rules in the kernel: added, watched, removed, and never confused with somebody else's.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
@@ -45,8 +46,7 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// Removes what an earlier run left behind, and begins to watch. `links` finds nothing here: a leftover may lead
-    /// anywhere.
+    /// Removes what an earlier run left behind, and begins to watch.
     pub(super) fn prepare(&mut self, routing: &[&Routing], alive: &Alive) {
         let siblings = alive.has_siblings();
         let result = Requests::open().and_then(|mut requests| self.sweep(&mut requests, routing, siblings));
@@ -109,26 +109,32 @@ impl Routes {
         Ok(())
     }
 
+    /// Adds what is not there, and gives how many that were.
     pub(super) fn acquire(
         &mut self,
         requests: &mut Requests,
         index: impl Fn(&str) -> Option<u32>,
         routing: &Routing,
     ) -> Result<usize, RoutingError> {
-        let before = self.routes.len() + self.rules.len();
-        let mut added = 0;
-        let mut first = Ok(());
+        let routes = self.acquire_routes(requests, index, &routing.routes)?;
+        Ok(routes + self.acquire_rules(requests, &routing.rules)?)
+    }
+
+    fn acquire_routes(
+        &mut self,
+        requests: &mut Requests,
+        index: impl Fn(&str) -> Option<u32>,
+        routes: &[VirtualRoute],
+    ) -> Result<usize, RoutingError> {
         let (mut wanted, mut batch) = (Vec::new(), Vec::new());
-        for route in &routing.routes {
-            match routes::addition(route, &index) {
-                Some(message) => {
-                    wanted.push(route);
-                    batch.push(message);
-                }
-                None => {
-                    let missing = io::Error::from_raw_os_error(libc::ENODEV);
-                    self.refuse(&mut first, route.track, routes::refused(route, missing));
-                }
+        let (mut added, mut first) = (0, Ok(()));
+        for route in routes {
+            if let Some(message) = routes::addition(route, &index) {
+                wanted.push(route);
+                batch.push(message);
+            } else {
+                let missing = io::Error::from_raw_os_error(libc::ENODEV);
+                self.miss(route, route.track, routes::refused(route, missing), &mut first);
             }
         }
         for (route, result) in wanted.into_iter().zip(requests.make(batch)) {
@@ -140,42 +146,57 @@ impl Routes {
                     self.routes.insert(key);
                 }
                 Err(error) if is_there(&error) && self.routes.contains(&key) => {}
-                Err(error) => self.refuse(&mut first, route.track, routes::refused(route, error)),
+                Err(error) => self.miss(route, route.track, routes::refused(route, error), &mut first),
             }
         }
-        if first.is_ok() {
-            let results = requests.make(routing.rules.iter().map(rules::addition));
-            for (rule, result) in routing.rules.iter().zip(results) {
-                let held = self.rules.contains(rule);
-                match result {
-                    Ok(()) => {
-                        added += 1;
-                        if !held {
-                            self.rules.push(rule.clone());
-                        }
-                    }
-                    // The mark is compared, so it is ours.
-                    Err(error) if is_there(&error) => {
-                        if !held {
-                            self.rules.push(rule.clone());
-                        }
-                    }
-                    Err(error) => self.refuse(&mut first, rule.track, rules::refused(rule, error)),
-                }
-            }
-        }
-        tracing::debug!(before, added, "routes and rules");
         first.map(|()| added)
     }
 
-    fn refuse(&mut self, first: &mut Result<(), RoutingError>, tracked: bool, error: RoutingError) {
-        if tracked && first.is_ok() {
-            *first = Err(error);
-        } else if !tracked && self.missed.insert(error.to_string()) {
+    fn acquire_rules(
+        &mut self,
+        requests: &mut Requests,
+        rules: &[VirtualRule],
+    ) -> Result<usize, RoutingError> {
+        let (mut added, mut first) = (0, Ok(()));
+        let results = requests.make(rules.iter().map(rules::addition));
+        for (rule, result) in rules.iter().zip(results) {
+            match result {
+                Ok(()) => {
+                    added += 1;
+                    self.missed.remove(&rule.to_string());
+                }
+                // The mark is compared, so it is ours.
+                Err(error) if is_there(&error) => {}
+                Err(error) => {
+                    self.miss(rule, rule.track, rules::refused(rule, error), &mut first);
+                    continue;
+                }
+            }
+            if !self.rules.contains(rule) {
+                self.rules.push(rule.clone());
+            }
+        }
+        first.map(|()| added)
+    }
+
+    /// One can't be had: that is an error if it is tracked, and said once if it isn't.
+    fn miss(
+        &mut self,
+        one: &dyn fmt::Display,
+        tracked: bool,
+        error: RoutingError,
+        first: &mut Result<(), RoutingError>,
+    ) {
+        if tracked {
+            if first.is_ok() {
+                *first = Err(error);
+            }
+        } else if self.missed.insert(one.to_string()) {
             tracing::warn!(%error, "serving without it");
         }
     }
 
+    /// Removes what we have added of it, the last first.
     pub(super) fn release(&mut self, requests: &mut Requests, routing: &Routing) -> Result<(), RoutingError> {
         let mut first = Ok(());
         let held = |rule: &&VirtualRule| self.rules.contains(rule);

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use vrrp_core::{AddressList, Config, VirtualRouter};
+use vrrp_core::{AddressList, Config, Priority, VirtualRouter};
 
 use super::*;
-use crate::{RouterSet, VirtualAddress};
+use crate::{RouterSet, RuleAction, VirtualAddress, VirtualRule};
 
 #[test]
 fn a_virtual_mac_holds_the_addresses_and_sends_the_adverts() {
@@ -96,6 +96,50 @@ fn an_address_with_an_interface_of_its_own_is_not_on_the_virtual_mac() {
         .map(|placement| plan.links[placement.link.0].name.as_str())
         .collect();
     assert_eq!(links, ["vrrp.1", "eth1"]);
+}
+
+#[test]
+fn what_the_kernel_could_not_tell_apart_is_refused() {
+    let route = |dev: &str, metric| {
+        let route = VirtualRoute::builder(ip("198.51.100.1")).dev(dev).metric(metric);
+        route.build().unwrap()
+    };
+    let with = |route| Attachment::builder("eth0").route(route).build().unwrap();
+    let both = |one, other| plan([(1, "192.0.2.1", with(one)), (2, "192.0.2.2", with(other))]);
+    let fine = both(route("eth0", 1), route("eth1", 2)).unwrap();
+    assert!(
+        fine.link_id("eth1").is_some(),
+        "the interfaces of routes are watched"
+    );
+    assert_eq!(fine.seats[1].routing.routes, [route("eth1", 2)]);
+    let twice = both(route("eth0", 1), route("eth1", 1)).unwrap_err();
+    assert_eq!(
+        twice.to_string(),
+        "route 198.51.100.1/32 dev eth1 metric 1 stands twice: give one of them another metric, or leave it out"
+    );
+    let rule = |from: &str| {
+        let rule = VirtualRule::builder(Family::Ipv4, RuleAction::Lookup(100)).from(ip(from));
+        rule.build().unwrap()
+    };
+    let with = |rule| Attachment::builder("eth0").rule(rule).build().unwrap();
+    let both = |one, other| plan([(1, "192.0.2.1", with(one)), (2, "192.0.2.2", with(other))]);
+    assert!(both(rule("10.0.0.1"), rule("10.0.0.2")).is_ok());
+    assert!(matches!(
+        both(rule("10.0.0.1"), rule("10.0.0.1")),
+        Err(PlanError::LikeRules { .. })
+    ));
+}
+
+#[test]
+fn only_the_owner_accepts_where_that_is_not_wanted() {
+    let attachment = || Attachment::builder("eth0").accept(false).build().unwrap();
+    let accepts = |priority| {
+        let router = router(1, "192.0.2.1", |config| config.priority(priority));
+        let plan = Plan::new(&RouterSet::new(vec![router]), &[attachment()]).unwrap();
+        plan.seats[0].placements[0].accept
+    };
+    assert!(!accepts(Priority::new(254)));
+    assert!(accepts(Priority::OWNER));
 }
 
 fn plan<const N: usize>(routers: [(u8, &str, Attachment); N]) -> Result<Plan, PlanError> {

@@ -380,9 +380,19 @@ pub fn run_attached(
         let config = config(vrid, *priority);
         VirtualRouter::new(config, IpAddr::from([0, 0, 0, 0]))
     });
-    let routers = RouterSet::new(routers.collect());
+    run_set(RouterSet::new(routers.collect()), link, attach, end, script)
+}
+
+/// With routers of the caller's own, to be found under the VRIDs 1, 2, …
+pub fn run_set(
+    routers: RouterSet,
+    link: LinkState,
+    attach: impl Fn(AttachmentBuilder) -> AttachmentBuilder,
+    end: Duration,
+    script: impl IntoIterator<Item = (Duration, Fact)>,
+) -> Outcome {
     let attachment = || attach(Attachment::builder(INTERFACE)).build().unwrap();
-    let attachments: Vec<_> = priorities.iter().map(|_| attachment()).collect();
+    let attachments: Vec<_> = routers.routers().iter().map(|_| attachment()).collect();
     let plan = Plan::new(&routers, &attachments).unwrap();
     let (commands, inbox) = mpsc::unbounded_channel();
     let world = Rc::new(RefCell::new(World {

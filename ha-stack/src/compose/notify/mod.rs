@@ -14,7 +14,7 @@ use std::time::Duration;
 use ha_health::probe::{Script, User};
 
 pub use fifo::FifoError;
-pub(super) use notifier::{Notifier, Target};
+pub(super) use notifier::{Notifier, Start, Target};
 pub(super) use thread::{Notifying, NotifyingError};
 
 use message::{Message, What};

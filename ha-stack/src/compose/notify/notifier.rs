@@ -33,27 +33,35 @@ struct Instance {
     name: Arc<str>,
     state: State,
     priority: u8,
+    /// Whether it is in fault only until checks have reported, which is not told. keepalived does not tell it either.
+    waits: bool,
     priority_changes: bool,
 }
 
+/// What a virtual router is when the stack starts.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Start {
+    pub(in super::super) priority: Priority,
+    /// Whether it waits for checks to report that would be a fault.
+    pub(in super::super) waits: bool,
+}
+
 impl Notifier {
-    /// `priorities` are those of the virtual routers at the start.
+    /// `starts` are those of the virtual routers.
     pub(super) fn new(
         targets: &[Target],
-        priorities: &[Priority],
+        starts: &[Start],
         messages: mpsc::UnboundedSender<(usize, Message)>,
     ) -> Self {
-        let (instances, groups) = targets.split_at(priorities.len());
-        let instances = instances
-            .iter()
-            .zip(priorities)
-            .map(|(target, priority)| Instance {
-                name: Arc::clone(&target.name),
-                state: State::Initialize,
-                priority: priority.get(),
-                priority_changes: target.notify.priority_changes,
-            });
-        let groups = groups.iter().zip(priorities.len()..).map(|(target, index)| {
+        let (instances, groups) = targets.split_at(starts.len());
+        let instances = instances.iter().zip(starts).map(|(target, start)| Instance {
+            name: Arc::clone(&target.name),
+            state: State::Initialize,
+            priority: start.priority.get(),
+            waits: start.waits,
+            priority_changes: target.notify.priority_changes,
+        });
+        let groups = groups.iter().zip(starts.len()..).map(|(target, index)| {
             let group = Group::new(Arc::clone(&target.name), target.members.clone());
             (index, group)
         });
@@ -66,10 +74,26 @@ impl Notifier {
 
     /// A virtual router has changed its state; an instance is told before its group.
     pub(in super::super) fn handle_transition(&mut self, router: usize, transition: Transition) {
-        self.instances[router].state = transition.to;
-        self.tell_instance(router, What::entered(transition.to));
+        let instance = &mut self.instances[router];
+        instance.state = transition.to;
+        if !(instance.waits && transition.to == State::Fault) {
+            self.tell_state(router);
+        }
+    }
+
+    /// A virtual router waits no longer for checks to report; `fault` says whether it is in fault all the same.
+    pub(in super::super) fn handle_waited(&mut self, router: usize, fault: bool) {
+        let instance = &mut self.instances[router];
+        if std::mem::take(&mut instance.waits) && fault && instance.state == State::Fault {
+            self.tell_state(router);
+        }
+    }
+
+    fn tell_state(&mut self, router: usize) {
+        let state = self.instances[router].state;
+        self.tell_instance(router, What::entered(state));
         for (index, group) in &mut self.groups {
-            if let Some(message) = group.handle_transition(router, transition.to) {
+            if let Some(message) = group.handle_transition(router, state) {
                 tell(&self.messages, *index, message);
             }
         }

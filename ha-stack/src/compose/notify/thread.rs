@@ -10,11 +10,10 @@ use ha_health::probe::Probe as _;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use vrrp_core::Priority;
 
 use super::fifo::{Fifo, FifoError};
 use super::message::{Message, What};
-use super::notifier::{Notifier, Target};
+use super::notifier::{Notifier, Start, Target};
 use super::turns::Turns;
 use super::{Notify, NotifyFifo};
 use crate::compose::event::Event;
@@ -42,11 +41,11 @@ pub(in super::super) enum NotifyingError {
 }
 
 impl Notifying {
-    /// Begins, unless there is nothing to tell to. `targets` are the virtual routers, whose `priorities` these are, and
+    /// Begins, unless there is nothing to tell to. `targets` are the virtual routers, which start as `starts` say, and
     /// then the groups.
     pub(in super::super) fn start(
         targets: Vec<Target>,
-        priorities: &[Priority],
+        starts: &[Start],
         fifos: Vec<NotifyFifo>,
         events: broadcast::Sender<Event>,
     ) -> Result<Option<(Notifier, Self)>, NotifyingError> {
@@ -58,7 +57,7 @@ impl Notifying {
             .build()
             .map_err(NotifyingError::Thread)?;
         let (messages, inbox) = mpsc::unbounded_channel();
-        let notifier = Notifier::new(&targets, priorities, messages);
+        let notifier = Notifier::new(&targets, starts, messages);
         let mut telling = Telling::new(targets, events);
         {
             let _runtime = runtime.enter();
