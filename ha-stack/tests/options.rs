@@ -31,8 +31,8 @@ const ROWS: &[Row] = &[
         "authentication {\nauth_type PASS\nauth_pass 1111\n}",
     ),
     row(
-        "password = \"1111\"\nauth_type = \"ah\"",
-        "authentication {\nauth_type AH\nauth_pass 1111\n}",
+        "password = \"topsec\"\nauth_type = \"ah\"",
+        "authentication {\nauth_type AH\nauth_pass topsec\n}",
     ),
     row(
         "version = 3\nhmac = { keys = [{ id = 1, secret = \"0123456789abcdef0123456789abcdef\" }] }",
@@ -71,6 +71,10 @@ const ROWS: &[Row] = &[
         "garp_lower_prio_delay 10\ngarp_lower_prio_repeat 1",
     ),
     row("accept = false", "no_accept"),
+    row(
+        "strict_mode = true\naccept = false\nreassert = false",
+        "strict_mode\nno_accept",
+    ),
     row("promote_secondaries = true", "promote_secondaries"),
     row(
         "routes = [\"192.0.2.0/24 via 198.51.100.1 dev eth1\", \"default via 198.51.100.1 table 100 metric 5\"]",
@@ -149,6 +153,26 @@ fn an_option_means_the_same_in_both_formats_and_not_nothing() {
 }
 
 #[test]
+fn no_secret_is_shown() {
+    let secrets = ["0123456789abcdef", "00112233445566778899", "topsec"];
+    for row in ROWS
+        .iter()
+        .filter(|row| secrets.iter().any(|secret| row.toml.contains(secret)))
+    {
+        for (name, text) in [("a.toml", toml(row.toml)), ("a.conf", conf(row.conf))] {
+            // A finding at each line of it.
+            let broken = text
+                .replace("eth0", "no such interface")
+                .replace("active_key", "active_kay");
+            let shown = [format!("{:?}", read(name, &text)), load(name, &broken).1];
+            for secret in secrets {
+                assert!(shown.iter().all(|shown| !shown.contains(secret)), "{shown:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_default_for_all_instances_is_that_of_each_one() {
     let defaults = [
         ("vrrp_version 3", "version 3"),
@@ -166,6 +190,7 @@ fn a_default_for_all_instances_is_that_of_each_one() {
         ("vrrp_higher_prio_send_advert off", "higher_prio_send_advert off"),
         ("vrrp_down_timer_adverts 5", "down_timer_adverts 5"),
         ("vrrp_skip_check_adv_addr", "skip_check_adv_addr"),
+        ("vrrp_strict", "strict_mode"),
         ("vrrp_check_unicast_src off", "check_unicast_src off"),
         ("vrrp_notify_priority_changes on", "notify_priority_changes on"),
     ];

@@ -1,5 +1,7 @@
 //! `global_defs`.
 
+use std::time::Duration;
+
 use vrrp_core::Version;
 use vrrp_net::DriverOptions;
 
@@ -9,6 +11,7 @@ use super::notify::{FifoParts, ScriptDefaults};
 use super::tree::Block;
 use super::unsupported;
 use super::user::UserName;
+use crate::config::toml::parse_duration;
 use crate::config::{Diagnostics, FileId, Span, Spanned};
 
 /// What may stand in the block, besides the defaults of instances.
@@ -39,6 +42,9 @@ pub(super) const BLOCK: Grammar<Globals> = Grammar {
             let delay = statement.seconds(diagnostics);
             to.defaults.parts.protocol.startup_delay = delay;
         }),
+        Keyword::new("vrrp_delay_after_boot", |statement, to, diagnostics| {
+            to.after_boot = statement.seconds(diagnostics);
+        }),
         Keyword::new("vrrp_rt_priority", |statement, to, diagnostics| {
             if let Some(priority) = statement.number(1, 99, "50", diagnostics) {
                 to.thread(priority.span).realtime = Some(priority.value);
@@ -59,6 +65,8 @@ pub(super) struct Globals {
     pub(super) scripts: ScriptDefaults,
     pub(super) fifo: FifoParts,
     pub(super) vrrp_fifo: FifoParts,
+    /// `vrrp_delay_after_boot`.
+    after_boot: Option<Spanned<Duration>>,
     /// How the VRRP thread runs, and what says so first.
     pub(super) thread: Option<Spanned<DriverOptions>>,
     /// What instances say unless they say otherwise.
@@ -73,6 +81,7 @@ impl Globals {
             scripts: ScriptDefaults::default(),
             fifo: FifoParts::default(),
             vrrp_fifo: FifoParts::default(),
+            after_boot: None,
             thread: None,
             defaults: Reader::new(Spanned::new(String::new(), file.span(0..0))),
         }
@@ -92,15 +101,39 @@ impl Globals {
         let mut reader = self.defaults.clone();
         reader.parts.name = name;
         reader.scripts = self.scripts.clone();
+        reader.parts.protocol.startup_delay = self.startup_delay();
         // That one depends on the family.
         reader.parts.protocol.version = None;
         reader
+    }
+
+    /// The longer of the delay after the start and what is left of that after the boot, as keepalived has it.
+    fn startup_delay(&self) -> Option<Spanned<Duration>> {
+        let own = self.defaults.parts.protocol.startup_delay;
+        let left = self
+            .after_boot
+            .map(|delay| Spanned::new(delay.value.saturating_sub(uptime()), delay.span));
+        match (own, left) {
+            (Some(own), Some(left)) if left.value > own.value => Some(left),
+            (None, Some(left)) => Some(left),
+            _ => own,
+        }
     }
 
     /// `vrrp_version`.
     pub(super) fn version(&self) -> Option<Spanned<Version>> {
         self.defaults.parts.protocol.version
     }
+}
+
+/// How long the machine has been up.
+fn uptime() -> Duration {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = text
+        .split(' ')
+        .next()
+        .and_then(|seconds| parse_duration(&format!("{seconds}s")));
+    seconds.unwrap_or_default()
 }
 
 pub(super) fn read(block: &Block, globals: &mut Globals, diagnostics: &mut Diagnostics) {

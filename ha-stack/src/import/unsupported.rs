@@ -113,10 +113,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
         consequence: "no mail is sent; events are in the log",
     },
     Unsupported {
-        keywords: &["vrrp_strict"],
-        consequence: "checks that it asks for are made anyway, and traffic to the virtual addresses is not dropped",
-    },
-    Unsupported {
         keywords: &[
             "vrrp_iptables",
             "vrrp_ipsets",
@@ -142,10 +138,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
             "dbus_no_interface_name",
         ],
         consequence: "use `ha-stack status --json`",
-    },
-    Unsupported {
-        keywords: &["vrrp_delay_after_boot"],
-        consequence: "virtual routers start at once",
     },
     Unsupported {
         keywords: &[
@@ -237,10 +229,6 @@ pub(super) const INSTANCE: &[Unsupported] = &[
     Unsupported {
         keywords: &["garp_extra_if", "vmac_garp_intvl"],
         consequence: "addresses are announced on taking over, once more after garp_master_delay, and when another master is heard",
-    },
-    Unsupported {
-        keywords: &["strict_mode"],
-        consequence: "checks that it asks for are made anyway, and traffic to the virtual addresses is not dropped",
     },
     Unsupported {
         keywords: &["mcast_dst_ip"],

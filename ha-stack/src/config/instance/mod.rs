@@ -9,6 +9,7 @@ mod authentication;
 mod families;
 mod network;
 mod protocol;
+mod strict;
 mod tracking;
 
 use std::net::IpAddr;
@@ -42,6 +43,8 @@ use hand_over;
 pub(crate) struct InstanceParts {
     pub(crate) name: Spanned<String>,
     pub(crate) vrid: Option<Spanned<Vrid>>,
+    /// Whether what goes beyond the RFCs is refused.
+    pub(crate) strict: Option<Spanned<bool>>,
     pub(crate) protocol: Protocol,
     pub(crate) authentication: Authentication,
     pub(crate) addresses: Addresses,
@@ -76,6 +79,7 @@ impl InstanceParts {
         Self {
             name,
             vrid: None,
+            strict: None,
             protocol: Protocol::default(),
             authentication: Authentication::default(),
             addresses: Addresses::default(),
@@ -98,6 +102,7 @@ impl InstanceParts {
             self.tell_missing(format, diagnostics);
         }
         self.network.check_dependents(format, diagnostics);
+        self.protocol.check_dependents(format, diagnostics);
         let definition = self.name.value.clone();
         let parts = match format {
             Format::Toml => self.divide(),
@@ -121,15 +126,19 @@ impl InstanceParts {
     }
 
     fn build_one(
-        self,
+        mut self,
         definition: &str,
         format: Format,
         complete: bool,
         diagnostics: &mut Diagnostics,
     ) -> Option<InstanceDraft> {
+        self.enforce_strict(format, diagnostics);
         let list = self.addresses.list(format, complete, diagnostics);
         let attachment = self.attachment(diagnostics);
         let config = self.config(&list?, diagnostics);
+        if diagnostics.errors() > 0 {
+            return None;
+        }
         Some(InstanceDraft {
             definition: definition.to_owned(),
             format,

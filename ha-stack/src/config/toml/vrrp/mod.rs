@@ -35,6 +35,12 @@ const KEYS: &[Key<InstanceParts>] = &[
         |table, key, to| to.notify = notify::read(table, key),
     ),
     Key::new(
+        "strict_mode",
+        "true or false",
+        "Whether what goes beyond the RFCs is refused: peers, authentication, preempt_delay, accept in version 2 and others; then `accept` and `higher_prio_send_advert` are false unless given. Default: false.",
+        |table, key, to| to.strict = table.optional(key, values::boolean),
+    ),
+    Key::new(
         "vrid",
         "1 to 255",
         "Virtual router id, the same on all nodes, and no other's on the link. Required.",
