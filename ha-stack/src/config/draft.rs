@@ -83,10 +83,6 @@ pub(crate) enum Format {
     /// Ours.
     Toml,
     /// keepalived.conf.
-    #[cfg_attr(
-        not(feature = "import"),
-        expect(dead_code, reason = "made by the import alone")
-    )]
     Keepalived,
 }
 
