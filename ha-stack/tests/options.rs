@@ -361,6 +361,15 @@ proptest! {
     }
 
     #[test]
+    fn no_soup_of_routing_words_panics(words in prop::collection::vec(prop::sample::select(ROUTING), 0..14)) {
+        let line = words.join(" ");
+        for key in ["routes", "rules"] {
+            let (builder, told) = load("soup.toml", &toml(&format!("{key} = [\"{line}\"]")));
+            prop_assert!(builder.is_some() || told.contains("error"), "{}", line);
+        }
+    }
+
+    #[test]
     fn no_soup_of_keys_panics(lines in prop::collection::vec((prop::sample::select(keys()), prop::sample::select(VALUES)), 0..40)) {
         let mut seen = std::collections::HashSet::new();
         let mut text = toml("");
@@ -373,6 +382,62 @@ proptest! {
         prop_assert!(builder.is_some() || told.contains("error"), "{}", text);
     }
 }
+
+const ROUTING: &[&str] = &[
+    "to",
+    "via",
+    "gw",
+    "or",
+    "dev",
+    "src",
+    "table",
+    "metric",
+    "scope",
+    "tos",
+    "nexthop",
+    "weight",
+    "onlink",
+    "mtu",
+    "lock",
+    "features",
+    "ecn",
+    "rtt",
+    "1s",
+    "default",
+    "blackhole",
+    "inet6",
+    "no_track",
+    "realms",
+    "from",
+    "all",
+    "not",
+    "fwmark",
+    "1/0xff",
+    "iif",
+    "oif",
+    "goto",
+    "lookup",
+    "priority",
+    "sport",
+    "80-443",
+    "uidrange",
+    "nop",
+    "suppress_prefixlength",
+    "192.0.2.0/24",
+    "192.0.2.1",
+    "2001:db8::/32",
+    "fe80::1",
+    "eth0",
+    "0",
+    "1",
+    "100",
+    "300",
+    "4294967295",
+    "-1",
+    "main",
+    "link",
+    "\u{4e3b}",
+];
 
 const VALUES: &[&str] = &[
     "0",
