@@ -107,6 +107,105 @@ fn a_switchover_by_command_hands_over_and_holds_until_resume() {
     });
 }
 
+/// A `[[vrrp]]` of both families with HMAC, a watched file, and a script that is told.
+#[test]
+fn both_families_of_one_definition_move_together() {
+    LabTest::new().timeout(Duration::from_secs(90)).run(|| {
+        let lab = tutorial_lab();
+        let folder = Folder::new("dual");
+        std::fs::write(folder.join("key"), "hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n").unwrap();
+        let file = |host: &str, priority: u8| {
+            let at = |name: &str| folder.join(name).display().to_string();
+            let text = format!(
+                "[[check]]\nname = \"fit\"\nfile = \"{fit}\"\ninit = 0\n\
+                 [[vrrp]]\nname = \"VI\"\ninterface = \"ens33\"\nvrid = 33\nversion = 3\npriority = {priority}\n\
+                 adver_interval = \"200ms\"\naddresses = [\"192.168.192.130\", \"fe80::130\"]\ntrack = [\"fit\"]\n\
+                 notify.any_state = '/bin/sh -c \"echo $* >> {told}\" sh'\n\
+                 [vrrp.hmac]\nkeys = [{{ id = 1, secret_file = \"{key}\" }}]\n",
+                fit = at(&format!("{host}.fit")),
+                told = at(&format!("{host}.told")),
+                key = at("key"),
+            );
+            let path = folder.join(&format!("{host}.toml"));
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let lb1 = Daemon::start(&lab, "lb1", &[file("lb1", 100)]);
+        let lb2 = Daemon::start(&lab, "lb2", &[file("lb2", 90)]);
+        let all_are = |daemon: &Daemon, state: &str| {
+            daemon
+                .try_report()
+                .is_ok_and(|report| report.vrrp.len() == 2 && report.vrrp.iter().all(|one| one.state == state))
+        };
+        wait_until(|| all_are(&lb1, "master") && all_are(&lb2, "backup"));
+        let names: Vec<String> = lb1.report().vrrp.into_iter().map(|one| one.name).collect();
+        assert_eq!(names, ["VI", "VI-ipv6"]);
+
+        std::fs::write(folder.join("lb1.fit"), "1\n").unwrap();
+        wait_until(|| all_are(&lb1, "fault") && all_are(&lb2, "master"));
+        assert_eq!(who_has(&lab), [lab.host("lb2").mac()]);
+        let told = || std::fs::read_to_string(folder.join("lb1.told")).unwrap_or_default();
+        wait_until(|| told().ends_with("INSTANCE VI MASTER 100\nINSTANCE VI FAULT 100\n"));
+        assert!(!told().contains("VI-ipv6"), "{}", told());
+
+        std::fs::write(folder.join("lb1.fit"), "0\n").unwrap();
+        wait_until(|| all_are(&lb1, "master") && all_are(&lb2, "backup"));
+        lb1.stop();
+        lb2.stop();
+    });
+}
+
+/// A keepalived.conf with unicast peers, AH, a sync group and a route that moves.
+#[test]
+fn unicast_with_ah_a_group_and_a_route_from_a_keepalived_conf() {
+    LabTest::new().timeout(Duration::from_secs(90)).run(|| {
+        let lab = tutorial_lab();
+        let folder = Folder::new("unicast");
+        let file = |host: &str, own: u8, peer: u8, priority: u8| {
+            let instance = |name: &str, vrid: u8, address: &str, more: &str| {
+                format!(
+                    "vrrp_instance {name} {{\ninterface ens33\nvirtual_router_id {vrid}\npriority {priority}\n\
+                     unicast_src_ip 192.168.192.{own}\nunicast_peer {{\n192.168.192.{peer} min_ttl 255\n}}\n\
+                     authentication {{\nauth_type AH\nauth_pass 1111\n}}\n\
+                     virtual_ipaddress {{\n{address}\n}}\n{more}\n}}\n"
+                )
+            };
+            let text = instance("A", 33, "192.168.192.130", "virtual_routes {\n203.0.113.0/24 via 192.168.192.20\n}")
+                + &instance("B", 34, "192.168.192.131/32 scope link", "")
+                + "vrrp_sync_group G {\ngroup {\nA\nB\n}\n}\n";
+            let path = folder.join(&format!("{host}.conf"));
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let lb1 = Daemon::start(&lab, "lb1", &[file("lb1", 10, 11, 100)]);
+        let lb2 = Daemon::start(&lab, "lb2", &[file("lb2", 11, 10, 90)]);
+        let all_are = |daemon: &Daemon, state: &str| {
+            daemon
+                .try_report()
+                .is_ok_and(|report| report.vrrp.len() == 2 && report.vrrp.iter().all(|one| one.state == state))
+        };
+        wait_until(|| all_are(&lb1, "master") && all_are(&lb2, "backup"));
+        assert_eq!(lb1.report().vrrp[1].sync_group.as_deref(), Some("G"));
+        assert_eq!((has_route(&lab, "lb1"), has_route(&lab, "lb2")), (true, false));
+
+        lb1.stop();
+        wait_until(|| all_are(&lb2, "master") && has_route(&lab, "lb2"));
+        assert!(!has_route(&lab, "lb1"));
+        assert_eq!(who_has(&lab), [lab.host("lb2").mac()]);
+        lb2.stop();
+    });
+}
+
+/// Whether 203.0.113.0/24 has a route there.
+fn has_route(lab: &Lab, host: &str) -> bool {
+    let mut command = Command::new("cat");
+    command.arg("/proc/self/net/route").stdout(Stdio::piped());
+    let output = lab.host(host).spawn(command).unwrap().wait_with_output().unwrap();
+    // The kernel writes the address in the byte order of the machine.
+    let network = format!("{:08X}", u32::from_ne_bytes([203, 0, 113, 0]));
+    String::from_utf8(output.stdout).unwrap().contains(&network)
+}
+
 /// timeout(1) sends its signal to the program, and then to the whole group.
 #[test]
 fn a_signal_that_comes_twice_at_once_is_one() {
@@ -295,7 +394,7 @@ fn ha_stack() -> Command {
 
 /// Tries again for up to ten seconds.
 fn wait_until(done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while !done() {
         assert!(Instant::now() < deadline);
         pause();

@@ -31,8 +31,8 @@ const ROWS: &[Row] = &[
         "authentication {\nauth_type PASS\nauth_pass 1111\n}",
     ),
     row(
-        "password = \"1111\"\nauth_type = \"ah\"",
-        "authentication {\nauth_type AH\nauth_pass 1111\n}",
+        "password = \"topsec\"\nauth_type = \"ah\"",
+        "authentication {\nauth_type AH\nauth_pass topsec\n}",
     ),
     row(
         "version = 3\nhmac = { keys = [{ id = 1, secret = \"0123456789abcdef0123456789abcdef\" }] }",
@@ -45,6 +45,14 @@ const ROWS: &[Row] = &[
     row(
         "peers = [{ address = \"192.0.2.11\", min_ttl = 254, max_ttl = 255 }, \"192.0.2.12\"]\nunicast_ttl = 64\ncheck_unicast_src = false",
         "unicast_peer {\n192.0.2.11 min_ttl 254 max_ttl 255\n192.0.2.12\n}\nunicast_ttl 64\ncheck_unicast_src off",
+    ),
+    row(
+        "notify = { master = \"/bin/true a\", backup = \"/bin/true b\", fault = \"/bin/true c\", stop = \"/bin/true d\" }",
+        "notify_master \"/bin/true a\"\nnotify_backup \"/bin/true b\"\nnotify_fault \"/bin/true c\"\nnotify_stop \"/bin/true d\"",
+    ),
+    row(
+        "[vrrp.notify]\nany_state = \"/bin/true\"\nmaster_rx_lower_pri = \"/bin/true\"\npriority_changes = true\nuser = \"root:root\"",
+        "notify /bin/true root :root\nnotify_master_rx_lower_pri /bin/true root\nnotify_priority_changes on",
     ),
     row("checksum = \"message-only\"", "v3_checksum_as_v2"),
     row("announce_delay = \"2s\"", "garp_master_delay 2"),
@@ -63,6 +71,10 @@ const ROWS: &[Row] = &[
         "garp_lower_prio_delay 10\ngarp_lower_prio_repeat 1",
     ),
     row("accept = false", "no_accept"),
+    row(
+        "strict_mode = true\naccept = false\nreassert = false",
+        "strict_mode\nno_accept",
+    ),
     row("promote_secondaries = true", "promote_secondaries"),
     row(
         "routes = [\"192.0.2.0/24 via 198.51.100.1 dev eth1\", \"default via 198.51.100.1 table 100 metric 5\"]",
@@ -141,6 +153,26 @@ fn an_option_means_the_same_in_both_formats_and_not_nothing() {
 }
 
 #[test]
+fn no_secret_is_shown() {
+    let secrets = ["0123456789abcdef", "00112233445566778899", "topsec"];
+    for row in ROWS
+        .iter()
+        .filter(|row| secrets.iter().any(|secret| row.toml.contains(secret)))
+    {
+        for (name, text) in [("a.toml", toml(row.toml)), ("a.conf", conf(row.conf))] {
+            // A finding at each line of it.
+            let broken = text
+                .replace("eth0", "no such interface")
+                .replace("active_key", "active_kay");
+            let shown = [format!("{:?}", read(name, &text)), load(name, &broken).1];
+            for secret in secrets {
+                assert!(shown.iter().all(|shown| !shown.contains(secret)), "{shown:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_default_for_all_instances_is_that_of_each_one() {
     let defaults = [
         ("vrrp_version 3", "version 3"),
@@ -158,6 +190,9 @@ fn a_default_for_all_instances_is_that_of_each_one() {
         ("vrrp_higher_prio_send_advert off", "higher_prio_send_advert off"),
         ("vrrp_down_timer_adverts 5", "down_timer_adverts 5"),
         ("vrrp_skip_check_adv_addr", "skip_check_adv_addr"),
+        ("vrrp_strict", "strict_mode"),
+        ("vrrp_check_unicast_src off", "check_unicast_src off"),
+        ("vrrp_notify_priority_changes on", "notify_priority_changes on"),
     ];
     for (global, own) in defaults {
         let with_default = format!("global_defs {{\n{global}\n}}\n{}", conf(""));
@@ -185,6 +220,111 @@ fn what_keepalived_has_no_word_for_means_something() {
         read("a.toml", &toml("startup_delay = \"5s\"")),
     );
     assert_eq!(both.0.instances(), both.1.instances());
+}
+
+const TWO: &str = "[[vrrp]]\nname = \"a\"\ninterface = \"eth0\"\nvrid = 1\naddresses = [\"192.0.2.1\"]\n\
+    [[vrrp]]\nname = \"b\"\ninterface = \"eth1\"\nvrid = 2\naddresses = [\"192.0.2.2\"]\n";
+const TWO_CONF: &str = "vrrp_instance a {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress { 192.0.2.1 }\n}\n\
+    vrrp_instance b {\ninterface eth1\nvirtual_router_id 2\nvirtual_ipaddress { 192.0.2.2 }\n}\n\
+    vrrp_script c {\nscript /bin/true\n}\n";
+
+#[test]
+fn a_sync_group_means_the_same_in_both_formats() {
+    let toml = format!(
+        "{TWO}[[check]]\nname = \"c\"\nscript = \"/bin/true\"\n[[sync_group]]\nname = \"g\"\nmembers = [\"a\", \"b\"]\n\
+         track = [{{ check = \"c\", weight = -20 }}]\ntrack_interfaces = [\"eth2\"]\nnotify.any_state = \"/bin/true\"\n"
+    );
+    let conf = format!(
+        "{TWO_CONF}vrrp_sync_group g {{\ngroup {{\na\nb\n}}\ntrack_script {{\nc weight -20\n}}\ntrack_interface {{\neth2\n}}\nnotify /bin/true\n}}\n"
+    );
+    let both = (read("g.toml", &toml), read("g.conf", &conf));
+    assert_eq!(both.0.instances(), both.1.instances());
+    assert_eq!(both.0.instances()[1].tracks().len(), 2);
+    assert_eq!(groups_of(both.0), ["g: a b true"]);
+    assert_eq!(groups_of(both.1), ["g: a b true"]);
+}
+
+#[test]
+fn both_families_of_a_definition_move_together_and_with_their_group() {
+    let dual =
+        "[[vrrp]]\nname = \"d\"\ninterface = \"eth2\"\nvrid = 3\naddresses = [\"192.0.2.3\", \"fe80::3\"]\n";
+    assert_eq!(groups_of(read("d.toml", dual)), ["d-both: d d-ipv6 true"]);
+    let grouped = format!("{TWO}{dual}[[sync_group]]\nname = \"g\"\nmembers = [\"a\", \"d\"]\n");
+    assert_eq!(groups_of(read("g.toml", &grouped)), ["g: a d d-ipv6 false"]);
+}
+
+/// The sync groups in words.
+fn groups_of(builder: StackBuilder) -> Vec<String> {
+    let words = |(name, members, weight): (&str, &[std::sync::Arc<str>], bool)| {
+        format!("{name}: {} {weight}", members.join(" "))
+    };
+    let groups = builder.sync_groups().map(words).collect();
+    builder.build().unwrap();
+    groups
+}
+
+#[test]
+fn watched_processes_and_files_mean_the_same_in_both_formats() {
+    for (toml, conf) in [
+        (
+            "process = \"nginx\"\nparams = [\"-g\", \"daemon off;\"]\nparam_match = \"partial\"\nquorum = 2\nquorum_max = 9\n\
+             delay = \"1s\"\nterminate_delay = \"2s\"\nfull_command = true\nweight = -254\n",
+            "vrrp_track_process w {\nprocess nginx -g \"daemon off;\"\nparam_match partial\nquorum 2\nquorum_max 9\ndelay 1\n\
+             terminate_delay 2\nfull_command\nweight -254\n}\n",
+        ),
+        ("process = \"nginx\"\n", "track_process w {\nprocess nginx\n}\n"),
+        (
+            "file = \"/run/x\"\ninit = -3\noverwrite = true\nweight = 1\n",
+            "track_file w {\nfile \"/run/x\"\ninit_file -3 overwrite\n}\n",
+        ),
+        (
+            "file = \"/run/x\"\nweight = 1000\n",
+            "vrrp_track_file w {\nfile /run/x\nweight 1000\n}\n",
+        ),
+    ] {
+        let track = if toml.starts_with("file") {
+            "track_file"
+        } else {
+            "track_process"
+        };
+        let both = (
+            read(
+                "w.toml",
+                &format!(
+                    "[[check]]\nname = \"w\"\n{toml}{}",
+                    self::toml("track = [\"w\", \"c\"]")
+                ),
+            ),
+            read(
+                "w.conf",
+                &format!(
+                    "{conf}{}",
+                    self::conf(&format!("{track} {{\nw\n}}\ntrack_script {{\nc\n}}"))
+                ),
+            ),
+        );
+        assert_eq!(both.0.instances(), both.1.instances());
+        let watches = |builder: &StackBuilder| builder.watches().cloned().collect::<Vec<_>>();
+        assert_eq!(watches(&both.0), watches(&both.1), "{toml}");
+        assert_eq!(watches(&both.0).len(), 1);
+        let told = |builder: &StackBuilder| format!("{builder:?}");
+        assert_eq!(told(&both.0), told(&both.1));
+    }
+}
+
+#[test]
+fn a_fifo_means_the_same_in_both_formats() {
+    let toml = format!(
+        "{}[[notify_fifo]]\npath = \"/run/a\"\nscript = \"/bin/cat -u\"\nuser = \"root:root\"\nowner = \"root\"\n",
+        toml("")
+    );
+    let conf = format!(
+        "global_defs {{\nvrrp_notify_fifo /run/a root\nvrrp_notify_fifo_script \"/bin/cat -u\" root :root\n}}\n{}",
+        conf("")
+    );
+    let both = (read("f.toml", &toml), read("f.conf", &conf));
+    assert_eq!(both.0.notify_fifos(), both.1.notify_fifos());
+    assert_eq!(both.0.notify_fifos().len(), 1);
 }
 
 #[test]
@@ -221,6 +361,15 @@ proptest! {
     }
 
     #[test]
+    fn no_soup_of_routing_words_panics(words in prop::collection::vec(prop::sample::select(ROUTING), 0..14)) {
+        let line = words.join(" ");
+        for key in ["routes", "rules"] {
+            let (builder, told) = load("soup.toml", &toml(&format!("{key} = [\"{line}\"]")));
+            prop_assert!(builder.is_some() || told.contains("error"), "{}", line);
+        }
+    }
+
+    #[test]
     fn no_soup_of_keys_panics(lines in prop::collection::vec((prop::sample::select(keys()), prop::sample::select(VALUES)), 0..40)) {
         let mut seen = std::collections::HashSet::new();
         let mut text = toml("");
@@ -233,6 +382,62 @@ proptest! {
         prop_assert!(builder.is_some() || told.contains("error"), "{}", text);
     }
 }
+
+const ROUTING: &[&str] = &[
+    "to",
+    "via",
+    "gw",
+    "or",
+    "dev",
+    "src",
+    "table",
+    "metric",
+    "scope",
+    "tos",
+    "nexthop",
+    "weight",
+    "onlink",
+    "mtu",
+    "lock",
+    "features",
+    "ecn",
+    "rtt",
+    "1s",
+    "default",
+    "blackhole",
+    "inet6",
+    "no_track",
+    "realms",
+    "from",
+    "all",
+    "not",
+    "fwmark",
+    "1/0xff",
+    "iif",
+    "oif",
+    "goto",
+    "lookup",
+    "priority",
+    "sport",
+    "80-443",
+    "uidrange",
+    "nop",
+    "suppress_prefixlength",
+    "192.0.2.0/24",
+    "192.0.2.1",
+    "2001:db8::/32",
+    "fe80::1",
+    "eth0",
+    "0",
+    "1",
+    "100",
+    "300",
+    "4294967295",
+    "-1",
+    "main",
+    "link",
+    "\u{4e3b}",
+];
 
 const VALUES: &[&str] = &[
     "0",

@@ -275,17 +275,17 @@ impl Control {
                 }
             }
             Input::Switchover(name, reply) => {
-                if let Some(token) = self.switchovers.begin(Arc::clone(&name), reply) {
-                    if !commands.send(Command::Switchover { name, token }) {
-                        self.switchovers.abandon();
-                    }
+                if let Some(token) = self.switchovers.begin(Arc::clone(&name), reply)
+                    && !commands.send(Command::Switchover { name, token })
+                {
+                    self.switchovers.abandon();
                 }
             }
             Input::Resume(name, reply) => {
-                if let Some(token) = self.switchovers.resume(Arc::clone(&name), reply) {
-                    if !commands.send(Command::Resume { name, token }) {
-                        self.switchovers.abandon();
-                    }
+                if let Some(token) = self.switchovers.resume(Arc::clone(&name), reply)
+                    && !commands.send(Command::Resume { name, token })
+                {
+                    self.switchovers.abandon();
                 }
             }
             Input::SetHmac(name, config, reply) => {

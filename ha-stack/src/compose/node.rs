@@ -455,14 +455,14 @@ impl Node {
         if core::mem::replace(&mut member.lower_received, lower_received) != lower_received {
             self.events.push_back(NodeEvent::LowerReceived { router: index });
         }
-        if let Output::Switchover(end) = output {
-            if let Some(place) = self.switchovers.iter().position(|(router, _)| *router == index) {
-                let (_, token) = self.switchovers.swap_remove(place);
-                self.events.push_back(NodeEvent::SwitchedOver {
-                    token,
-                    end: Some(end),
-                });
-            }
+        if let Output::Switchover(end) = output
+            && let Some(place) = self.switchovers.iter().position(|(router, _)| *router == index)
+        {
+            let (_, token) = self.switchovers.swap_remove(place);
+            self.events.push_back(NodeEvent::SwitchedOver {
+                token,
+                end: Some(end),
+            });
         }
     }
 

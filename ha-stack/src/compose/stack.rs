@@ -199,6 +199,18 @@ impl StackBuilder {
         &self.instances
     }
 
+    /// Names, members and `tracking_weight` of the sync groups so far.
+    pub fn sync_groups(&self) -> impl ExactSizeIterator<Item = (&str, &[Arc<str>], bool)> {
+        self.groups
+            .iter()
+            .map(|group| (&*group.name, &*group.members, group.tracking_weight))
+    }
+
+    /// The FIFOs so far.
+    pub fn notify_fifos(&self) -> &[NotifyFifo] {
+        &self.fifos
+    }
+
     /// The checks so far that run a probe.
     pub fn checks(&self) -> impl Iterator<Item = &CheckConfig> {
         self.checks.iter().filter_map(|check| match check {

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use ha_health::CheckConfig;
-use ha_health::probe::Probe;
+use ha_health::probe::{Probe, Watch};
+use ha_health::{CheckConfig, WatchConfig, Weight};
 use lb_proxy::balance::UpstreamConfig;
 use vrrp_net::DriverOptions;
 
+use super::groups::GroupDraft;
 use super::instance::InstanceDraft;
 use super::proxy::ProxyDraft;
 use super::{Span, Spanned};
+use crate::NotifyFifo;
 
 /// Everything that the files define, in their order.
 #[derive(Default)]
@@ -22,6 +24,8 @@ pub(crate) struct Draft {
     pub(crate) thread: Vec<Spanned<DriverOptions>>,
     pub(crate) instances: Vec<InstanceDraft>,
     pub(crate) checks: Vec<CheckDraft>,
+    pub(crate) groups: Vec<GroupDraft>,
+    pub(crate) fifos: Vec<Spanned<NotifyFifo>>,
     pub(crate) upstreams: Vec<UpstreamDraft>,
     pub(crate) proxies: Vec<ProxyDraft>,
     /// Checks that definitions with an error refer to: they are in use, for all that is known.
@@ -33,8 +37,7 @@ pub(crate) struct Draft {
 /// A check with its probe.
 pub(crate) struct CheckDraft {
     pub(crate) name: Spanned<String>,
-    pub(crate) config: CheckConfig,
-    pub(crate) probe: Arc<dyn Probe>,
+    pub(crate) source: CheckSource,
     /// The command line, where the probe is a script, to look into.
     pub(crate) script: Option<ScriptDraft>,
     /// Whether those who track it without a weight of their own take up for down.
@@ -43,16 +46,43 @@ pub(crate) struct CheckDraft {
     pub(crate) format: Format,
 }
 
+/// How a check gets its results.
+#[derive(Clone)]
+pub(crate) enum CheckSource {
+    /// It asks.
+    Probe(CheckConfig, Arc<dyn Probe>),
+    /// It is told. Weights are within plus or minus `limit`.
+    Watch {
+        config: WatchConfig,
+        watch: Arc<dyn Watch>,
+        limit: i32,
+    },
+}
+
+impl CheckSource {
+    /// The check's own weight.
+    pub(crate) fn weight(&self) -> Weight {
+        match self {
+            Self::Probe(config, _) => config.weight(),
+            Self::Watch { config, .. } => config.weight(),
+        }
+    }
+
+    /// The largest weight that it may be tracked with.
+    pub(crate) fn limit(&self) -> i32 {
+        match self {
+            Self::Probe(..) => Weight::MAX.get(),
+            Self::Watch { limit, .. } => *limit,
+        }
+    }
+}
+
 /// A format of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// Ours.
     Toml,
     /// keepalived.conf.
-    #[cfg_attr(
-        not(feature = "import"),
-        expect(dead_code, reason = "made by the import alone")
-    )]
     Keepalived,
 }
 
@@ -73,6 +103,15 @@ pub(crate) struct ScriptDraft {
     pub(crate) at: Span,
     /// Whether a shell runs it.
     pub(crate) shell: bool,
+    /// What it is for.
+    pub(crate) used: ScriptUse,
+}
+
+/// What a script is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScriptUse {
+    Check,
+    Notify,
 }
 
 /// An upstream with the checks that its backends follow.

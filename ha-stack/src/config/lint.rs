@@ -14,7 +14,7 @@ pub(super) fn instance(instance: &InstanceDraft, checks: &[CheckDraft], diagnost
         checks
             .iter()
             .find(|one| one.name.value == name)
-            .map(|one| one.config.weight())
+            .map(|one| one.source.weight())
     };
     let weighted: Vec<_> = instance
         .tracking

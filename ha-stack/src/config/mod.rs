@@ -93,9 +93,11 @@
 pub(crate) mod checks;
 mod diagnostic;
 pub(crate) mod draft;
+pub(crate) mod groups;
 pub(crate) mod instance;
 mod lint;
 pub(crate) mod mac;
+pub(crate) mod notify;
 pub(crate) mod proxy;
 mod reference;
 mod resolve;
@@ -106,6 +108,7 @@ mod source;
 pub(crate) mod suggest;
 pub(crate) mod toml;
 mod unique;
+pub(crate) mod watch;
 
 use std::path::Path;
 

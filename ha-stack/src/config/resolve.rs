@@ -7,7 +7,8 @@ use std::sync::Arc;
 use ha_health::{WatchConfig, Weight};
 use lb_proxy::balance::Upstream;
 
-use super::draft::{CheckDraft, Draft, Format, UpstreamDraft};
+use super::draft::{CheckDraft, CheckSource, Draft, Format, UpstreamDraft};
+use super::groups::{self, Group};
 use super::instance::{InstanceDraft, InterfaceDraft};
 use super::proxy::ProxyDraft;
 use super::suggest::nearest;
@@ -23,12 +24,22 @@ pub(super) fn resolve(
 ) -> Option<StackBuilder> {
     name_proxies(&mut draft);
     unique::check(&draft, diagnostics);
+    let groups = groups::join(&mut draft, diagnostics);
     refuse_nothing(&draft, diagnostics);
     refuse_interface_names(&draft.instances, &draft.checks, diagnostics);
     let used = used_checks(&draft, diagnostics);
+    check_weights(&draft, diagnostics);
     for instance in &draft.instances {
-        lint::instance(instance, &draft.checks, diagnostics);
-        lint::protection(instance, diagnostics);
+        // Both families of one definition are told of once.
+        let mut found = Diagnostics::default();
+        lint::instance(instance, &draft.checks, &mut found);
+        lint::protection(instance, &mut found);
+        diagnostics.absorb(found);
+    }
+    let notified = draft.instances.iter().map(|one| &one.notify);
+    let notified = notified.chain(groups.iter().map(|group| &group.notify));
+    for script in notified.flat_map(|notify| &notify.scripts) {
+        script::lint(script, sources, diagnostics);
     }
     for script in draft.checks.iter().filter_map(|check| check.script.as_ref()) {
         script::lint(script, sources, diagnostics);
@@ -37,7 +48,7 @@ pub(super) fn resolve(
     if diagnostics.errors() > 0 {
         return None;
     }
-    assemble(draft, node, &used, &routes)
+    assemble(draft, groups, node, &used, &routes)
 }
 
 fn refuse_nothing(draft: &Draft, diagnostics: &mut Diagnostics) {
@@ -66,6 +77,7 @@ fn used_checks(draft: &Draft, diagnostics: &mut Diagnostics) -> HashSet<String> 
         .iter()
         .flat_map(|one| &one.checks)
         .map(|(_, check)| check);
+    let mut found = Diagnostics::default();
     let mut used: HashSet<String> = draft.mentioned.iter().cloned().collect();
     let mut unknown_names = used.iter().any(|name| !known.contains(name.as_str()));
     for name in tracks.chain(backends) {
@@ -73,13 +85,14 @@ fn used_checks(draft: &Draft, diagnostics: &mut Diagnostics) -> HashSet<String> 
             used.insert(name.value.clone());
         } else if !draft.broken.contains(&name.value) {
             unknown_names = true;
-            diagnostics.push(unknown(
+            found.push(unknown(
                 "check",
                 name,
                 draft.checks.iter().map(|one| one.name.value.as_str()),
             ));
         }
     }
+    diagnostics.absorb(found);
     for check in draft
         .checks
         .iter()
@@ -93,9 +106,34 @@ fn used_checks(draft: &Draft, diagnostics: &mut Diagnostics) -> HashSet<String> 
     used
 }
 
+/// How much a check may weigh depends on what it is.
+fn check_weights(draft: &Draft, diagnostics: &mut Diagnostics) {
+    for track in draft.instances.iter().flat_map(|one| &one.tracking.checks) {
+        let Some(weight) = track.weight else { continue };
+        let check = draft
+            .checks
+            .iter()
+            .find(|check| check.name.value == track.check.value);
+        let limit = check.map_or(i32::MAX, |check| check.source.limit());
+        if weight.value.get().abs() > limit {
+            let mut found = Diagnostics::default();
+            found.push(
+                Diagnostic::error(format!(
+                    "weight {} of `{}` is out of range",
+                    weight.value, track.check.value
+                ))
+                .at(weight.span)
+                .help(format!("write -{limit} to {limit}")),
+            );
+            diagnostics.absorb(found);
+        }
+    }
+}
+
 /// Makes a stack of a draft without errors.
 fn assemble(
     draft: Draft,
+    groups: Vec<Group>,
     node: Option<String>,
     used: &HashSet<String>,
     routes: &[Option<usize>],
@@ -114,11 +152,22 @@ fn assemble(
     for check in draft.checks {
         // keepalived doesn't run a script that nobody tracks, and its author may count on that.
         if check.format == Format::Toml || used.contains(&check.name.value) {
-            builder = builder.check(check.config, check.probe);
+            builder = match check.source {
+                CheckSource::Probe(config, probe) => builder.check(config, probe),
+                CheckSource::Watch { config, watch, .. } => builder.watch(config, watch),
+            };
         }
     }
     for instance in draft.instances {
         builder = builder.instance(with_tracks(instance, &reversed));
+    }
+    for group in groups {
+        let name: Arc<str> = group.name.into();
+        builder = builder.sync_group(Arc::clone(&name), group.members, group.tracking_weight);
+        builder = builder.group_notify(name, group.notify.notify);
+    }
+    for fifo in draft.fifos {
+        builder = builder.notify_fifo(fifo.value);
     }
     Some(add_proxies(
         builder,
@@ -285,6 +334,7 @@ fn with_tracks(draft: InstanceDraft, reversed: &HashSet<String>) -> Instance {
         }
     });
     let instance = Instance::new(draft.name.value, draft.config, draft.attachment);
+    let instance = instance.notify(draft.notify.notify);
     checks.chain(interfaces).fold(instance, Instance::track)
 }
 

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::draft::ScriptDraft;
+use super::draft::{ScriptDraft, ScriptUse};
 use super::{Diagnostic, Diagnostics, FileId, Sources};
 
 /// Largest script that is looked into. What is larger is a program.
@@ -46,7 +46,12 @@ pub(super) fn lint(script: &ScriptDraft, sources: &mut Sources, diagnostics: &mu
             diagnostics.push(
                 Diagnostic::warning(format!("{} {reason}", path.display()))
                     .at(script.at)
-                    .help("what can't be executed counts as failed (keepalived counts it as success)"),
+                    .help(match script.used {
+                        ScriptUse::Check => {
+                            "what can't be executed counts as failed (keepalived counts it as success)"
+                        }
+                        ScriptUse::Notify => "nobody is told then of a change of state",
+                    }),
             );
             // Files are often checked on another machine, with the script beside them.
             let beside = Path::new(sources.name(file)).parent().zip(path.file_name());
@@ -100,7 +105,10 @@ fn lint_text(
     let code = || lines(text).filter(|(_, line)| !line.trim_start().starts_with('#'));
     let found = code().flat_map(|(start, line)| dashes(line).map(move |(at, dash)| (start + at, dash)));
     for (at, dash) in found.take(MAX_FINDINGS) {
-        diagnostics.push(dash_found(file, at, dash).also(script.at, "this check runs it"));
+        diagnostics.push(dash_found(file, at, dash).also(script.at, runs_it(script)));
+    }
+    if script.used == ScriptUse::Notify {
+        return;
     }
     let killers = code().filter_map(|(start, line)| Some((start, kills_keepalived(line)?)));
     for (start, range) in killers.take(MAX_FINDINGS) {
@@ -108,9 +116,16 @@ fn lint_text(
         diagnostics.push(
             Diagnostic::warning("the script ends keepalived, which is not what runs here")
                 .at(span)
-                .also(script.at, "this check runs it")
+                .also(script.at, runs_it(script))
                 .help("let the script exit with 1 instead, and track it: with weight 0 a failure is a fault, and a peer takes over"),
         );
+    }
+}
+
+fn runs_it(script: &ScriptDraft) -> &'static str {
+    match script.used {
+        ScriptUse::Check => "this check runs it",
+        ScriptUse::Notify => "this runs it",
     }
 }
 

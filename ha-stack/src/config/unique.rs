@@ -9,6 +9,7 @@ use super::draft::Draft;
 use super::instance::InstanceDraft;
 use super::proxy::ProxyDraft;
 use super::{Diagnostic, Diagnostics, Span, Spanned};
+use crate::NotifyFifo;
 
 /// Tells of everything that stands twice, with both places.
 pub(super) fn check(draft: &Draft, diagnostics: &mut Diagnostics) {
@@ -18,17 +19,21 @@ pub(super) fn check(draft: &Draft, diagnostics: &mut Diagnostics) {
         &draft.thread,
         diagnostics,
     );
-    unique(
-        "virtual router",
-        draft.instances.iter().map(|one| &one.name),
-        diagnostics,
-    );
+    let routers: Vec<_> = draft.instances.iter().map(|one| &one.name).collect();
+    unique("virtual router", routers.iter().copied(), diagnostics);
+    unique_groups(&routers, draft, diagnostics);
     unique("check", draft.checks.iter().map(|one| &one.name), diagnostics);
     unique(
         "upstream",
         draft.upstreams.iter().map(|one| &one.name),
         diagnostics,
     );
+    unique(
+        "sync group",
+        draft.groups.iter().map(|one| &one.name),
+        diagnostics,
+    );
+    unique_fifos(&draft.fifos, diagnostics);
     unique("proxy", draft.proxies.iter().map(|one| &one.name), diagnostics);
     unique_vrids(&draft.instances, diagnostics);
     unique_addresses(&draft.instances, diagnostics);
@@ -63,6 +68,45 @@ fn unique<'a>(kind: &str, names: impl Iterator<Item = &'a Spanned<String>>, diag
                     .also(*at, "first here")
                     .help("rename one, or leave it out"),
             ),
+        }
+    }
+}
+
+/// Groups and virtual routers are switched over by name, so a name means one of them.
+fn unique_groups(routers: &[&Spanned<String>], draft: &Draft, diagnostics: &mut Diagnostics) {
+    unique(
+        "sync group",
+        draft.groups.iter().map(|one| &one.name),
+        diagnostics,
+    );
+    for group in &draft.groups {
+        let same = routers.iter().find(|router| router.value == group.name.value);
+        if let Some(router) = same {
+            diagnostics.push(
+                Diagnostic::error(format!(
+                    "`{}` is the name of a sync group and of a virtual router",
+                    group.name.value
+                ))
+                .at(group.name.span)
+                .also(router.span, "the virtual router")
+                .help("rename the group: names are what `ha-stack switchover` takes"),
+            );
+        }
+    }
+}
+
+fn unique_fifos(fifos: &[Spanned<NotifyFifo>], diagnostics: &mut Diagnostics) {
+    for (index, fifo) in fifos.iter().enumerate() {
+        let earlier = fifos[..index]
+            .iter()
+            .find(|other| other.value.path() == fifo.value.path());
+        if let Some(earlier) = earlier {
+            diagnostics.push(
+                Diagnostic::error(format!("the FIFO {} is given twice", fifo.value))
+                    .at(fifo.span)
+                    .also(earlier.span, "first here")
+                    .help("leave one of them out: its readers would see each line twice"),
+            );
         }
     }
 }

@@ -140,12 +140,16 @@ pub(super) struct TrackOptions {
     pub(super) reverse: bool,
 }
 
-pub(super) fn track_options(words: &[Word], diagnostics: &mut Diagnostics) -> TrackOptions {
+/// Weights are within plus or minus `limit`.
+pub(super) fn track_options(words: &[Word], limit: i64, diagnostics: &mut Diagnostics) -> TrackOptions {
     let mut options = TrackOptions::default();
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
         match word.text.as_str() {
-            "weight" => options.weight = rest.next().and_then(|value| weight(value, diagnostics)),
+            "weight" => {
+                let value = rest.next();
+                options.weight = value.and_then(|value| weight_within(value, limit, diagnostics));
+            }
             "reverse" => options.reverse = true,
             "noreverse" => options.reverse = false,
             other => diagnostics.push(
@@ -158,13 +162,21 @@ pub(super) fn track_options(words: &[Word], diagnostics: &mut Diagnostics) -> Tr
     options
 }
 
-pub(super) fn weight(word: &Word, diagnostics: &mut Diagnostics) -> Option<Spanned<Weight>> {
-    let weight = number(&word.text, -253, 253).and_then(|number| Weight::new(number as i32).ok());
+pub(super) fn weight_within(
+    word: &Word,
+    limit: i64,
+    diagnostics: &mut Diagnostics,
+) -> Option<Spanned<Weight>> {
+    let weight = number(&word.text, -limit, limit).and_then(|number| i32::try_from(number).ok());
+    let weight = weight.and_then(|weight| Weight::of_file(weight).ok());
     if weight.is_none() {
         diagnostics.push(
-            Diagnostic::error(format!("`{}` is not a weight from -253 to 253", word.text))
-                .at(word.span)
-                .help("write `weight -20`"),
+            Diagnostic::error(format!(
+                "`{}` is not a weight from -{limit} to {limit}",
+                word.text
+            ))
+            .at(word.span)
+            .help("write `weight -20`"),
         );
     }
     weight.map(|weight| Spanned::new(weight, word.span))

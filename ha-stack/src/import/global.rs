@@ -1,13 +1,17 @@
 //! `global_defs`.
 
+use std::time::Duration;
+
 use vrrp_core::Version;
 use vrrp_net::DriverOptions;
 
 use super::instance::{self, Reader};
 use super::keywords::{Grammar, Keyword, not_read};
+use super::notify::{FifoParts, ScriptDefaults};
 use super::tree::Block;
 use super::unsupported;
 use super::user::UserName;
+use crate::config::toml::parse_duration;
 use crate::config::{Diagnostics, FileId, Span, Spanned};
 
 /// What may stand in the block, besides the defaults of instances.
@@ -19,11 +23,27 @@ pub(super) const BLOCK: Grammar<Globals> = Grammar {
             to.router_id = word.map(|word| word.text.clone());
         }),
         Keyword::new("script_user", |statement, to, diagnostics| {
-            to.script_user = UserName::of(statement, diagnostics);
+            to.scripts.user = UserName::of(statement, diagnostics);
+        }),
+        Keyword::new("enable_script_security", |_, to, _| to.scripts.secure = true),
+        Keyword::new("notify_fifo", |statement, to, diagnostics| {
+            to.fifo.read_path(statement, diagnostics);
+        }),
+        Keyword::new("notify_fifo_script", |statement, to, _| {
+            to.fifo.read_script(statement);
+        }),
+        Keyword::new("vrrp_notify_fifo", |statement, to, diagnostics| {
+            to.vrrp_fifo.read_path(statement, diagnostics);
+        }),
+        Keyword::new("vrrp_notify_fifo_script", |statement, to, _| {
+            to.vrrp_fifo.read_script(statement);
         }),
         Keyword::new("vrrp_startup_delay", |statement, to, diagnostics| {
             let delay = statement.seconds(diagnostics);
             to.defaults.parts.protocol.startup_delay = delay;
+        }),
+        Keyword::new("vrrp_delay_after_boot", |statement, to, diagnostics| {
+            to.after_boot = statement.seconds(diagnostics);
         }),
         Keyword::new("vrrp_rt_priority", |statement, to, diagnostics| {
             if let Some(priority) = statement.number(1, 99, "50", diagnostics) {
@@ -41,8 +61,12 @@ pub(super) const BLOCK: Grammar<Globals> = Grammar {
 #[derive(Debug)]
 pub(super) struct Globals {
     pub(super) router_id: Option<String>,
-    /// User and group of scripts.
-    pub(super) script_user: Option<Spanned<UserName>>,
+    /// Who runs scripts.
+    pub(super) scripts: ScriptDefaults,
+    pub(super) fifo: FifoParts,
+    pub(super) vrrp_fifo: FifoParts,
+    /// `vrrp_delay_after_boot`.
+    after_boot: Option<Spanned<Duration>>,
     /// How the VRRP thread runs, and what says so first.
     pub(super) thread: Option<Spanned<DriverOptions>>,
     /// What instances say unless they say otherwise.
@@ -54,7 +78,10 @@ impl Globals {
     pub(super) fn new(file: FileId) -> Self {
         Self {
             router_id: None,
-            script_user: None,
+            scripts: ScriptDefaults::default(),
+            fifo: FifoParts::default(),
+            vrrp_fifo: FifoParts::default(),
+            after_boot: None,
             thread: None,
             defaults: Reader::new(Spanned::new(String::new(), file.span(0..0))),
         }
@@ -73,15 +100,40 @@ impl Globals {
     pub(super) fn reader(&self, name: Spanned<String>) -> Reader {
         let mut reader = self.defaults.clone();
         reader.parts.name = name;
+        reader.scripts = self.scripts.clone();
+        reader.parts.protocol.startup_delay = self.startup_delay();
         // That one depends on the family.
         reader.parts.protocol.version = None;
         reader
+    }
+
+    /// The longer of the delay after the start and what is left of that after the boot, as keepalived has it.
+    fn startup_delay(&self) -> Option<Spanned<Duration>> {
+        let own = self.defaults.parts.protocol.startup_delay;
+        let left = self
+            .after_boot
+            .map(|delay| Spanned::new(delay.value.saturating_sub(uptime()), delay.span));
+        match (own, left) {
+            (Some(own), Some(left)) if left.value > own.value => Some(left),
+            (None, Some(left)) => Some(left),
+            _ => own,
+        }
     }
 
     /// `vrrp_version`.
     pub(super) fn version(&self) -> Option<Spanned<Version>> {
         self.defaults.parts.protocol.version
     }
+}
+
+/// How long the machine has been up.
+fn uptime() -> Duration {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = text
+        .split(' ')
+        .next()
+        .and_then(|seconds| parse_duration(&format!("{seconds}s")));
+    seconds.unwrap_or_default()
 }
 
 pub(super) fn read(block: &Block, globals: &mut Globals, diagnostics: &mut Diagnostics) {

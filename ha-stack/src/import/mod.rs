@@ -6,13 +6,16 @@
 
 mod arguments;
 mod global;
+mod group;
 mod instance;
 mod keywords;
 mod lexer;
+mod notify;
 mod script;
 mod tree;
 mod unsupported;
 mod user;
+mod watch;
 
 use crate::config::draft::Draft;
 use crate::config::suggest::nearest;
@@ -22,7 +25,16 @@ use keywords::Grammar;
 use tree::{Block, Statement};
 
 /// Keywords at the top of a file that are read.
-const TOP_LEVEL: [&str; 3] = ["global_defs", "vrrp_script", "vrrp_instance"];
+const TOP_LEVEL: [&str; 8] = [
+    "global_defs",
+    "vrrp_script",
+    "vrrp_instance",
+    "vrrp_sync_group",
+    "vrrp_track_process",
+    "track_process",
+    "vrrp_track_file",
+    "track_file",
+];
 
 /// Reads one file into the draft. Everything that is wrong is told.
 pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnostics: &mut Diagnostics) {
@@ -45,12 +57,20 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
         }
     }
     draft.thread.extend(globals.thread);
+    let fifos = [&globals.fifo, &globals.vrrp_fifo];
+    let fifos = fifos
+        .into_iter()
+        .filter_map(|fifo| fifo.build(&globals, diagnostics));
+    draft.fifos.extend(fifos);
     draft.router_id = draft.router_id.take().or_else(|| globals.router_id.clone());
     for statement in &statements {
         match statement.keyword.text.as_str() {
             "global_defs" => {}
             "vrrp_script" => script::read(statement, &globals, draft, diagnostics),
             "vrrp_instance" => instance::read(statement, &globals, draft, diagnostics),
+            "vrrp_track_process" | "track_process" => watch::read_process(statement, draft, diagnostics),
+            "vrrp_track_file" | "track_file" => watch::read_file(statement, draft, diagnostics),
+            "vrrp_sync_group" => group::read(statement, &globals, draft, diagnostics),
             keyword => other(keyword, statement, sources.name(file), diagnostics),
         }
     }
@@ -86,7 +106,10 @@ pub(crate) fn blocks() -> Vec<BlockReference> {
         block(&instance::BLOCK),
         block(&instance::authentication::BLOCK),
         block(&instance::authentication::HMAC_BLOCK),
+        block(&group::BLOCK),
         block(&script::BLOCK),
+        block(&watch::PROCESS),
+        block(&watch::FILE),
     ]
 }
 

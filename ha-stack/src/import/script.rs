@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use ha_health::probe::{self, Script, ScriptError};
-use nix::unistd::{Gid, Uid};
+use ha_health::probe::{Script, ScriptError};
 
 use super::arguments;
 use super::body;
@@ -12,7 +11,7 @@ use super::keywords::{Grammar, Keyword};
 use super::tree::{Block, Statement};
 use super::user::UserName;
 use crate::config::checks::CheckParts;
-use crate::config::draft::{CheckDraft, Draft, Format, ScriptDraft};
+use crate::config::draft::{CheckDraft, CheckSource, Draft, Format, ScriptDraft, ScriptUse};
 use crate::config::{Diagnostic, Diagnostics, Spanned};
 
 /// What may stand in the block.
@@ -81,29 +80,27 @@ fn read_block(
     globals: &Globals,
     diagnostics: &mut Diagnostics,
 ) -> Option<CheckDraft> {
-    let mut parts = Parts {
-        user: globals.script_user.clone(),
-        ..Parts::default()
-    };
+    let mut parts = Parts::default();
     BLOCK.read(block, &mut parts, diagnostics);
     let config = parts.check.build(name, Format::Keepalived, diagnostics);
     let script = read_line(parts.line.as_ref(), name, diagnostics);
-    let user = parts.user.map(|user| user.value.find(user.span, diagnostics));
-    let (config, mut script, line) = (config?, script?, parts.line?);
-    if let Some(user) = user {
-        let (uid, gid) = user?;
-        if (uid, gid) != (Uid::effective(), Gid::effective()) {
-            script = script.user(probe::User::new(uid.as_raw(), gid.as_raw()));
+    let script = match script {
+        Some(script) => globals.scripts.apply(script, parts.user.as_ref(), diagnostics),
+        None => {
+            // What is wrong with the user is told all the same.
+            parts.user.map(|user| user.value.find(user.span, diagnostics));
+            None
         }
-    }
+    };
+    let (config, script, line) = (config?, script?, parts.line?);
     Some(CheckDraft {
         name: name.clone(),
-        config,
-        probe: Arc::new(script),
+        source: CheckSource::Probe(config, Arc::new(script)),
         script: Some(ScriptDraft {
             line: line.value,
             at: line.span,
             shell: false,
+            used: ScriptUse::Check,
         }),
         reverse: parts.reverse,
         format: Format::Keepalived,
@@ -142,8 +139,8 @@ fn read_weight(statement: &Statement, to: &mut Parts, diagnostics: &mut Diagnost
         statement.argument("-20", diagnostics);
         return;
     };
-    to.check.weight = arguments::weight(word, diagnostics);
-    to.reverse = arguments::track_options(&statement.words[1..], diagnostics).reverse;
+    to.check.weight = arguments::weight_within(word, 253, diagnostics);
+    to.reverse = arguments::track_options(&statement.words[1..], 253, diagnostics).reverse;
 }
 
 /// One quoted word, or several words, which keepalived joins.

@@ -28,20 +28,8 @@ pub(super) fn warning(keyword: &str, consequence: &str) -> Diagnostic {
 /// Keywords that are blocks at the top of a file.
 pub(super) const TOP_LEVEL: &[Unsupported] = &[
     Unsupported {
-        keywords: &["vrrp_sync_group"],
-        consequence: "its virtual routers fail over each by itself",
-    },
-    Unsupported {
         keywords: &["virtual_server", "virtual_server_group", "real_server"],
         consequence: "IPVS is not set up; balance with [[upstream]] and [[proxy]] in a TOML file",
-    },
-    Unsupported {
-        keywords: &["vrrp_track_process", "track_process"],
-        consequence: "the process is not watched; use a vrrp_script, or a check by tcp or http",
-    },
-    Unsupported {
-        keywords: &["vrrp_track_file", "track_file"],
-        consequence: "the file is not watched; use a vrrp_script",
     },
     Unsupported {
         keywords: &["bfd_instance"],
@@ -125,19 +113,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
         consequence: "no mail is sent; events are in the log",
     },
     Unsupported {
-        keywords: &["vrrp_strict"],
-        consequence: "checks that it asks for are made anyway, and traffic to the virtual addresses is not dropped",
-    },
-    Unsupported {
-        keywords: &[
-            "notify_fifo",
-            "notify_fifo_script",
-            "vrrp_notify_fifo",
-            "vrrp_notify_fifo_script",
-        ],
-        consequence: "nothing is written to the FIFO; events are in the log",
-    },
-    Unsupported {
         keywords: &[
             "vrrp_iptables",
             "vrrp_ipsets",
@@ -163,14 +138,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
             "dbus_no_interface_name",
         ],
         consequence: "use `ha-stack status --json`",
-    },
-    Unsupported {
-        keywords: &["enable_script_security"],
-        consequence: "see to it that only root can write the scripts and the folders that they are in",
-    },
-    Unsupported {
-        keywords: &["vrrp_delay_after_boot"],
-        consequence: "virtual routers start at once",
     },
     Unsupported {
         keywords: &[
@@ -201,7 +168,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
     Unsupported {
         keywords: &[
             "vrrp_owner_ignore_adverts",
-            "vrrp_notify_priority_changes",
             "default_interface",
             "dynamic_interfaces",
             "log_unknown_vrids",
@@ -245,17 +211,8 @@ pub(super) const GLOBAL: &[Unsupported] = &[
 /// Keywords in `vrrp_instance`.
 pub(super) const INSTANCE: &[Unsupported] = &[
     Unsupported {
-        keywords: &[
-            "notify",
-            "notify_master",
-            "notify_backup",
-            "notify_fault",
-            "notify_stop",
-            "notify_deleted",
-            "notify_master_rx_lower_pri",
-            "notify_priority_changes",
-        ],
-        consequence: "no program is run on a change of state",
+        keywords: &["notify_deleted"],
+        consequence: "nothing is deleted while running; a stop runs notify_stop",
     },
     Unsupported {
         keywords: &["smtp_alert"],
@@ -266,24 +223,12 @@ pub(super) const INSTANCE: &[Unsupported] = &[
         consequence: "addresses on other interfaces have those interfaces' own MAC; hosts learn of a move by gratuitous ARP",
     },
     Unsupported {
-        keywords: &["track_process"],
-        consequence: "the process is not watched; use a vrrp_script, or a check by tcp or http",
-    },
-    Unsupported {
-        keywords: &["track_file"],
-        consequence: "the file is not watched; use a vrrp_script",
-    },
-    Unsupported {
         keywords: &["track_bfd"],
         consequence: "no BFD session is held; failures are found by missing adverts",
     },
     Unsupported {
         keywords: &["garp_extra_if", "vmac_garp_intvl"],
         consequence: "addresses are announced on taking over, once more after garp_master_delay, and when another master is heard",
-    },
-    Unsupported {
-        keywords: &["strict_mode"],
-        consequence: "checks that it asks for are made anyway, and traffic to the virtual addresses is not dropped",
     },
     Unsupported {
         keywords: &["mcast_dst_ip"],
@@ -313,5 +258,25 @@ pub(super) const INSTANCE: &[Unsupported] = &[
             "thread_timer_expired",
         ],
         consequence: "the defaults apply",
+    },
+];
+
+/// Keywords in `vrrp_sync_group`.
+pub(super) const GROUP: &[Unsupported] = &[
+    Unsupported {
+        keywords: &["track_bfd"],
+        consequence: "no BFD session is held; failures are found by missing adverts",
+    },
+    Unsupported {
+        keywords: &["smtp_alert"],
+        consequence: "no mail is sent; events are in the log",
+    },
+    Unsupported {
+        keywords: &["notify_deleted"],
+        consequence: "nothing is deleted while running; a stop runs notify_stop",
+    },
+    Unsupported {
+        keywords: &["notify_priority_changes"],
+        consequence: "a group has no priority; write it in its members",
     },
 ];

@@ -1,7 +1,8 @@
 //! Users that scripts run as.
 
-use nix::unistd::{Gid, Group, Uid, User};
+use ha_health::probe::User;
 
+use super::lexer::Word;
 use super::tree::Statement;
 use crate::config::{Diagnostic, Diagnostics, Span, Spanned};
 
@@ -15,38 +16,36 @@ pub(super) struct UserName {
 impl UserName {
     /// `script_user nobody [[:]nogroup]`.
     pub(super) fn of(statement: &Statement, diagnostics: &mut Diagnostics) -> Option<Spanned<Self>> {
-        let Some(user) = statement.words.first() else {
+        let name = Self::of_words(&statement.words);
+        if name.is_none() {
             statement.argument("nobody", diagnostics);
-            return None;
-        };
-        let group = statement.words.get(1).map(|group| {
+        }
+        name.map(|name| Spanned::new(name.value, statement.span()))
+    }
+
+    /// `nobody [[:]nogroup]`; none for no words.
+    pub(super) fn of_words(words: &[Word]) -> Option<Spanned<Self>> {
+        let user = words.first()?;
+        let group = words.get(1);
+        let span = group.map_or(user.span, |group| user.span.to(group.span));
+        let group = group.map(|group| {
             let name = group.text.strip_prefix(':').unwrap_or(&group.text);
             name.to_owned()
         });
         let user = user.text.clone();
-        Some(Spanned::new(Self { user, group }, statement.span()))
+        Some(Spanned::new(Self { user, group }, span))
     }
 
     /// Their numbers on this host.
-    pub(super) fn find(&self, at: Span, diagnostics: &mut Diagnostics) -> Option<(Uid, Gid)> {
-        let mut missing = |what: &str, name: &str| {
-            diagnostics.push(
-                Diagnostic::error(format!("there is no {what} `{name}` on this host"))
-                    .at(at)
-                    .help("create it, or name another"),
-            );
-        };
-        let Some(found) = User::from_name(&self.user).ok().flatten() else {
-            missing("user", &self.user);
-            return None;
-        };
-        let Some(group) = &self.group else {
-            return Some((found.uid, found.gid));
-        };
-        match Group::from_name(group).ok().flatten() {
-            Some(group) => Some((found.uid, group.gid)),
-            None => {
-                missing("group", group);
+    pub(super) fn find(&self, at: Span, diagnostics: &mut Diagnostics) -> Option<User> {
+        match User::named(&self.user, self.group.as_deref()) {
+            Ok(user) => Some(user),
+            Err(error) => {
+                diagnostics.push(
+                    Diagnostic::error(error.to_string())
+                        .at(at)
+                        .help("create it, or name another"),
+                );
                 None
             }
         }

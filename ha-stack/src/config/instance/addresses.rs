@@ -69,7 +69,10 @@ impl Addresses {
             // The message says what to do.
             AddressListError::MixedFamilies { .. } => diagnostic,
             AddressListError::Empty => diagnostic.help(format!("add `{}`", format.addresses())),
-            AddressListError::TooMany { .. } => diagnostic.help("divide them among several virtual routers"),
+            AddressListError::TooMany { .. } => diagnostic.help(format.choose(
+                "advertise some, and hold the others as `excluded_addresses`",
+                "advertise some, and hold the others in `virtual_ipaddress_excluded`",
+            )),
             _ => diagnostic.help("leave one of them out"),
         });
         None

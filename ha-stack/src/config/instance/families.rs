@@ -3,6 +3,7 @@
 use vrrp_core::Family;
 
 use super::InstanceParts;
+use crate::config::notify::NotifyParts;
 
 /// What the name of the IPv6 virtual router ends with.
 const IPV6: &str = "-ipv6";
@@ -24,6 +25,7 @@ impl InstanceParts {
         first.keep(Family::Ipv4);
         second.keep(Family::Ipv6);
         second.authentication.leave_to_ipv4();
+        second.notify = NotifyParts::default();
         vec![first, second]
     }
 

@@ -9,6 +9,7 @@ mod authentication;
 mod families;
 mod network;
 mod protocol;
+mod strict;
 mod tracking;
 
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ pub(crate) use protocol::Protocol;
 pub(crate) use tracking::{InterfaceDraft, TrackDraft, Tracking};
 
 use super::draft::Format;
+use super::notify::NotifyParts;
 use super::{Diagnostic, Diagnostics, Span, Spanned};
 
 /// Hands each value that a file gives to the builder's setter of the same name.
@@ -41,12 +43,15 @@ use hand_over;
 pub(crate) struct InstanceParts {
     pub(crate) name: Spanned<String>,
     pub(crate) vrid: Option<Spanned<Vrid>>,
+    /// Whether what goes beyond the RFCs is refused.
+    pub(crate) strict: Option<Spanned<bool>>,
     pub(crate) protocol: Protocol,
     pub(crate) authentication: Authentication,
     pub(crate) addresses: Addresses,
     pub(crate) announcements: Announcements,
     pub(crate) network: Network,
     pub(crate) tracking: Tracking,
+    pub(crate) notify: NotifyParts,
 }
 
 /// A valid virtual router, with the places that later findings point at.
@@ -54,7 +59,6 @@ pub(crate) struct InstanceParts {
 pub(crate) struct InstanceDraft {
     pub(crate) name: Spanned<String>,
     /// The name in the file, which those of both families share.
-    #[expect(dead_code, reason = "what joins the two comes with sync groups")]
     pub(crate) definition: String,
     pub(crate) format: Format,
     pub(crate) vrid_at: Span,
@@ -66,6 +70,7 @@ pub(crate) struct InstanceDraft {
     pub(crate) attachment: Attachment,
     pub(crate) addresses: Vec<Spanned<IpAddr>>,
     pub(crate) tracking: Tracking,
+    pub(crate) notify: NotifyParts,
 }
 
 impl InstanceParts {
@@ -74,12 +79,14 @@ impl InstanceParts {
         Self {
             name,
             vrid: None,
+            strict: None,
             protocol: Protocol::default(),
             authentication: Authentication::default(),
             addresses: Addresses::default(),
             announcements: Announcements::default(),
             network: Network::default(),
             tracking: Tracking::default(),
+            notify: NotifyParts::default(),
         }
     }
 
@@ -95,6 +102,7 @@ impl InstanceParts {
             self.tell_missing(format, diagnostics);
         }
         self.network.check_dependents(format, diagnostics);
+        self.protocol.check_dependents(format, diagnostics);
         let definition = self.name.value.clone();
         let parts = match format {
             Format::Toml => self.divide(),
@@ -118,15 +126,19 @@ impl InstanceParts {
     }
 
     fn build_one(
-        self,
+        mut self,
         definition: &str,
         format: Format,
         complete: bool,
         diagnostics: &mut Diagnostics,
     ) -> Option<InstanceDraft> {
+        self.enforce_strict(format, diagnostics);
         let list = self.addresses.list(format, complete, diagnostics);
         let attachment = self.attachment(diagnostics);
         let config = self.config(&list?, diagnostics);
+        if diagnostics.errors() > 0 {
+            return None;
+        }
         Some(InstanceDraft {
             definition: definition.to_owned(),
             format,
@@ -138,6 +150,7 @@ impl InstanceParts {
             addresses: self.addresses.places(),
             name: self.name,
             tracking: self.tracking,
+            notify: self.notify,
         })
     }
 

@@ -8,7 +8,8 @@ use vrrp_core::{
 };
 
 use super::hand_over;
-use crate::config::{Span, Spanned};
+use crate::config::draft::Format;
+use crate::config::{Diagnostic, Diagnostics, Span, Spanned};
 
 /// Settings of the protocol.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,20 @@ impl Protocol {
     pub(super) fn nopreempt_at(&self) -> Option<Span> {
         let preempt = self.preempt.filter(|preempt| !preempt.value);
         preempt.map(|preempt| preempt.span)
+    }
+
+    /// Tells of a setting that another takes the meaning from.
+    pub(super) fn check_dependents(&self, format: Format, diagnostics: &mut Diagnostics) {
+        let (Some(delay), Some(at)) = (self.preempt_delay, self.nopreempt_at()) else {
+            return;
+        };
+        let nopreempt = format.choose("preempt = false", "nopreempt");
+        diagnostics.push(
+            Diagnostic::warning(format!("`preempt_delay` does nothing with `{nopreempt}`"))
+                .at(delay.span)
+                .also(at, "this node never preempts")
+                .help("leave one of them out"),
+        );
     }
 
     pub(super) fn configure(&self, mut builder: ConfigBuilder) -> ConfigBuilder {

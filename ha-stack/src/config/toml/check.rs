@@ -5,14 +5,17 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ::toml::de::{DeTable, DeValue};
-use ha_health::CheckConfig;
+use ha_health::Weight;
 use ha_health::probe::{Http, HttpBuilder, HttpError, Method, Probe, Script, ScriptError, Tcp};
 
-use super::keys::Entry;
+use super::keys::{Entry, entries};
+use super::notify;
 use super::reader::{Table, Wrong};
 use super::values;
+use super::watch::{FILE_KEYS, PROCESS_KEYS};
 use crate::config::checks::CheckParts;
-use crate::config::draft::{CheckDraft, Format, ScriptDraft};
+use crate::config::draft::{CheckDraft, CheckSource, Format, ScriptDraft, ScriptUse};
+use crate::config::watch::{FileParts, ProcessParts, file_source, process_source};
 use crate::config::{Diagnostic, Diagnostics, FileId, Span, Spanned};
 
 const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
@@ -21,18 +24,14 @@ pub(super) const KEYS: &[Entry] = &[
     Entry::new(
         "script",
         "command line",
-        "A program; exit status 0 is up. One of `script`, `http`, `tcp`.",
+        "A program; exit status 0 is up. One of the probes.",
     ),
     Entry::new(
         "http",
         "address with port",
-        "An HTTP/1.1 request. One of `script`, `http`, `tcp`.",
+        "An HTTP/1.1 request. One of the probes.",
     ),
-    Entry::new(
-        "tcp",
-        "address with port",
-        "A TCP connection. One of `script`, `http`, `tcp`.",
-    ),
+    Entry::new("tcp", "address with port", "A TCP connection. One of the probes."),
     Entry::new(
         "interval",
         "time",
@@ -68,6 +67,16 @@ pub(super) const KEYS: &[Entry] = &[
         "true or false",
         "With `script`: whether `/bin/sh -c` runs the line. Default: false.",
     ),
+    Entry::new(
+        "user",
+        "\"user\" or \"user:group\"",
+        "With `script`: who runs it. Default: the user of this process.",
+    ),
+    Entry::new(
+        "secure",
+        "true or false",
+        "With `script`: whether one that others than root can change is not run as root. Default: false.",
+    ),
     Entry::new("method", "string", "With `http`. Default: \"GET\"."),
     Entry::new("path", "string", "With `http`. Default: \"/\"."),
     Entry::new(
@@ -87,8 +96,17 @@ pub(super) const KEYS: &[Entry] = &[
     ),
 ];
 /// What says how a target is asked; one of them.
-const PROBES: [&str; 3] = ["script", "http", "tcp"];
+const PROBES: [&str; 5] = ["script", "http", "tcp", "process", "file"];
 const HTTP_KEYS: [&str; 5] = ["method", "path", "host", "status", "body"];
+
+/// All keys of the section, with headings.
+pub(super) fn groups() -> [(&'static str, Vec<Entry>); 3] {
+    [
+        ("Check", KEYS.to_vec()),
+        ("Processes", entries(PROCESS_KEYS).collect()),
+        ("Files", entries(FILE_KEYS).collect()),
+    ]
+}
 
 pub(super) fn read(
     table: &DeTable<'_>,
@@ -96,44 +114,85 @@ pub(super) fn read(
     at: Span,
     diagnostics: &mut Diagnostics,
 ) -> Option<CheckDraft> {
-    let mut table = Table::new(table, file, at, "[[check]]", KEYS, diagnostics);
+    let known: Vec<Entry> = groups().into_iter().flat_map(|(_, entries)| entries).collect();
+    let mut table = Table::new(table, file, at, "[[check]]", &known, diagnostics);
     let name = table.required("name", "\"proxy\"", values::name);
-    let config = read_config(&mut table, name.as_ref());
-    let probe = read_probe(&mut table);
+    let mut parts = read_parts(&mut table);
+    let read = match read_kind(&mut table) {
+        Some("process") => read_process(&mut table, name.as_ref(), &mut parts),
+        Some("file") => read_file(&mut table, name.as_ref(), &parts),
+        kind => {
+            let config = name
+                .as_ref()
+                .and_then(|name| parts.build(name, Format::Toml, table.diagnostics()));
+            let probe = kind.and_then(|kind| read_probe(&mut table, kind));
+            probe.and_then(|(probe, script)| Some((CheckSource::Probe(config?, probe), script)))
+        }
+    };
     let sound = table.is_sound();
-    let (name, config, (probe, script)) = (name?, config?, probe?);
+    let (name, (source, script)) = (name?, read?);
     sound.then_some(CheckDraft {
         name,
-        config,
-        probe,
+        source,
         script,
         reverse: false,
         format: Format::Toml,
     })
 }
 
-fn read_config(table: &mut Table<'_, '_>, name: Option<&Spanned<String>>) -> Option<CheckConfig> {
-    let parts = CheckParts {
+type Read = (CheckSource, Option<ScriptDraft>);
+
+fn read_process(
+    table: &mut Table<'_, '_>,
+    name: Option<&Spanned<String>>,
+    parts: &mut CheckParts,
+) -> Option<Read> {
+    let mut process = ProcessParts {
+        // Here it is how often new ones are looked for.
+        interval: parts.interval.take(),
+        ..ProcessParts::default()
+    };
+    table.read(PROCESS_KEYS, &mut process);
+    let process = process.build(table.diagnostics());
+    let config = parts.build_watch(name?, Weight::FAULT, table.diagnostics());
+    Some((process_source(config?, process?), None))
+}
+
+fn read_file(table: &mut Table<'_, '_>, name: Option<&Spanned<String>>, parts: &CheckParts) -> Option<Read> {
+    let mut file = FileParts::default();
+    table.read(FILE_KEYS, &mut file);
+    let config = parts.build_watch(name?, Weight::FAULT, table.diagnostics());
+    Some((file_source(config?, file.build()?), None))
+}
+
+fn read_parts(table: &mut Table<'_, '_>) -> CheckParts {
+    // A file's value times the weight is what counts.
+    let limit = match table.raw("file") {
+        Some(_) => i64::from(i32::MAX),
+        None if table.raw("process").is_some() => 254,
+        None => 253,
+    };
+    CheckParts {
         interval: table.optional("interval", values::duration),
         timeout: table.optional("timeout", values::duration),
         rise: table.optional("rise", |value| values::integer(value, 1, i64::from(u32::MAX))),
         fall: table.optional("fall", |value| values::integer(value, 1, i64::from(u32::MAX))),
         init_fail: table.optional("init_fail", values::boolean),
-        weight: table.optional("weight", values::weight),
-    };
-    parts.build(name?, Format::Toml, table.diagnostics())
+        weight: table.optional("weight", |value| values::weight_within(value, limit)),
+    }
 }
 
 type ReadProbe = (Arc<dyn Probe>, Option<ScriptDraft>);
 
-fn read_probe(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
+/// The key of the probe.
+fn read_kind(table: &mut Table<'_, '_>) -> Option<&'static str> {
     let given: Vec<&str> = PROBES
         .into_iter()
         .filter(|key| table.raw(key).is_some())
         .collect();
     let Some(&kind) = given.first() else {
         let missing = Diagnostic::error("a check without a probe").at(table.at()).help(
-            "add `http = \"192.0.2.20:80\"`, `tcp = \"192.0.2.20:80\"` or `script = \"/path/to/program\"`",
+            "add `http = \"192.0.2.20:80\"`, `tcp = \"192.0.2.20:80\"`, `script = \"/path/to/program\"`, `process = \"nginx\"` or `file = \"/path\"`",
         );
         table.tell(missing);
         return None;
@@ -147,6 +206,10 @@ fn read_probe(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
         return None;
     }
     refuse_keys_of_others(table, kind);
+    Some(kind)
+}
+
+fn read_probe(table: &mut Table<'_, '_>, kind: &str) -> Option<ReadProbe> {
     match kind {
         "script" => read_script(table),
         "http" => read_http(table),
@@ -159,10 +222,13 @@ fn read_probe(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
 
 /// A key that means nothing with this kind of probe was meant to do something.
 fn refuse_keys_of_others(table: &mut Table<'_, '_>, kind: &str) {
-    let others = HTTP_KEYS
-        .iter()
-        .map(|key| (*key, "http"))
-        .chain([("shell", "script")]);
+    let of = |keys: &'static [&'static str], kind: &'static str| keys.iter().map(move |key| (*key, kind));
+    let process = entries(PROCESS_KEYS).map(|entry| (entry.name, "process"));
+    let file = entries(FILE_KEYS).map(|entry| (entry.name, "file"));
+    let others = of(&HTTP_KEYS, "http")
+        .chain(of(&["shell", "user", "secure"], "script"))
+        .chain(process)
+        .chain(file);
     for (key, of) in others {
         if of == kind {
             continue;
@@ -175,12 +241,30 @@ fn refuse_keys_of_others(table: &mut Table<'_, '_>, kind: &str) {
             );
         }
     }
+    let unused: &[&str] = match kind {
+        "process" => &["timeout"],
+        "file" => &["interval", "timeout"],
+        _ => &[],
+    };
+    for key in unused {
+        if let Some(span) = table.span_of(key) {
+            table.tell(
+                Diagnostic::error(format!("`{key}` in a check by {kind}"))
+                    .at(span)
+                    .help("leave it out: a change is told at once"),
+            );
+        }
+    }
 }
 
 fn read_script(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
     let shell = table
         .optional("shell", values::boolean)
         .is_some_and(|shell| shell.value);
+    let user = table.optional("user", notify::user);
+    let secure = table
+        .optional("secure", values::boolean)
+        .is_some_and(|secure| secure.value);
     let line = table.optional("script", values::text)?;
     let script = if shell {
         Script::shell(line.value.as_str())
@@ -197,10 +281,15 @@ fn read_script(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
             }
         }
     };
+    let script = script.secure(secure);
+    let script = user
+        .into_iter()
+        .fold(script, |script, user| script.user(user.value));
     let draft = ScriptDraft {
         line: line.value,
         at: line.span,
         shell,
+        used: ScriptUse::Check,
     };
     Some((Arc::new(script), Some(draft)))
 }

@@ -1,12 +1,15 @@
 //! The native format.
 
 mod check;
+mod group;
 mod keys;
+mod notify;
 mod proxy;
 mod reader;
 mod thread;
 mod values;
 mod vrrp;
+mod watch;
 
 use ::toml::de::{DeTable, DeValue};
 use vrrp_net::DriverOptions;
@@ -28,6 +31,16 @@ const SECTIONS: &[Entry] = &[
         "The thread that sends and receives adverts.",
     ),
     Entry::new("vrrp", "array of tables", "Virtual routers."),
+    Entry::new(
+        "sync_group",
+        "array of tables",
+        "Virtual routers that move together.",
+    ),
+    Entry::new(
+        "notify_fifo",
+        "array of tables",
+        "FIFOs that are told of changes of state.",
+    ),
     Entry::new(
         "check",
         "array of tables",
@@ -72,12 +85,22 @@ pub(super) fn sections() -> Vec<Section> {
         },
     ];
     sections.extend(vrrp::tables());
+    sections.push(Section {
+        header: "[[sync_group]]",
+        about: "Virtual routers that are master together or not at all.",
+        groups: group::groups().to_vec(),
+    });
+    sections.push(Section {
+        header: "[[notify_fifo]]",
+        about: "A FIFO that is told of each change of state, in keepalived's lines.",
+        groups: vec![("", notify::fifo_entries())],
+    });
     sections.extend([
-        one(
-            "[[check]]",
-            "A check that virtual routers and backends follow.",
-            check::KEYS,
-        ),
+        Section {
+            header: "[[check]]",
+            about: "A check that virtual routers and backends follow.",
+            groups: check::groups().to_vec(),
+        },
         one(
             "[[upstream]]",
             "Backends that share requests.",
@@ -119,7 +142,10 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
             ("node" | "vrrp_thread", _) => {
                 diagnostics.push(section_error(at, name, &format!("[{name}]")));
             }
-            ("check" | "vrrp" | "upstream" | "proxy", DeValue::Array(array)) => {
+            (
+                "check" | "vrrp" | "sync_group" | "notify_fifo" | "upstream" | "proxy",
+                DeValue::Array(array),
+            ) => {
                 for element in array {
                     let at = file.span(element.span());
                     match element.get_ref() {
@@ -128,7 +154,7 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
                     }
                 }
             }
-            ("check" | "vrrp" | "upstream" | "proxy", _) => {
+            ("check" | "vrrp" | "sync_group" | "notify_fifo" | "upstream" | "proxy", _) => {
                 diagnostics.push(section_error(at, name, &format!("[[{name}]]")));
             }
             _ => {}
@@ -152,6 +178,14 @@ fn section(
         "vrrp" => {
             let instance = vrrp::read(table, file, at, &mut draft.mentioned, diagnostics);
             instance.map(|instances| draft.instances.extend(instances))
+        }
+        "sync_group" => {
+            let group = group::read(table, file, at, &mut draft.mentioned, diagnostics);
+            group.map(|group| draft.groups.push(group))
+        }
+        "notify_fifo" => {
+            let fifo = notify::read_fifo(table, file, at, diagnostics);
+            fifo.map(|fifo| draft.fifos.push(fifo))
         }
         "upstream" => {
             let upstream = proxy::read_upstream(table, file, at, &mut draft.mentioned, diagnostics);

@@ -137,10 +137,15 @@ pub(super) fn version(value: &DeValue<'_>) -> Read<Version> {
     }
 }
 
-pub(super) fn weight(value: &DeValue<'_>) -> Read<Weight> {
-    let weight: i32 = integer(value, -253, 253)?;
-    Weight::new(weight)
-        .map_err(|error| Wrong::new(error.to_string(), "write a whole number from -253 to 253"))
+/// A weight within plus or minus `limit`.
+pub(super) fn weight_within(value: &DeValue<'_>, limit: i64) -> Read<Weight> {
+    let weight: i32 = integer(value, -limit, limit)?;
+    Weight::of_file(weight).map_err(|error| {
+        Wrong::new(
+            error.to_string(),
+            format!("write a whole number from -{limit} to {limit}"),
+        )
+    })
 }
 
 pub(super) fn ip(value: &DeValue<'_>) -> Read<IpAddr> {

@@ -4,15 +4,17 @@ mod addresses;
 mod announcements;
 pub(super) mod authentication;
 mod network;
+mod notify;
 mod protocol;
 mod settle;
-mod tracking;
+pub(super) mod tracking;
 
 use vrrp_core::AuthenticationConfig;
 
 use super::body;
 use super::global::Globals;
 use super::keywords::Grammar;
+use super::notify::ScriptDefaults;
 use super::tree::Statement;
 use super::unsupported;
 use crate::config::draft::{Draft, Format};
@@ -30,6 +32,7 @@ pub(super) const BLOCK: Grammar<Reader> = Grammar {
         addresses::KEYWORDS,
         announcements::KEYWORDS,
         tracking::KEYWORDS,
+        notify::KEYWORDS,
     ],
     unsupported: unsupported::INSTANCE,
 };
@@ -43,6 +46,8 @@ pub(super) struct Reader {
     auth_type: Option<Spanned<AuthType>>,
     password: Option<Spanned<SecretSource>>,
     hmac: Option<Spanned<AuthenticationConfig>>,
+    /// Who runs scripts.
+    pub(super) scripts: ScriptDefaults,
     /// `unicast_fault_no_peer`, and words that mean something with peers.
     needs_peer: Option<Span>,
     unicast: Option<Span>,
@@ -64,6 +69,7 @@ impl Reader {
             auth_type: None,
             password: None,
             hmac: None,
+            scripts: ScriptDefaults::default(),
             needs_peer: None,
             unicast: None,
         }

@@ -28,6 +28,10 @@ pub(super) const KEYWORDS: &[Keyword<Reader>] = &[
     Keyword::new("preempt_delay", |statement, to, diagnostics| {
         to.parts.protocol.preempt_delay = statement.seconds(diagnostics);
     }),
+    Keyword::<Reader>::new("strict_mode", |statement, to, diagnostics| {
+        to.parts.strict = statement.switch(diagnostics);
+    })
+    .global("vrrp_strict"),
     Keyword::new("version", read_version).global("vrrp_version"),
     Keyword::new("vrrp_version", read_version),
     Keyword::<Reader>::new("v3_checksum_as_v2", |statement, to, diagnostics| {

@@ -11,6 +11,7 @@ impl Reader {
         self.settle_version(globals);
         self.settle_priority(diagnostics);
         self.settle_preempt(diagnostics);
+        self.settle_state(diagnostics);
         self.settle_authentication(diagnostics);
         self.settle_unicast(diagnostics);
     }
@@ -67,6 +68,34 @@ impl Reader {
         };
         self.parts.protocol.preempt = None;
         diagnostics.push(diagnostic);
+    }
+
+    /// keepalived's state machine begins as backup whatever `state` says, unless it owns the addresses.
+    fn settle_state(&mut self, diagnostics: &mut Diagnostics) {
+        let Some(state) = self.state_master else {
+            return;
+        };
+        if let Some(delay) = self.parts.protocol.preempt_delay.take() {
+            diagnostics.push(
+                Diagnostic::warning(
+                    "`preempt_delay` does nothing with `state MASTER`: it is left out, as keepalived does",
+                )
+                .at(delay.span)
+                .also(state, "this clears it")
+                .help("write `state BACKUP` if a node that returns shall wait"),
+            );
+        }
+        let strict = self.parts.strict.is_some_and(|strict| strict.value);
+        let priority = self.parts.protocol.priority;
+        if strict && priority.is_some_and(|priority| priority.value != Priority::OWNER) {
+            diagnostics.push(
+                Diagnostic::warning(
+                    "`state MASTER` in strict mode is for priority 255 alone: it is left out",
+                )
+                .at(state)
+                .help("write `state BACKUP`"),
+            );
+        }
     }
 
     fn settle_authentication(&mut self, diagnostics: &mut Diagnostics) {

@@ -15,7 +15,7 @@ pub(super) const KEYS: &[Key<Addresses>] = &[
     Key::new(
         "addresses",
         "array of virtual addresses",
-        "Addresses that are held while master, and advertised: `\"192.0.2.100\"` (/32, or /128), `\"192.0.2.100/24\"`, or a table. Required.",
+        "Addresses that are held while master, and advertised: `\"192.0.2.100\"` (/32, or /128), `\"192.0.2.100/24\"`, or a table. With both families it is two virtual routers that move together, the IPv6 one called NAME-ipv6, in a sync group NAME-both unless another names them. Required.",
         |table, key, to| {
             to.at = table.span_of(key);
             if to.at.is_none() {

@@ -5,13 +5,13 @@ mod announcements;
 pub(in crate::config) mod authentication;
 mod network;
 mod protocol;
-mod tracking;
+pub(super) mod tracking;
 
 use ::toml::de::DeTable;
 
 use super::keys::{Entry, Key, entries};
 use super::reader::Table;
-use super::{Section, values};
+use super::{Section, notify, values};
 use crate::config::draft::Format;
 use crate::config::instance::{InstanceDraft, InstanceParts};
 use crate::config::{Diagnostics, FileId, Span, Spanned};
@@ -27,6 +27,18 @@ const KEYS: &[Key<InstanceParts>] = &[
                 to.name = name;
             }
         },
+    ),
+    Key::new(
+        "notify",
+        "table",
+        "Scripts that are told of its changes of state. Default: none.",
+        |table, key, to| to.notify = notify::read(table, key),
+    ),
+    Key::new(
+        "strict_mode",
+        "true or false",
+        "Whether what goes beyond the RFCs is refused: peers, authentication, preempt_delay, accept in version 2 and others; then `accept` and `higher_prio_send_advert` are false unless given. Default: false.",
+        |table, key, to| to.strict = table.optional(key, values::boolean),
     ),
     Key::new(
         "vrid",
@@ -96,6 +108,11 @@ pub(super) fn tables() -> Vec<Section> {
             "track = [{ … }]",
             "A tracked check.",
             entries(tracking::CHECK_KEYS).collect(),
+        ),
+        table(
+            "notify = { … }",
+            "Scripts, of a virtual router or of a sync group.",
+            entries(notify::KEYS).collect(),
         ),
         table(
             "track_interfaces = [{ … }]",

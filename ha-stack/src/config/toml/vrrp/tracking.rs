@@ -10,7 +10,7 @@ use crate::config::toml::keys::Key;
 use crate::config::toml::reader::Table;
 use crate::config::toml::values;
 
-pub(super) const KEYS: &[Key<Tracking>] = &[
+pub(in crate::config::toml) const KEYS: &[Key<Tracking>] = &[
     Key::new(
         "track",
         "array of checks",
@@ -62,15 +62,22 @@ pub(super) const INTERFACE_KEYS: &[Key<Track>] = &[
             read_name(table, key, "\"eth1\"", to);
         },
     ),
-    WEIGHT,
+    INTERFACE_WEIGHT,
     REVERSE,
 ];
 
 const WEIGHT: Key<Track> = Key::new(
     "weight",
+    "-253 to 253; for processes and files -254 to 254",
+    "Added to the priority while it is up, or with a minus taken off while it is down; 0 makes a failure a fault. Default: that of the check.",
+    |table, key, to| to.weight = table.optional(key, |value| values::weight_within(value, 254)),
+);
+
+const INTERFACE_WEIGHT: Key<Track> = Key::new(
+    "weight",
     "-253 to 253",
-    "Added to the priority while it is up, or with a minus taken off while it is down; 0 makes a failure a fault. Default: that of the check, 0 for an interface.",
-    |table, key, to| to.weight = table.optional(key, values::weight),
+    "Added to the priority while it is up, or with a minus taken off while it is down; 0 makes its loss a fault. Default: 0.",
+    |table, key, to| to.weight = table.optional(key, |value| values::weight_within(value, 253)),
 );
 
 const REVERSE: Key<Track> = Key::new(
