@@ -40,12 +40,12 @@ const V3: Variant = Variant::v3(20);
 fn rows() -> Vec<Row> {
     use Program::{Frr, Keepalived};
     let mut variants = Vec::new();
-    for authentication in [Authentication::None, Authentication::Pass] {
+    for authentication in [Authentication::None, Authentication::Pass, Authentication::Ah] {
         let variant = Variant::v2().authentication(authentication);
         variants.extend([variant, variant.unicast()]);
     }
     for variant in [V3, V3.ipv6()] {
-        variants.extend([variant, variant.unicast()]);
+        variants.extend([variant, variant.unicast(), variant.vmac()]);
     }
     let row = |program| move |variant| Row { program, variant };
     let frr = [Variant::v2(), V3, V3.ipv6()].map(row(Frr));

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use ha_benches::testbed::lan::{Lan, Side};
-use ha_benches::testbed::setup::set_alive;
+use ha_benches::testbed::setup::{install_check, set_alive};
 use ha_benches::testbed::{Client, Node, Result, Role, Setup, Variant, frr, pause, wait_until};
 use vrrp_net::lab::MacAddr;
 
@@ -85,7 +85,7 @@ impl Row {
 
     fn try_all(self, passed: &mut Vec<Duration>) -> Result<()> {
         let lan = Lan::new()?;
-        set_alive(lan.host(Side::A), true)?;
+        install_check(lan.host(Side::A))?;
         let theirs = self.setup(Side::B, MIDDLE);
         let client = Client::start(&lan, theirs.service(), PERIOD)?;
         let began = Instant::now();

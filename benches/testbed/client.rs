@@ -197,7 +197,10 @@ fn hear(socket: &UdpSocket, until: Instant, questions: &Mutex<Vec<Question>>) {
             .into_iter()
             .find(|side| side.name().as_bytes() == letter);
         if let Some(question) = lock(questions).get_mut(usize::from_be_bytes(*number)) {
-            question.answered_by = side;
+            // The kernel keeps questions until it knows the MAC address: those were not served when they were asked.
+            if question.asked.elapsed() < LATE {
+                question.answered_by = side;
+            }
         }
     }
 }

@@ -141,6 +141,19 @@ impl Lan {
         })
     }
 
+    /// How many virtual addresses a host has on its interface.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn address_count(&self, side: Side) -> Result<usize> {
+        let addresses = self.host(side).addresses()?;
+        let is_virtual = |address: IpAddr| match address {
+            IpAddr::V4(v4) => v4.octets()[2] == 1,
+            IpAddr::V6(v6) => v6.segments()[0] == 0xfd09 && v6.segments()[6] == 1,
+        };
+        Ok(addresses.iter().filter(|net| is_virtual(net.addr())).count())
+    }
+
     /// Whether a host has an address on an interface that runs.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
+pub mod busy;
 pub mod client;
 pub mod frr;
 pub mod keepalived;
@@ -19,6 +20,7 @@ pub mod spread;
 pub mod table;
 pub mod variant;
 
+pub use busy::Busy;
 pub use client::Client;
 pub use frr::Frr;
 pub use keepalived::Keepalived;

@@ -6,13 +6,13 @@ use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use ha_health::probe::Script;
-use ha_health::{CheckConfig, Weight};
+use ha_health::probe::{Process, Script};
+use ha_health::{CheckConfig, WatchConfig, Weight};
 use ha_stack::{Event, Handle, Instance, Stack};
 use serde::{Deserialize, Serialize};
-use vrrp_core::{AddressList, AuthenticationConfig, Config, Priority, State, Vrid};
-use vrrp_net::Attachment;
+use vrrp_core::{AddressList, AhKey, AuthenticationConfig, Config, Priority, State, Vrid};
 use vrrp_net::lab::Host;
+use vrrp_net::{Attachment, Vmac};
 
 use super::lan::INTERFACE;
 use super::setup::{CHECK, WEIGHT};
@@ -138,6 +138,22 @@ impl Node {
             .ok_or_else(|| "our node does not answer".into())
     }
 
+    /// Hands mastership of the first virtual router over to the other node (`ha-stack switchover`).
+    ///
+    /// # Errors
+    /// If it can't be told.
+    pub fn switch_over(&mut self) -> Result<()> {
+        self.tell("switchover")
+    }
+
+    /// Ends the hold after that (`ha-stack resume`).
+    ///
+    /// # Errors
+    /// If it can't be told.
+    pub fn resume(&mut self) -> Result<()> {
+        self.tell("resume")
+    }
+
     /// Stops it in an orderly way, and waits until it has ended.
     ///
     /// # Errors
@@ -223,6 +239,8 @@ fn run(setup: Setup) -> Result<()> {
     for line in io::stdin().lock().lines() {
         match &*line? {
             "status" => report(&Report::Answer(answer(&stack)?)),
+            "switchover" => _ = stack.switchover(name(1)).wait()??,
+            "resume" => stack.resume(name(1)).wait()??,
             "stop" => break,
             other => return Err(format!("unknown command {other:?}").into()),
         }
@@ -269,10 +287,17 @@ fn stack(setup: &Setup) -> Result<Stack> {
             .build()?;
         builder = builder.check(check, Script::from_words(CHECK)?);
     }
+    if let Some(name) = &setup.process {
+        let watch = WatchConfig::builder("watched").weight(weight).build()?;
+        builder = builder.watch(watch, Process::builder(name).build()?);
+    }
     for vrid in setup.vrids() {
         let mut instance = Instance::new(name(vrid), config(setup, vrid)?, attachment(setup)?);
         if setup.check.is_some() {
             instance = instance.track("alive");
+        }
+        if setup.process.is_some() {
+            instance = instance.track("watched");
         }
         builder = builder.instance(instance);
     }
@@ -286,7 +311,7 @@ fn config(setup: &Setup, vrid: u8) -> Result<Config> {
     let authentication = match variant.authentication {
         Authentication::None => AuthenticationConfig::None,
         Authentication::Pass => AuthenticationConfig::simple(Authentication::PASSWORD)?,
-        Authentication::Ah => return Err("no AH".into()),
+        Authentication::Ah => AuthenticationConfig::Ah(AhKey::new(Authentication::PASSWORD)?),
     };
     let mut builder = Config::builder(
         Vrid::new(vrid).ok_or("virtual router ids start at 1")?,
@@ -308,7 +333,7 @@ fn attachment(setup: &Setup) -> Result<Attachment> {
         builder = builder.source(setup.source());
     }
     if setup.variant.vmac {
-        return Err("no vmac".into());
+        builder = builder.vmac(Vmac::new());
     }
     Ok(builder.build()?)
 }

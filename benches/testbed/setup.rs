@@ -1,12 +1,15 @@
 //! How a node is configured, whatever program it is.
 
+use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use vrrp_net::lab::Host;
 
 use super::lan::{Side, virtual_addresses};
-use super::{Result, Variant};
+use super::{Result, Variant, pause, wait_until};
 
 /// A node's configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,16 +22,17 @@ pub struct Setup {
     pub priority: u8,
     /// How many virtual routers it has.
     pub routers: u8,
-    /// The interval of a check that looks whether [`ALIVE`] is there, and lowers the priority by 20 if not.
+    /// The interval of a check that looks whether [`set_alive`] has said so, and lowers the priority by 20 if not.
     pub check: Option<Duration>,
     /// The name of a process whose death lowers the priority by 20.
     pub process: Option<String>,
 }
 
-/// The file of the check, on the host's own `/run`.
-pub const ALIVE: &str = "/run/alive";
-/// The check's command line: the same program for all.
-pub const CHECK: &str = "/usr/bin/test -e /run/alive";
+/// The check's command line: the same script for all. It is on the host's own `/run`, as its files are.
+pub const CHECK: &str = "/bin/sh /run/check";
+const SCRIPT: &str = "/run/check";
+const ALIVE: &str = "/run/alive";
+const CHECKED: &str = "/run/checked";
 /// By how much a failure lowers the priority.
 pub const WEIGHT: i16 = -20;
 
@@ -97,15 +101,41 @@ impl Setup {
     }
 }
 
+/// Puts the check on a host, to succeed at first.
+///
+/// # Errors
+/// What the file system says.
+pub fn install_check(host: &Host) -> Result<()> {
+    host.run(|| fs::write(SCRIPT, format!("echo > {CHECKED}\ntest -e {ALIVE}\n")))?;
+    set_alive(host, true)
+}
+
 /// Makes the check succeed or fail from its next run on.
 ///
 /// # Errors
 /// What the file system says.
-pub fn set_alive(host: &vrrp_net::lab::Host, alive: bool) -> Result<()> {
-    host.run(|| match (alive, std::fs::exists(ALIVE)?) {
-        (true, _) => std::fs::write(ALIVE, ""),
-        (false, true) => std::fs::remove_file(ALIVE),
+pub fn set_alive(host: &Host, alive: bool) -> Result<()> {
+    host.run(|| match (alive, fs::exists(ALIVE)?) {
+        (true, _) => fs::write(ALIVE, ""),
+        (false, true) => fs::remove_file(ALIVE),
         (false, false) => Ok(()),
     })?;
+    Ok(())
+}
+
+/// Waits until the check runs once more: whatever changes then is noticed as late as can be.
+///
+/// # Errors
+/// If it does not run within a few seconds.
+pub fn expect_checked(host: &Host) -> Result<()> {
+    host.run(|| match fs::remove_file(CHECKED) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    })?;
+    if !wait_until(Duration::from_secs(5), || Ok(host.run(|| fs::exists(CHECKED))?))? {
+        return Err("the check does not run".into());
+    }
+    // What it found is told when it has ended.
+    pause(Duration::from_millis(20));
     Ok(())
 }

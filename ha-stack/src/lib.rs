@@ -69,6 +69,6 @@ pub use ha_health::probe::Interface;
 
 pub use compose::{
     BuildError, CheckStatus, Controller, Event, Events, FifoError, Handle, Instance, InstanceStatus, Node,
-    Notify, NotifyFifo, ProxyError, ProxyStatus, Reply, Stack, StackBuilder, StartError, Status, Stopped,
-    SwitchoverError, Track,
+    Notify, NotifyFifo, ProxyError, ProxyStatus, Reply, SetHmacError, Stack, StackBuilder, StartError,
+    Status, Stopped, SwitchoverError, Track,
 };

@@ -29,6 +29,44 @@ fn frames_of_keepalived_are_decoded() {
     }
 }
 
+/// Number, time and counter are shown, the MAC and what it proves are not: there is no key here.
+#[test]
+fn authentication_is_shown_without_secrets() {
+    // The wire images of draft-cassen-vrrp-auth-hmac.
+    let ipv4 = "450000 3c 0001 0000 ff70 0000 c633640a e0000012 3133c80100644402c0000264 \
+                010100006800000080000000 1b84bc4e8e43892dc6d98448f8ee2265";
+    let ipv6 = "6c000000 0034 70 40 fe800000000000000000000000000010 fe800000000000000000000000000020 \
+                3133c8010064a2e9fe800000000000000000000000000100 010100006800000080000000 \
+                c8c56146ebfd66ee10ec4d8186461b78";
+    // keepalived 2.2.7, auth_type AH.
+    let ah = "45c0004000020000ff335a02c0a8c00be0000012 70040000c0a8c00b000000022467c9b53e310005906139f1 \
+              2121c801020193b0c0a8c0820000000000000000";
+    // Another type, the checksum still right.
+    let broken = ipv4
+        .replace("640100006800", "640200006800")
+        .replace("01010000", "02010000");
+    let (decoded, code) = decode(&[], &format!("{ipv4}\n{ipv6}\n{ah}\n{broken}\n"));
+    assert_eq!(code, Some(1));
+    let hmac = json!({"key": 1, "time": 1_744_830_464.5, "counter": 0});
+    for (one, checksum) in decoded[..2].iter().zip(["ok-without-pseudo-header", "ok"]) {
+        assert_eq!((&one["auth"], &one["hmac"]), (&json!("hmac"), &hmac), "{one}");
+        assert_eq!(
+            (&one["checksum"], &one["error"]),
+            (&json!(checksum), &Value::Null),
+            "{one}"
+        );
+        assert!(one.get("ah").is_none());
+    }
+    assert_eq!(decoded[2]["auth"], "ah");
+    assert_eq!(decoded[2]["ah"], json!({"spi": "192.168.192.11", "sequence": 2}));
+    assert_eq!(
+        (&decoded[2]["priority"], &decoded[2]["error"]),
+        (&json!(200), &Value::Null)
+    );
+    let error = decoded[3]["error"].as_str().unwrap();
+    assert!(error.contains("type 2"), "{error}");
+}
+
 #[test]
 fn the_keys_stand_in_the_order_of_the_manual() {
     let output = run(

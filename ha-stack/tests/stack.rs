@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 use ha_health::probe::{Probe, ProbeFuture, Tcp};
 use ha_health::{CheckConfig, Failure, Outcome, WatchConfig, Weight};
 use ha_stack::compose::{ProxyError, StartError};
-use ha_stack::{BuildError, Event, Events, Handle, Instance, Stack, StackBuilder, Stopped, Track};
+use ha_stack::{
+    BuildError, Event, Events, Handle, Instance, SetHmacError, Stack, StackBuilder, Stopped, Track,
+};
 use lb_proxy::balance::{BackendConfig, BackendState, Upstream, UpstreamConfig};
 use lb_proxy::proxy::ProxyConfig;
-use vrrp_core::{AddressList, Config, ConfigBuilder, Priority, Reason, State, Vrid};
+use vrrp_core::{
+    AddressList, Config, ConfigBuilder, HmacConfig, HmacKey, HmacKeys, Priority, Reason, State, Vrid,
+};
 use vrrp_net::Attachment;
-use vrrp_net::lab::{Lab, LabTest};
+use vrrp_net::lab::{Frame, Lab, LabTest};
 
 #[test]
 fn a_proxy_that_was_aborted_can_be_started_again() {
@@ -361,6 +365,60 @@ fn a_planned_stop_hands_over_first_and_drains_then() {
             "{answer}"
         );
         assert_eq!(stopped.wait(), Ok(0));
+    });
+}
+
+#[test]
+fn keys_are_rotated_while_the_stack_runs() {
+    LabTest::new().run(|| {
+        let lab = lab();
+        let key = |id| HmacKey::new(id, &[id; 32]).unwrap();
+        let stack = Stack::builder("a")
+            .instance(Instance::new(
+                "VI_1",
+                config(200, |config| {
+                    config.authentication(HmacConfig::new(key(1)).into())
+                }),
+                attachment(),
+            ))
+            .instance(Instance::new(
+                "VI_2",
+                Config::builder(
+                    Vrid::new(34).unwrap(),
+                    AddressList::new(&[IpAddr::from([192, 0, 2, 101])]).unwrap(),
+                )
+                .build()
+                .unwrap(),
+                attachment(),
+            ))
+            .build()
+            .unwrap();
+        let mut capture = lab.capture().unwrap();
+        let mut handle = lab.host("a").run(|| stack.spawn().unwrap());
+        let mut events = handle.events();
+        wait_for_state(&mut events, State::Master);
+        let keys = HmacKeys::new([key(1), key(2)], 2).unwrap();
+        let set = |name: &str| {
+            handle
+                .set_hmac(name, HmacConfig::new(keys.clone()))
+                .wait()
+                .unwrap()
+        };
+        assert_eq!(set("VI_1"), Ok(()));
+        assert_eq!(set("VI_2"), Err(SetHmacError::NoHmac("VI_2".to_owned())));
+        assert_eq!(set("VI_3"), Err(SetHmacError::Unknown("VI_3".to_owned())));
+        // Type 1 and the number of the key, after eight octets and an address.
+        let signed_with = |frame: &Frame, id| {
+            frame
+                .vrrp()
+                .is_some_and(|ip| ip.payload.get(12..14) == Some(&[1, id]))
+        };
+        assert!(
+            capture
+                .wait_for(Duration::from_secs(5), |frame| signed_with(frame, 2))
+                .is_some()
+        );
+        assert!(capture.frames().iter().any(|frame| signed_with(frame, 1)));
     });
 }
 

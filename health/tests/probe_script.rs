@@ -347,3 +347,47 @@ fn kill(pid: i32) {
         .unwrap();
     assert!(status.success());
 }
+
+#[tokio::test]
+async fn root_does_not_run_what_others_can_change() {
+    let dir = TempDir::new("secure");
+    let path = dir.path("script");
+    let mut copy = Command::new("/bin/cp");
+    assert!(copy.arg("/bin/true").arg(&path).status().unwrap().success());
+    let script = Script::new(&path, [] as [&str; 0]).unwrap();
+    assert!(run(&script).await.is_success());
+    let outcome = run(&script.clone().secure(true)).await;
+    if !nix::unistd::Uid::effective().is_root() {
+        assert!(outcome.is_success(), "we are not root: {outcome}");
+        return;
+    }
+    // The temporary folder belongs to everybody.
+    let exposed = Some(Failure::CannotExecute(CannotExecute::Exposed));
+    assert_eq!(outcome.failure(), exposed);
+    let message = outcome.message().unwrap();
+    assert!(message.ends_with("can be changed by everybody"), "{message}");
+    let line = format!("{} -x", path.display());
+    assert_eq!(run(&Script::shell(line).secure(true)).await.failure(), exposed);
+    // What is the system's may run, and others may run what they like.
+    assert!(
+        run(&Script::from_words("true").unwrap().secure(true))
+            .await
+            .is_success()
+    );
+    assert!(run(&script.user(User::new(1, 1)).secure(true)).await.is_success());
+}
+
+#[tokio::test]
+async fn a_link_or_a_folder_on_the_way_counts_too() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let dir = TempDir::new("secure-link");
+    let link = dir.path("link");
+    std::os::unix::fs::symlink("/bin/true", &link).unwrap();
+    let outcome = run(&Script::new(&link, [] as [&str; 0]).unwrap().secure(true)).await;
+    assert_eq!(
+        outcome.failure(),
+        Some(Failure::CannotExecute(CannotExecute::Exposed))
+    );
+}

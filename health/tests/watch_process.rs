@@ -222,7 +222,15 @@ impl Dir {
     }
 
     fn start_with(&self, args: &[&str]) -> Guard {
-        Guard(Command::new(&self.program).args(args).spawn().unwrap())
+        let child = Guard(Command::new(&self.program).args(args).spawn().unwrap());
+        // It is told to be started a moment before it has its name.
+        let cmdline = format!("/proc/{}/cmdline", child.0.id());
+        let comm = format!("/proc/{}/comm", child.0.id());
+        let named = |file| std::fs::read_to_string(file).is_ok_and(|text| text.contains(&self.name()));
+        while !named(&comm) || !named(&cmdline) {
+            std::thread::yield_now();
+        }
+        child
     }
 }
 

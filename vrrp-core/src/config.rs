@@ -329,7 +329,7 @@ impl ConfigBuilder {
     /// one losing advert: ours and keepalived answer with an advert and an announcement, FRR and others that follow RFC
     /// 5798 log and discard it. Backups do with it what they do with any advert: those below it start their
     /// Master_Down_Timers anew, as the winner's own advert has made them do just before, and those above it that preempt
-    /// take no notice. Where VRRPv3 intervals differ a backup learns that of the loser, until the winner's next advert.
+    /// take no notice. It is not sent where the winner's interval differs (VRRPv3): a third router would learn ours.
     pub fn higher_prio_send_advert(mut self, last_advert: bool) -> Self {
         self.config.higher_prio_send_advert = last_advert;
         self

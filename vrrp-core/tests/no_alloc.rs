@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use vrrp_core::{
-    AddressList, ChecksumForm, Config, Discard, Envelope, GROUP_V4, GROUP_V6, HOP_LIMIT, Packet, ParseError,
-    Priority, State, Version, VirtualRouter, Vrid,
+    AddressList, AuthenticationConfig, ChecksumForm, Config, Discard, Envelope, GROUP_V4, GROUP_V6,
+    HOP_LIMIT, HmacConfig, HmacKey, Packet, ParseError, Priority, State, Version, VirtualRouter, Vrid,
 };
 
 #[test]
@@ -37,6 +37,7 @@ fn parse_accessors_and_errors_allocate_nothing() {
                 packet.source(),
             ));
             assert_eq!(packet.addresses().iter().count(), usize::from(case.addresses));
+            black_box((packet.trailer(), packet.ah()));
             assert!(packet.addresses().same_set(packet.advert().addresses()));
         });
         let mut wrong = octets.clone();
@@ -128,6 +129,52 @@ fn a_running_router_allocates_nothing() {
     }
 }
 
+#[test]
+fn signing_and_verifying_allocate_nothing() {
+    let ah = AuthenticationConfig::ah("secret").expect("six octets");
+    let hmac = HmacConfig::new(HmacKey::new(1, &[7; 32]).expect("long enough")).into();
+    for (case, authentication) in [
+        (case(Version::V2, false, 20), ah),
+        (case(Version::V3, false, 20), hmac),
+    ] {
+        let mut ours = case.router_with(10, authentication.clone());
+        let mut peer = case.router_with(20, authentication);
+        let envelope = case.envelope(20);
+        let (IpAddr::V4(source), IpAddr::V4(destination)) = (envelope.source, envelope.destination) else {
+            panic!("IPv4");
+        };
+        let mut buffer = [0; 2048];
+        allocates_nothing(|| {
+            ours.handle_startup(Duration::ZERO);
+            drain(&mut ours);
+            for second in 1..50 {
+                let now = Duration::from_secs(second);
+                let unix_time = Duration::from_secs(1_767_225_600) + now;
+                ours.set_wall_clock(now, unix_time);
+                peer.set_wall_clock(now, unix_time);
+                let advert = peer.next_advert(now, Priority::new(150));
+                let mut rest = &mut buffer[..];
+                let form = ChecksumForm::PseudoHeader;
+                let emitted = match advert.ah() {
+                    Some(ah) => ah.emit(source, destination, HOP_LIMIT, 1, &mut rest),
+                    None => advert.emit(envelope.source, envelope.destination, form, &mut rest),
+                };
+                emitted.expect("room for the largest");
+                let (signed, left) = (advert.ah().is_some(), rest.len());
+                let octets = &buffer[..buffer.len() - left];
+                let packet = match signed {
+                    true => Packet::parse_ah(octets),
+                    false => Packet::parse(octets, &envelope),
+                };
+                let packet = packet.expect("own emission");
+                ours.handle_advert(now, &packet).expect("signed");
+                assert_eq!(ours.handle_advert(now, &packet), Err(Discard::Replay));
+                drain(&mut ours);
+            }
+        });
+    }
+}
+
 fn allocates_nothing(run: impl FnOnce()) {
     assert_eq!(measure(run).count_total, 0);
 }
@@ -178,6 +225,10 @@ impl Case {
     }
 
     fn router(self) -> VirtualRouter {
+        self.router_with(10, AuthenticationConfig::None)
+    }
+
+    fn router_with(self, host: u8, authentication: AuthenticationConfig) -> VirtualRouter {
         let vips: Vec<IpAddr> = (0..self.addresses)
             .map(|n| match self.ipv6 {
                 true => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 1, n.into()).into(),
@@ -187,9 +238,10 @@ impl Case {
         let vips = AddressList::new(&vips).expect("distinct addresses");
         let config = Config::builder(Vrid::new(33).expect("not 0"), vips)
             .version(self.version)
+            .authentication(authentication)
             .build()
             .expect("valid");
-        VirtualRouter::new(config, self.envelope(10).source)
+        VirtualRouter::new(config, self.envelope(host).source)
     }
 
     fn advert(self, host: u8, priority: Priority) -> (Vec<u8>, Envelope) {

@@ -36,7 +36,17 @@
 //! keeps marks (5.18 and later), and removes those that an earlier run left behind. It never changes an address that
 //! somebody else has added: the owner of the addresses (priority 255) keeps it, anyone else refuses to start. For a
 //! virtual address with a prefix below 32 that would be the first of its subnet, it sets the interface's
-//! `promote_secondaries`. A removed address is put back, an interface that is deleted and made anew is used again.
+//! `promote_secondaries`. Where it is asked to, it adds routes and rules ([`VirtualRoute`], [`VirtualRule`]), which bear
+//! the same mark and have no lifetimes: what a killed process left of them stays until the next start, except that a
+//! route goes with the address that is its source. Addresses that are not to be accepted
+//! ([`AttachmentBuilder::accept`]) stand in a table of nf_tables, `inet vrrp-…`, which goes with the process (with Linux
+//! before 5.12 at the next start). A removed address is put back, an interface that is deleted and made anew is used again.
+//!
+//! With a [`Vmac`] it makes a macvlan interface for the virtual MAC, whose alias begins with `vrrp-net`, and removes it at
+//! the end, or at the next start if the process was killed; an interface of that name that it did not make is left alone.
+//! On the interface that carries it, it raises `arp_ignore` to 1 and `arp_announce` to 2, and puts them back. What can
+//! only be set below /proc/sys (that the new interface gets no IPv6 address of its own) is left out, with a warning, where
+//! that is read-only.
 //!
 //! Time is CLOCK_BOOTTIME, which goes on while the machine is suspended. A process that stood still for longer than
 //! its master-down interval steps down before it sends anything. A virtual machine that its hypervisor stops sees no
@@ -48,6 +58,7 @@
 
 mod config;
 mod counters;
+mod deadlines;
 mod driver;
 mod garp;
 mod handle;
@@ -58,6 +69,7 @@ pub mod lab;
 mod linux;
 mod ndp;
 mod network;
+mod nft;
 mod options;
 mod plan;
 mod routers;

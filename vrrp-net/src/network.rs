@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use vrrp_core::{Envelope, Family};
 
-use crate::config::{AddressOptions, VirtualRoute, VirtualRule};
+use crate::config::{AddressOptions, Scope, VirtualRoute, VirtualRule};
 
 /// An interface, by its place in [`Plan::links`](crate::Plan::links). It stays the same when the interface is deleted
 /// and made anew.
@@ -280,6 +280,31 @@ pub enum AddressError {
     Primary {
         /// The address.
         address: IpNet,
+        /// Interface meant to hold it.
+        interface: String,
+    },
+    /// The interface's setting was asked for and can't be changed.
+    #[error(
+        "promote_secondaries can't be set on {interface} ({error}): set net.ipv4.conf.{interface}.promote_secondaries=1, \
+         or leave it out"
+    )]
+    PromoteSecondaries {
+        /// The interface.
+        interface: String,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
+    },
+    /// All addresses of a subnet on an interface have one scope.
+    #[error(
+        "{address} of scope {scope}: the subnet's first address on {interface} has another scope; use that one, or a \
+         prefix of 32"
+    )]
+    Scope {
+        /// The address.
+        address: IpNet,
+        /// Its scope.
+        scope: Scope,
         /// Interface meant to hold it.
         interface: String,
     },

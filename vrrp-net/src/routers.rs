@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
+use crate::deadlines::Deadlines;
 use vrrp_core::{
     Fault, HmacConfig, Output, Priority, SwitchoverEnd, SwitchoverError, SyncGroup, SyncGroupError,
     VirtualRouter,
@@ -80,6 +81,43 @@ pub struct RouterSet {
 struct Seats {
     routers: Vec<VirtualRouter>,
     touched: VecDeque<usize>,
+    /// Those of the routers, as of when each was last drained.
+    deadlines: Deadlines,
+}
+
+impl Seats {
+    fn new(routers: Vec<VirtualRouter>) -> Self {
+        Self {
+            deadlines: Deadlines::new(routers.iter().map(VirtualRouter::poll_timeout)),
+            routers,
+            touched: VecDeque::new(),
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<(usize, Output)> {
+        while let Some(&index) = self.touched.front() {
+            let router = &mut self.routers[index];
+            if let Some(output) = router.poll_output() {
+                return Some((index, output));
+            }
+            self.deadlines.set(index, router.poll_timeout());
+            self.touched.pop_front();
+        }
+        None
+    }
+
+    /// Brings the deadlines of those up to date that have not been drained.
+    fn refresh(&mut self) {
+        for index in &self.touched {
+            self.deadlines.set(*index, self.routers[*index].poll_timeout());
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        let touched = self.touched.iter();
+        let fresh = touched.filter_map(|index| self.routers[*index].poll_timeout());
+        fresh.chain(self.deadlines.next()).min()
+    }
 }
 
 impl Index<usize> for Seats {
@@ -104,10 +142,7 @@ impl RouterSet {
     pub fn new(routers: Vec<VirtualRouter>) -> Self {
         Self {
             group_of: vec![None; routers.len()],
-            seats: Seats {
-                routers,
-                touched: VecDeque::new(),
-            },
+            seats: Seats::new(routers),
             groups: Vec::new(),
             unsettled: Vec::new(),
             refused: VecDeque::new(),
@@ -285,8 +320,9 @@ impl Routers for RouterSet {
     }
 
     fn handle_timeout(&mut self, now: Duration) {
+        self.seats.refresh();
         for index in 0..self.len() {
-            if self.seats[index].poll_timeout().is_some_and(|at| at <= now) {
+            if self.seats.deadlines.is_due(index, now) {
                 self.router_mut(index).handle_timeout(now);
             }
         }
@@ -321,20 +357,12 @@ impl Routers for RouterSet {
             let end = SwitchoverEnd::Refused(error);
             return Some(Effect::Router(index, Output::Switchover(end)));
         }
-        while let Some(&index) = self.seats.touched.front() {
-            if let Some(output) = self.seats.routers[index].poll_output() {
-                return Some(Effect::Router(index, output));
-            }
-            self.seats.touched.pop_front();
-        }
-        None
+        let (index, output) = self.seats.poll_output()?;
+        Some(Effect::Router(index, output))
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        self.routers()
-            .iter()
-            .filter_map(VirtualRouter::poll_timeout)
-            .min()
+        self.seats.poll_timeout()
     }
 }
 

@@ -14,7 +14,9 @@ use crate::network::MacAddr;
 ///
 /// The driver makes the interface when it starts, and again when the router's interface is made anew, and removes it
 /// when it stops. While the router isn't master, the interface is down: it neither answers nor sends, and frames to the
-/// virtual MAC that reach a backup are dropped (RFC 9568 §6.4.2).
+/// virtual MAC that reach a backup are dropped (RFC 9568 §6.4.2). What a killed process leaves is an interface without
+/// addresses, when their lease has ended, and the next start removes it. (When IPv6 addresses end so, the kernel reports
+/// to multicast routers from the virtual MAC, and a switch may send to the wrong port until the next advert.)
 ///
 /// With unicast peers adverts come from the router's interface itself, as with [`xmit_base`](Self::xmit_base): each
 /// would have to learn the virtual MAC as the hardware address of the host.

@@ -196,6 +196,27 @@ fn a_route_that_somebody_removes_is_put_back() {
     });
 }
 
+/// The kernel removes a route with its source, without a word, whoever had added the address.
+#[test]
+fn a_route_whose_source_goes_is_a_fault_until_it_is_back() {
+    lab::test(|| {
+        let lab = lab();
+        let a = lab.host("a");
+        let source = net("203.0.113.1/32");
+        a.add_address(source).unwrap();
+        let route = built(to("10.1.0.0/16").dev("eth0").src(source.addr()));
+        let node = Setup::new(a, 255, &[VIP])
+            .attachment(|attachment| attachment.route(route))
+            .start(a);
+        node.wait_for(State::Master);
+        a.remove_address(source).unwrap();
+        node.wait_for(State::Fault);
+        a.add_address(source).unwrap();
+        node.wait_for(State::Master);
+        assert_eq!(marked_routes(a).len(), 1);
+    });
+}
+
 #[test]
 fn a_route_over_an_interface_that_flaps_comes_back_by_itself() {
     lab::test(|| {

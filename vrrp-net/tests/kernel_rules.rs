@@ -4,8 +4,8 @@ mod node;
 
 use std::time::{Duration, Instant};
 
-use node::routing::{MARK, add_rule, del_rule, marked_routes, net, rules};
-use node::{Node, PATIENCE, Setup, has, within};
+use node::routing::{MARK, add_rule, changes, del_rule, marked_routes, net, rules};
+use node::{Node, PATIENCE, Setup, has, ip, within};
 use rtnetlink::packet_route::rule::{
     RuleAction as Action, RuleAttribute, RuleFlags, RuleMessage, RulePortRange, RuleUidRange,
 };
@@ -51,6 +51,29 @@ fn rules_come_with_mastership_and_go_with_it() {
         assert_eq!(both[1].header.action, Action::Prohibit);
         high.stop();
         assert!(rules(a, MARK).is_empty() && marked_routes(a).is_empty());
+    });
+}
+
+#[test]
+fn addresses_come_first_and_rules_last_and_they_go_the_other_way() {
+    lab::test(|| {
+        let lab = lab();
+        let a = lab.host("a");
+        let node = Setup::new(a, 100, &[VIP]).attachment(|attachment| {
+            let route = VirtualRoute::default_route(Family::Ipv4)
+                .dev("eth0")
+                .table(100)
+                .src(ip(VIP));
+            attachment.route(route.build().unwrap()).rule(built(lookup()))
+        });
+        let changes = changes(a);
+        let next = || [(); 3].map(|()| changes.recv_timeout(PATIENCE).unwrap());
+        let node = node.start(a);
+        assert_eq!(next(), ["+address", "+route", "+rule"]);
+        node.wait_for(State::Master);
+        // No lease is renewed that soon, so nothing comes between.
+        node.stop();
+        assert_eq!(next(), ["-rule", "-route", "-address"]);
     });
 }
 

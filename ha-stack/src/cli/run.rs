@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
+use vrrp_core::AuthenticationConfig;
 
 use super::check::count;
 use super::{Failure, Files, Socket};
 use crate::admin::AdminSocket;
-use crate::{Event, Events, Handle};
+use crate::{Controller, Event, Events, Handle};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -64,8 +65,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let mut events = handle.events();
         tracing::info!("running, status on {}", args.socket.socket.display());
         let admin = socket.serve(handle.controller());
+        let controller = handle.controller();
         let ended = tokio::select! {
-            ended = serve(&mut events, &mut signals) => ended,
+            ended = serve(&args.files, &controller, &mut events, &mut signals) => ended,
             never = admin => match never {},
         };
         stop(
@@ -94,18 +96,28 @@ impl Signals {
         })
     }
 
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
+            _ = self.hangup.recv() => Told::Reread,
+        }
+    }
+
     /// Waits for a signal to stop.
     async fn stop(&mut self) -> &'static str {
         loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP: files are not read again while running; restart to apply changes");
-                }
+            if let Told::Stop(name) = self.next().await {
+                return name;
             }
         }
     }
+}
+
+/// What a signal asks.
+enum Told {
+    Stop(&'static str),
+    Reread,
 }
 
 /// Why it is over.
@@ -115,7 +127,7 @@ enum Ended {
 }
 
 /// Tells events until it is over.
-async fn serve(events: &mut Events, signals: &mut Signals) -> Ended {
+async fn serve(files: &Files, controller: &Controller, events: &mut Events, signals: &mut Signals) -> Ended {
     loop {
         // 1. Wait for an event or a signal.
         tokio::select! {
@@ -129,8 +141,43 @@ async fn serve(events: &mut Events, signals: &mut Signals) -> Ended {
                 }
                 None => return Ended::Failed,
             },
-            name = signals.stop() => return Ended::Signal(name),
+            told = signals.next() => match told {
+                Told::Stop(name) => return Ended::Signal(name),
+                Told::Reread => reread(files, controller).await,
+            },
         }
+    }
+}
+
+/// Takes HMAC keys and modes from the files again: keys are rotated without a restart. All else takes one.
+async fn reread(files: &Files, controller: &Controller) {
+    let loaded = files.load();
+    let found = loaded.render(false);
+    let Ok(builder) = loaded.into_builder() else {
+        tracing::error!("SIGHUP: nothing is changed, since the files have errors:\n{found}");
+        return;
+    };
+    let mut taken = 0;
+    for instance in builder.instances() {
+        let AuthenticationConfig::Hmac(config) = instance.config().authentication() else {
+            continue;
+        };
+        match controller.set_hmac(instance.name(), config.clone()).await {
+            Ok(Ok(())) => taken += 1,
+            Ok(Err(error)) => tracing::error!("SIGHUP: {error}"),
+            // It is stopping.
+            Err(_) => return,
+        }
+    }
+    if taken == 0 {
+        tracing::warn!(
+            "SIGHUP: files are not read again while running, but for HMAC keys; restart to apply changes"
+        );
+    } else {
+        tracing::info!(
+            "SIGHUP: HMAC keys and modes of {} are those of the files; restart to apply other changes",
+            count(taken, "virtual router")
+        );
     }
 }
 
@@ -139,6 +186,7 @@ fn tell(event: &Event) {
         Event::Failed { .. } => tracing::error!("{event}"),
         Event::Conflict { .. }
         | Event::AddressRestored { .. }
+        | Event::RoutingRestored { .. }
         | Event::AddressesRefused { .. }
         | Event::CannotExecute { .. }
         | Event::CheckSkipped { .. }

@@ -61,6 +61,10 @@ impl Bus {
                 instance: instance(router),
                 address,
             },
+            DriverEvent::RoutingRestored { router, count } => Event::RoutingRestored {
+                instance: instance(router),
+                count,
+            },
             DriverEvent::AddressesRefused { router, reason } => Event::AddressesRefused {
                 instance: instance(router),
                 reason,
@@ -85,6 +89,7 @@ impl Bus {
             NodeEvent::StartProbe { check, timeout } => self.order(Input::StartProbe { check, timeout }),
             NodeEvent::Status { token, status } => self.order(Input::NodeStatus { token, status }),
             NodeEvent::SwitchedOver { token, end } => self.order(Input::SwitchedOver { token, end }),
+            NodeEvent::HmacSet { token, result } => self.order(Input::HmacSet { token, result }),
             NodeEvent::Resumed { token, found } => self.order(Input::Resumed { token, found }),
             NodeEvent::CheckChanged {
                 check,
@@ -134,5 +139,13 @@ impl Bus {
     fn order(&self, input: Input) {
         // Fails when the control thread has ended, and this one is about to.
         let _ = self.control.send(input);
+    }
+}
+
+/// Whoever drove the node has let go of it: however it ended, the control thread learns of it.
+impl Drop for Bus {
+    fn drop(&mut self) {
+        // Nobody listens when everything ends.
+        let _ = self.control.send(Input::DriveEnded);
     }
 }

@@ -9,12 +9,13 @@ use lb_proxy::balance::{BackendId, BackendState, Upstream};
 use lb_proxy::proxy::{ProxyConfig, Server, ServerHandle};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
-use vrrp_core::SwitchoverEnd;
+use vrrp_core::{HmacConfig, NoHmac, SwitchoverEnd};
 use vrrp_net::{Commands, DriverHandle};
 
 use super::bus::Bus;
 use super::event::Event;
 use super::handle::ProxyError;
+use super::hmac::{HmacChanges, SetHmacReply};
 use super::local;
 use super::node::{Command, Node};
 use super::notify::Notifying;
@@ -23,7 +24,7 @@ use super::stack::BackendCheck;
 use super::status::{NodeStatus, ProxyStatus, Status};
 use super::switchover::{ResumeReply, SwitchoverReply, Switchovers};
 
-/// How often backends are looked at for changes that requests caused, and the VRRP thread for being alive.
+/// How often backends are looked at for changes that requests caused.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// Longest time for masters to give up when stopping: it takes a few system calls, and proxies must be drained whatever
 /// becomes of them.
@@ -42,18 +43,27 @@ pub(super) enum Input {
     NodeStatus { token: u64, status: Box<NodeStatus> },
     /// A switchover has ended.
     SwitchedOver { token: u64, end: Option<SwitchoverEnd> },
+    /// HMAC settings were taken, or not.
+    HmacSet {
+        token: u64,
+        result: Option<Result<(), NoHmac>>,
+    },
     /// A hold has ended.
     Resumed { token: u64, found: bool },
     /// Somebody asks for the status.
     Status(oneshot::Sender<Status>),
     /// Hand over a virtual router or a sync group.
     Switchover(Arc<str>, SwitchoverReply),
+    /// Change the HMAC settings of a virtual router.
+    SetHmac(Arc<str>, HmacConfig, SetHmacReply),
     /// End the hold after that.
     Resume(Arc<str>, ResumeReply),
     /// End a proxy at once.
     AbortProxy(String, oneshot::Sender<Result<(), ProxyError>>),
     /// Start a proxy again.
     StartProxy(String, oneshot::Sender<Result<(), ProxyError>>),
+    /// Whoever drove the node has ended, or is about to.
+    DriveEnded,
     /// Stop everything.
     Shutdown(Duration, oneshot::Sender<usize>),
 }
@@ -162,6 +172,7 @@ pub(super) struct Control {
     questions: HashMap<u64, oneshot::Sender<Status>>,
     next_token: u64,
     switchovers: Switchovers,
+    hmac_changes: HmacChanges,
 }
 
 impl Control {
@@ -194,6 +205,7 @@ impl Control {
             next_token: 0,
             notifying: None,
             switchovers: Switchovers::default(),
+            hmac_changes: HmacChanges::default(),
         }
     }
 
@@ -211,9 +223,8 @@ impl Control {
             // 1. Wait for one input, or for the next look at what tells nothing by itself.
             let input = tokio::select! {
                 input = inbox.recv() => input,
-                _ = watch.tick() => {
+                _ = watch.tick(), if !self.upstreams.is_empty() => {
                     self.watch_backends();
-                    self.watch_driver();
                     continue;
                 }
             };
@@ -277,6 +288,14 @@ impl Control {
                     }
                 }
             }
+            Input::SetHmac(name, config, reply) => {
+                if let Some(token) = self.hmac_changes.begin(Arc::clone(&name), reply)
+                    && !commands.send(Command::SetHmac { name, config, token })
+                {
+                    self.hmac_changes.abandon();
+                }
+            }
+            Input::HmacSet { token, result } => self.hmac_changes.ended(token, result),
             Input::SwitchedOver { token, end } => self.switchovers.ended(token, end),
             Input::Resumed { token, found } => self.switchovers.resumed(token, found),
             Input::AbortProxy(name, reply) => {
@@ -286,6 +305,7 @@ impl Control {
                 let _ = reply.send(self.start_proxy(&name));
             }
             // The loop takes it.
+            Input::DriveEnded => self.end_drive(),
             Input::Shutdown(..) => {}
         }
     }
@@ -397,11 +417,8 @@ impl Control {
         }
     }
 
-    fn watch_driver(&mut self) {
-        let ended = matches!(&self.drive, Some(Drive::Thread(driver)) if driver.is_finished());
-        if !ended {
-            return;
-        }
+    /// The VRRP thread ended without having been asked to.
+    fn end_drive(&mut self) {
         if let Some(Drive::Thread(driver)) = self.drive.take() {
             let reason = match driver.join() {
                 Ok(()) => "it ended".to_owned(),
@@ -411,6 +428,7 @@ impl Control {
             // Nobody is left to answer these.
             self.questions.clear();
             self.switchovers.abandon();
+            self.hmac_changes.abandon();
         }
     }
 

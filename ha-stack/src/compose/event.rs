@@ -62,7 +62,14 @@ pub enum Event {
         /// The address.
         address: IpAddr,
     },
-    /// The virtual addresses could not be added or kept: the virtual router is in fault, and tries again by itself.
+    /// Routes or rules of a virtual router were gone, removed by somebody or with an interface; they were put back.
+    RoutingRestored {
+        /// Name of the virtual router.
+        instance: Arc<str>,
+        /// How many.
+        count: usize,
+    },
+    /// The virtual addresses, or what belongs to them, could not be added or kept: the virtual router is in fault, and tries again by itself.
     AddressesRefused {
         /// Name of the virtual router.
         instance: Arc<str>,
@@ -180,6 +187,12 @@ impl fmt::Display for Event {
             } => write!(f, "{instance}: {address} is claimed by {mac} too"),
             Self::AddressRestored { instance, address } => {
                 write!(f, "{instance}: somebody removed {address}; it was put back")
+            }
+            Self::RoutingRestored { instance, count } => {
+                write!(
+                    f,
+                    "{instance}: {count} of its routes and rules were gone; put back"
+                )
             }
             Self::AddressesRefused { instance, reason } => {
                 write!(f, "{instance}: cannot hold its addresses: {reason}")

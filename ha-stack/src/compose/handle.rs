@@ -10,11 +10,13 @@ use std::time::Duration;
 use lb_proxy::proxy::{Server, ServerHandle};
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc};
+use vrrp_core::HmacConfig;
 use vrrp_net::Routers as _;
 
 use super::bus::Bus;
 use super::control::{Control, Drive, Input, ProxySlot};
 use super::event::{Event, Events};
+use super::hmac::SetHmacError;
 use super::notify::{FifoError, Notifying, NotifyingError};
 use super::reply::{Reply, Stopped};
 use super::sources::Sources;
@@ -109,6 +111,12 @@ impl Handle {
         self.control.switchover(name)
     }
 
+    /// Sets other keys, mode, guard or window of HMAC of a virtual router, without a change of state: keys are rotated by
+    /// accepting the new one on all hosts, then signing with it, then dropping the old one.
+    pub fn set_hmac(&self, name: impl Into<Arc<str>>, config: HmacConfig) -> Reply<Result<(), SetHmacError>> {
+        self.control.set_hmac(name, config)
+    }
+
     /// Ends the hold after a switchover; without one it does nothing.
     pub fn resume(&self, name: impl Into<Arc<str>>) -> Reply<Result<(), SwitchoverError>> {
         self.control.resume(name)
@@ -154,6 +162,11 @@ impl Controller {
     /// See [`Handle::switchover`].
     pub fn switchover(&self, name: impl Into<Arc<str>>) -> Reply<Result<IpAddr, SwitchoverError>> {
         self.ask(|reply| Input::Switchover(name.into(), reply))
+    }
+
+    /// See [`Handle::set_hmac`].
+    pub fn set_hmac(&self, name: impl Into<Arc<str>>, config: HmacConfig) -> Reply<Result<(), SetHmacError>> {
+        self.ask(|reply| Input::SetHmac(name.into(), config, reply))
     }
 
     /// See [`Handle::resume`].

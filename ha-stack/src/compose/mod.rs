@@ -4,6 +4,7 @@ mod bus;
 mod control;
 mod event;
 mod handle;
+mod hmac;
 mod instance;
 mod local;
 pub mod node;
@@ -16,6 +17,7 @@ mod switchover;
 
 pub use event::{Event, Events};
 pub use handle::{Controller, Handle, ProxyError, StartError};
+pub use hmac::SetHmacError;
 pub use instance::{Instance, Track};
 pub use node::Node;
 pub use notify::{FifoError, Notify, NotifyFifo};

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ha_health::{Check, Outcome, Tracked, Weight, effect};
-use vrrp_core::{Config, Fault, Output, Priority, SwitchoverEnd, SyncGroup, SyncGroupError, VirtualRouter};
+use vrrp_core::{
+    Config, Fault, HmacConfig, NoHmac, Output, Priority, SwitchoverEnd, SyncGroup, SyncGroupError,
+    VirtualRouter,
+};
 use vrrp_net::{Effect, RouterSet, Routers};
 
 use super::status::{CheckStatus, InstanceStatus, NodeStatus};
@@ -104,6 +107,15 @@ pub enum Command {
         /// Comes back with the answer.
         token: u64,
     },
+    /// Set other keys, mode or window of HMAC; see [`VirtualRouter::set_hmac`]. [`NodeEvent::HmacSet`] answers.
+    SetHmac {
+        /// Name of the instance.
+        name: Arc<str>,
+        /// The new settings.
+        config: HmacConfig,
+        /// Comes back with the answer.
+        token: u64,
+    },
     /// End the hold after a switchover; see [`VirtualRouter::handle_resume`]. [`NodeEvent::Resumed`] answers.
     Resume {
         /// Name of the instance or of the sync group. An instance resumes with its sync group.
@@ -169,6 +181,13 @@ pub enum NodeEvent {
         token: u64,
         /// How it ended; `None` when there is nothing of that name.
         end: Option<SwitchoverEnd>,
+    },
+    /// The answer to [`Command::SetHmac`].
+    HmacSet {
+        /// That of the question.
+        token: u64,
+        /// Whether it took the settings; nothing where there is no virtual router of that name.
+        result: Option<Result<(), NoHmac>>,
     },
     /// The answer to [`Command::Resume`].
     Resumed {
@@ -473,6 +492,11 @@ impl Routers for Node {
                 self.events.push_back(NodeEvent::Status { token, status });
             }
             Command::Switchover { name, token } => self.switch_over(now, &name, token),
+            Command::SetHmac { name, config, token } => {
+                let index = self.members.iter().position(|member| member.name == name);
+                let result = index.map(|index| self.routers.router_mut(index).set_hmac(config));
+                self.events.push_back(NodeEvent::HmacSet { token, result });
+            }
             Command::Resume { name, token } => {
                 let found = self.find(&name);
                 if let Some(index) = found {

@@ -1,19 +1,19 @@
 //! Where the results of checks come from: probes, and the thread of watches, from which a result goes straight to the
 //! VRRP thread.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use ha_health::probe::{Probe, Watch};
-use ha_health::{Failure, Outcome};
+use ha_health::{Check, CheckConfig, Failure, Outcome, WatchConfig, Weight};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::control::NodeCommands;
 use super::node::Command;
-use super::stack::{NamedSource, Source};
 
 /// After a watch has ended by itself, until it is begun anew.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -101,5 +101,55 @@ impl Watched {
             check: self.check,
             outcome,
         });
+    }
+}
+
+/// Where a check's results come from.
+pub(super) struct NamedSource {
+    pub(super) name: Arc<str>,
+    pub(super) source: Source,
+}
+
+impl fmt::Debug for NamedSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NamedSource").field(&self.name).finish()
+    }
+}
+
+/// What is asked, or tells by itself.
+#[derive(Clone)]
+pub(super) enum Source {
+    Probe(Arc<dyn Probe>),
+    Watch(Arc<dyn Watch>),
+}
+
+/// A check with its settings.
+pub(super) enum CheckPart {
+    Probe(CheckConfig, Arc<dyn Probe>),
+    Watch(WatchConfig, Arc<dyn Watch>),
+}
+
+impl CheckPart {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Probe(config, _) => config.name(),
+            Self::Watch(config, _) => config.name(),
+        }
+    }
+
+    pub(super) fn weight(&self) -> Weight {
+        match self {
+            Self::Probe(config, _) => config.weight(),
+            Self::Watch(config, _) => config.weight(),
+        }
+    }
+
+    pub(super) fn split(self) -> (Check, NamedSource) {
+        let name = self.name().into();
+        let (check, source) = match self {
+            Self::Probe(config, probe) => (config.into(), Source::Probe(probe)),
+            Self::Watch(config, watch) => (config.into(), Source::Watch(watch)),
+        };
+        (check, NamedSource { name, source })
     }
 }

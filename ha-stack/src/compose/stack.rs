@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ha_health::probe::{Probe, Watch};
-use ha_health::{Check, CheckConfig, WatchConfig, Weight};
+use ha_health::{Check, CheckConfig, WatchConfig};
 use lb_proxy::balance::{BackendId, Upstream};
 use lb_proxy::proxy::ProxyConfig;
 use vrrp_core::{SyncGroup, SyncGroupError};
@@ -13,7 +13,8 @@ use vrrp_net::{Attachment, DriverOptions};
 use super::handle::{Handle, StartError};
 use super::instance::{Instance, Track};
 use super::node::{Node, NodeGroup, NodeInstance, TrackedCheck};
-use super::notify::{NotifyFifo, Target};
+use super::notify::{Notify, NotifyFifo, Target};
+use super::sources::{CheckPart, NamedSource};
 
 /// Virtual routers, checks and proxies that work together: everything that one host runs.
 #[derive(Debug)]
@@ -29,56 +30,6 @@ pub struct Stack {
     pub(super) backend_checks: Vec<BackendCheck>,
     pub(super) proxies: Vec<(Arc<str>, ProxyConfig)>,
     pub(super) driver: DriverOptions,
-}
-
-/// Where a check's results come from.
-pub(super) struct NamedSource {
-    pub(super) name: Arc<str>,
-    pub(super) source: Source,
-}
-
-impl fmt::Debug for NamedSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("NamedSource").field(&self.name).finish()
-    }
-}
-
-/// What is asked, or tells by itself.
-#[derive(Clone)]
-pub(super) enum Source {
-    Probe(Arc<dyn Probe>),
-    Watch(Arc<dyn Watch>),
-}
-
-/// A check with its settings.
-enum CheckPart {
-    Probe(CheckConfig, Arc<dyn Probe>),
-    Watch(WatchConfig, Arc<dyn Watch>),
-}
-
-impl CheckPart {
-    fn name(&self) -> &str {
-        match self {
-            Self::Probe(config, _) => config.name(),
-            Self::Watch(config, _) => config.name(),
-        }
-    }
-
-    fn weight(&self) -> Weight {
-        match self {
-            Self::Probe(config, _) => config.weight(),
-            Self::Watch(config, _) => config.weight(),
-        }
-    }
-
-    fn split(self) -> (Check, NamedSource) {
-        let name = self.name().into();
-        let (check, source) = match self {
-            Self::Probe(config, probe) => (config.into(), Source::Probe(probe)),
-            Self::Watch(config, watch) => (config.into(), Source::Watch(watch)),
-        };
-        (check, NamedSource { name, source })
-    }
 }
 
 /// A check that decides whether a backend gets requests.
@@ -101,6 +52,7 @@ impl Stack {
             backend_checks: Vec::new(),
             proxies: Vec::new(),
             fifos: Vec::new(),
+            group_notifies: Vec::new(),
             driver: DriverOptions::default(),
         }
     }
@@ -126,6 +78,7 @@ pub struct StackBuilder {
     backend_checks: Vec<(String, BackendId, String)>,
     proxies: Vec<(Arc<str>, ProxyConfig)>,
     fifos: Vec<NotifyFifo>,
+    group_notifies: Vec<(Arc<str>, Notify)>,
     driver: DriverOptions,
 }
 
@@ -222,6 +175,14 @@ impl StackBuilder {
         self
     }
 
+    /// Sets the scripts that are told of the changes of state of a sync group, by its name.
+    ///
+    /// A group has the state that all its members have, and is in fault with one that is.
+    pub fn group_notify(mut self, group: impl Into<Arc<str>>, notify: Notify) -> Self {
+        self.group_notifies.push((group.into(), notify));
+        self
+    }
+
     /// Adds a FIFO that is told of each change of state of each virtual router and group. There may be several.
     pub fn notify_fifo(mut self, fifo: NotifyFifo) -> Self {
         self.fifos.push(fifo);
@@ -314,21 +275,14 @@ impl StackBuilder {
             .groups
             .iter()
             .map(|group| find_members(group, &self.instances));
-        let groups = groups.collect::<Result<_, _>>()?;
+        let groups: Vec<NodeGroup> = groups.collect::<Result<_, _>>()?;
+        let targets = find_targets(&self.instances, &groups, self.group_notifies)?;
         Ok(Stack {
             name: self.node,
             node: Node::with_groups(instances, groups, machines)
                 .map_err(|error| sync_group_error(&self.groups, &self.instances, error))?,
             instances: self.instances.iter().map(|one| Arc::clone(&one.name)).collect(),
-            targets: self
-                .instances
-                .iter()
-                .map(|one| Target {
-                    name: Arc::clone(&one.name),
-                    notify: one.notify.clone(),
-                    members: Vec::new(),
-                })
-                .collect(),
+            targets,
             fifos: self.fifos,
             attachments: self.instances.into_iter().map(|one| one.attachment).collect(),
             checks,
@@ -356,7 +310,7 @@ pub enum BuildError {
     /// Two parts of one kind share a name.
     #[error("two of kind {kind} are called {name}: give each its own name")]
     DuplicateName {
-        /// `instance`, `instance or sync group`, `check`, `proxy` or `upstream`.
+        /// `instance`, `instance or sync group`, `scripts of sync group`, `check`, `proxy` or `upstream`.
         kind: &'static str,
         /// The name.
         name: String,
@@ -398,6 +352,12 @@ pub enum BuildError {
         check: String,
         /// Who tracks it.
         by: String,
+    },
+    /// Scripts are for a sync group that is not there.
+    #[error("notify scripts are for sync group {group}, which does not exist")]
+    UnknownGroup {
+        /// The group's name.
+        group: String,
     },
     /// A check is for an upstream that is not there.
     #[error("a check is for upstream {upstream}, which does not exist")]
@@ -450,6 +410,38 @@ fn find_members(group: &Group, instances: &[Instance]) -> Result<NodeGroup, Buil
         name: Arc::clone(&group.name),
         group: made.tracking_weight(group.tracking_weight),
     })
+}
+
+/// Whom there is to tell of: the virtual routers in their order, and then the groups.
+fn find_targets(
+    instances: &[Instance],
+    groups: &[NodeGroup],
+    notifies: Vec<(Arc<str>, Notify)>,
+) -> Result<Vec<Target>, BuildError> {
+    unique(
+        "scripts of sync group",
+        notifies.iter().map(|(group, _)| &**group),
+    )?;
+    let instances = instances.iter().map(|one| Target {
+        name: Arc::clone(&one.name),
+        notify: one.notify.clone(),
+        members: Vec::new(),
+    });
+    let groups = groups.iter().map(|one| Target {
+        name: Arc::clone(&one.name),
+        notify: Notify::new(),
+        members: one.group.members().to_vec(),
+    });
+    let routers = instances.len();
+    let mut targets: Vec<Target> = instances.chain(groups).collect();
+    for (group, notify) in notifies {
+        let found = targets[routers..].iter_mut().find(|target| target.name == group);
+        let target = found.ok_or_else(|| BuildError::UnknownGroup {
+            group: group.to_string(),
+        })?;
+        target.notify = notify;
+    }
+    Ok(targets)
 }
 
 /// Members have been found, so what is left is one in two groups.

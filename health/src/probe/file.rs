@@ -16,7 +16,7 @@ use nix::libc::O_NONBLOCK;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Tell, Watch, WatchFuture, descriptor, number};
 use crate::{Failure, Outcome};
@@ -27,7 +27,8 @@ use crate::{Failure, Outcome};
 ///   another; by inotify on its folder and on itself, so links work as well. It is read each second
 ///   ([`LOOK_AGAIN`](Self::LOOK_AGAIN)) besides, for what inotify can't see: a folder that did not exist, a file system
 ///   that others write to.
-/// * A file that does not exist, or is empty, has the value 0.
+/// * A file that does not exist has the value 0, and so has one that has been empty for 100 ms; for a moment a file is
+///   empty while it is written.
 /// * A number is written as in C: `15`, `-3`, `0x1f`, and with a leading 0 in base 8. White space goes before it, and
 ///   anything may follow after white space.
 /// * What is no number from −2147483648 to 2147483647 is a failure with its reason, and counted; the last number stands.
@@ -65,8 +66,10 @@ enum Content {
 impl File {
     /// How often the file is read although nothing was reported: 1 s.
     pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
-    /// How long an empty file waits to be filled before it counts as 0, if nobody has said that it is complete.
-    const SETTLE: Duration = Duration::from_millis(20);
+    /// Shortest time between two looks, however often the file is written.
+    const PAUSE: Duration = Duration::from_millis(5);
+    /// How long a file that has become empty waits to be filled before it counts as 0.
+    const SETTLE: Duration = Duration::from_millis(100);
     /// A number and what may stand around it.
     const MAX_CONTENT: u64 = 128;
 
@@ -155,23 +158,26 @@ impl File {
             Err(error) => return super::cannot_watch(&error),
         };
         let mut not_written = self.initialise().err();
-        let mut closed = true;
+        let mut reported = true;
         let mut settling = false;
         loop {
             // Before the file is read, so that no change falls in between.
+            let next = Instant::now() + Self::PAUSE;
             reports.renew(&self.path);
             let found = self.read();
-            // Between its truncation and what is written then, a file is empty for a moment.
-            let may_be_in_work = !closed && !settling && matches!(found, Ok(Content::Empty));
-            if may_be_in_work && last.is_some_and(|last| last != 0) {
-                settling = true;
-            } else {
-                settling = false;
+            // Between its truncation and what is written then, a file is empty for a moment: it counts as 0 when it has
+            // stayed so.
+            let stayed = settling && !reported;
+            settling = matches!(found, Ok(Content::Empty)) && !stayed && last.is_some_and(|last| last != 0);
+            if !settling {
                 tell(outcome(&mut last, found, not_written.take()));
             }
             let wait = if settling { Self::SETTLE } else { Self::LOOK_AGAIN };
-            closed = match timeout(wait, reports.next()).await {
-                Ok(Ok(())) => true,
+            reported = match timeout(wait, reports.next()).await {
+                Ok(Ok(())) => {
+                    sleep_until(next).await;
+                    true
+                }
                 Ok(Err(error)) => return super::cannot_watch(&error),
                 Err(_) => false,
             };

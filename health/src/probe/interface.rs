@@ -13,7 +13,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
 };
 use tokio::io::unix::AsyncFd;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Tell, Watch, WatchFuture, descriptor};
 use crate::{Failure, Outcome};
@@ -40,6 +40,8 @@ const RTMGRP_LINK: u32 = 1;
 impl Interface {
     /// How often it looks again although nothing was reported: 1 s.
     pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
+    /// Shortest time between two looks, however much is reported of other interfaces.
+    const PAUSE: Duration = Duration::from_millis(5);
 
     /// Watches the interface of that name.
     pub fn new(name: impl Into<String>) -> Self {
@@ -71,10 +73,12 @@ impl Interface {
             Err(error) => return super::cannot_watch(&error),
         };
         loop {
+            let next = Instant::now() + Self::PAUSE;
             tell(self.look());
             // What was reported does not matter: the interface is looked at anew, once for many reports.
             match timeout(Self::LOOK_AGAIN, reports.readable()).await {
                 Ok(Ok(mut ready)) => {
+                    sleep_until(next).await;
                     drain(reports.get_ref());
                     ready.clear_ready();
                 }

@@ -53,6 +53,17 @@ pub fn check(payload: &[u8], envelope: &Envelope) {
             assert!(!error.to_string().is_empty());
         }
     }
+    if let Ok(packet) = Packet::parse_ah(payload) {
+        let len = usize::from(u16::from_be_bytes([payload[2], payload[3]]));
+        assert_eq!(
+            Ok(packet),
+            Packet::parse_ah(&payload[..len]),
+            "the rest is padding"
+        );
+        let behind = Packet::parse(&payload[44..len], packet.envelope()).expect("the same without header");
+        assert_eq!(packet.advert(), behind.advert());
+        assert!(packet.ah().is_some() && behind.ah().is_none());
+    }
     for family in [Family::Ipv4, Family::Ipv6] {
         if let Ok(message) = Message::new(payload, family) {
             assert_eq!(message.addresses().len(), usize::from(message.address_count()));

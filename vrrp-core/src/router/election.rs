@@ -140,7 +140,8 @@ impl VirtualRouter {
         backup.master_down_at =
             now + timers::master_down_interval(&self.config, self.priority, backup.master_adver_interval);
         self.outputs.push_back(Output::HandOverAddresses);
-        if offer.is_none() && self.config.higher_prio_send_advert {
+        let same_interval = interval == self.config.adver_interval();
+        if offer.is_none() && self.config.higher_prio_send_advert && same_interval {
             // A winner that has not heard us yet learns that hosts may look for its addresses here.
             self.advertise(self.priority);
         }

@@ -9,7 +9,8 @@
 //! advertised when it became master, at `e`; the older has it by `e + d`, and steps down or answers at once, so by
 //! `e + 2d` one of them has stepped down. Of two that were both master at `T`, the higher advertises within `A`, so
 //! by `T + A + d`. So two nodes are both master for no longer than `2d` after the younger became it, or `A + 2d`
-//! after `T`. Nothing in VRRP makes that zero: a backup that takes over must tell the master.
+//! after `T`. Nothing in VRRP makes that zero: a backup that takes over must tell the master. Where a master does not
+//! reassert itself, it answers with its next advert, and everything takes up to `A` longer.
 //!
 //! **Exactly one, in bounded time.** The timer of a backup was last armed by an advert from before `T`, or is armed
 //! by a master of this time. A master that stops being one after `T` does so for an advert of a higher rank, which
@@ -30,8 +31,9 @@
 //! of a backup's members run out within the times above, each by itself, and what has run out stays so until a master
 //! is heard that the member follows; so a group moves when its last member would have, within the same times. A
 //! member that steps down takes the others with it in that instant. Their master is the same node, whose members
-//! became master together too, and answers their priority 0 at once. On one node members are in different roles for
-//! no time at all.
+//! became master together too, and answers their priority 0 at once; but that 0 has set the timers of backups above it
+//! to their skew times, and everything may take that and `2d` longer. On one node members are in different roles for no
+//! time at all.
 //!
 //! **Only with one interval for all.** Where VRRPv3 nodes differ in `A`, a backup that may not preempt learns the
 //! interval of whoever it heard last. The last advert of a master with a short interval can overtake, or cross, the
@@ -196,7 +198,9 @@ pub(super) struct Bounds {
     pub(super) longest_path: Duration,
     /// `A`
     pub(super) adver_interval: Duration,
-    /// `MDI + 3d`, or with `preempt_delay` `2 MDI + D + 5d`.
+    /// How long a master takes to answer a losing advert: not at all, or `A` where one does not reassert itself.
+    pub(super) answer: Duration,
+    /// `MDI + 3d`, or with `preempt_delay` `2 MDI + D + 5d`; and the answer.
     /// `None` when the members' intervals differ.
     pub(super) settle_time: Option<Duration>,
 }
@@ -231,13 +235,21 @@ impl Bounds {
         for member in members {
             let config = member.router.config();
             let down = timers::master_down_interval(config, member.router.priority(), longest);
-            let time = match config.preempt_delay() {
+            let mut time = match config.preempt_delay() {
                 Duration::ZERO => down + longest_path * 3,
                 delay => down * 2 + delay + longest_path * 5,
             };
+            if member.router.is_grouped() {
+                let skew = timers::skew_time(config.version(), member.router.priority(), longest);
+                time += skew + longest_path * 2;
+            }
             bounds.settle_time = bounds.settle_time.max(Some(member.clock.longest(time)));
             let interval = member.clock.longest(longest.duration());
             bounds.adver_interval = bounds.adver_interval.max(interval);
+        }
+        if !members.iter().all(|member| member.router.config().reassert()) {
+            bounds.answer = bounds.adver_interval;
+            bounds.settle_time = bounds.settle_time.map(|time| time + bounds.answer);
         }
         if intervals(members).any(|interval| interval != shortest) {
             bounds.settle_time = None;
@@ -257,7 +269,7 @@ pub(super) fn check_masters(
         .iter()
         .filter_map(|member| Some((member, member.master_since?)))
         .collect();
-    let travel = bounds.longest_path * 2;
+    let travel = bounds.longest_path * 2 + bounds.answer;
     for (index, (one, one_since)) in masters.iter().enumerate() {
         for (other, other_since) in &masters[..index] {
             let since = *one_since.max(other_since);
@@ -274,6 +286,15 @@ pub(super) fn check_masters(
     let Some(settle_time) = bounds.settle_time.filter(|time| now > quiet_since + *time) else {
         return Ok(());
     };
+    // Who is held back no longer preempts the master as late as that, and for a moment there are two.
+    let damped = |member: &&Member<'_>| {
+        member
+            .damped_until
+            .is_some_and(|until| now <= until + settle_time)
+    };
+    if masters.len() > 1 && members.iter().any(|member| damped(&member)) {
+        return Ok(());
+    }
     let [(master, _)] = masters[..] else {
         // Groups without members are not checked.
         let vrid = members[0].router.config().vrid();

@@ -55,6 +55,8 @@ struct Sent {
     interval: AdverInterval,
     addresses: AddressList,
     password: Option<[u8; 8]>,
+    /// Key number and sequence: of AH in VRRPv2, of the trailer in VRRPv3.
+    signed: Option<(u8, u64)>,
     envelope: Envelope,
     form: ChecksumForm,
 }
@@ -67,7 +69,13 @@ impl Sent {
         if let Some(password) = &self.password {
             advert = advert.with_password(password).expect("made for the version");
         }
-        roundtrip::check(&advert, &self.envelope, self.form)
+        match (self.version, self.signed) {
+            (Version::V2, Some((_, sequence))) => {
+                roundtrip::check_ah(&advert, &self.envelope, sequence as u32);
+                roundtrip::check(&advert, None, &self.envelope, self.form)
+            }
+            (_, signed) => roundtrip::check(&advert, signed, &self.envelope, self.form),
+        }
     }
 }
 
@@ -84,7 +92,8 @@ fn sent(count: RangeInclusive<usize>) -> impl Strategy<Value = Sent> {
         ]
     });
     let form = prop_oneof![Just(ChecksumForm::PseudoHeader), Just(ChecksumForm::MessageOnly)];
-    (kind, 1..=255_u8, any::<u8>(), form).prop_map(|(kind, vrid, priority, form)| {
+    let signed = prop::option::of(any::<(u8, u64)>());
+    (kind, 1..=255_u8, any::<u8>(), form, signed).prop_map(|(kind, vrid, priority, form, signed)| {
         let (version, interval, password, (addresses, envelope)) = kind;
         Sent {
             version,
@@ -93,6 +102,7 @@ fn sent(count: RangeInclusive<usize>) -> impl Strategy<Value = Sent> {
             interval,
             addresses: AddressList::new(&addresses).expect("a set of one family"),
             password,
+            signed,
             envelope,
             form,
         }

@@ -67,6 +67,17 @@ fn what_contradicts_itself_can_not_be_built() {
     let error = v3(100).preempt_delay(too_long).build().unwrap_err();
     assert_eq!(error, ConfigError::PreemptDelay { got: too_long });
     assert!(v3(100).preempt_delay(MAX_PREEMPT_DELAY).build().is_ok());
+    let error = v3(100).startup_delay(too_long).build().unwrap_err();
+    assert_eq!(error, ConfigError::StartupDelay { got: too_long });
+    for adverts in [0, 101] {
+        let error = v3(100).down_timer_adverts(adverts).build().unwrap_err();
+        assert_eq!(error, ConfigError::DownTimerAdverts { got: adverts });
+    }
+    assert!(v3(100).down_timer_adverts(100).build().is_ok());
+    let flood = Duration::from_millis(999);
+    let error = v3(100).announce_refresh(flood).build().unwrap_err();
+    assert_eq!(error, ConfigError::AnnounceRefresh { got: flood });
+    assert!(v3(100).announce_refresh(Duration::from_secs(1)).build().is_ok());
     let error = v3(100).peers(&[ip(HIGHER), ip("fe80::1")]).build().unwrap_err();
     assert_eq!(
         error,

@@ -5,9 +5,10 @@
 //! ```
 //!
 //! runs that case alone, shrinks it the same way, and ends with the same trace. `VRRP_SIM_CASES` sets how many cases
-//! are tried (300 unless set), `VRRP_SIM_FIRST` the number of the first.
+//! are tried (300 unless set), `VRRP_SIM_FIRST` the number of the first. `.ci/simulate` tries many, built for speed.
 
 use std::env;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use proptest::strategy::{Strategy, ValueTree};
@@ -16,11 +17,14 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestR
 /// Cases that a run tries unless told otherwise: some seconds.
 const CASES: u64 = 300;
 
-/// Tries as many cases as are asked for.
+/// Tries as many cases as are asked for, on all cores.
 ///
 /// # Panics
 /// When one fails, with the case that is left after shrinking, its trace, and how to see it again.
-pub(crate) fn try_cases<S: Strategy>(strategy: &S, run: impl Fn(S::Value) -> TestCaseResult) {
+pub(crate) fn try_cases<S: Strategy>(
+    strategy: impl Fn() -> S + Sync,
+    run: impl Fn(S::Value) -> TestCaseResult + Sync,
+) {
     let (first, cases) = match setting("VRRP_SIM_SEED") {
         Some(seed) => (seed, 1),
         None => (
@@ -28,18 +32,44 @@ pub(crate) fn try_cases<S: Strategy>(strategy: &S, run: impl Fn(S::Value) -> Tes
             setting("VRRP_SIM_CASES").unwrap_or(CASES),
         ),
     };
-    for number in first..first + cases {
-        let mut runner = runner(number);
-        let tree = strategy
-            .new_tree(&mut runner)
-            .expect("the strategy rejects nothing");
-        if let Err(error) = runner.run_one(tree, &run) {
-            let name = thread::current().name().unwrap_or("random").to_owned();
-            panic!(
-                "{error}\nTo see it again: VRRP_SIM_SEED={number} cargo test -p vrrp-core --test sim {name}\n"
-            );
+    let name = thread::current().name().unwrap_or("random").to_owned();
+    let next = AtomicU64::new(first);
+    let work = || {
+        let strategy = strategy();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= first + cases {
+                return None;
+            }
+            if let Some(error) = fails(&strategy, number, &run) {
+                // Nobody begins another case.
+                next.store(first + cases, Ordering::Relaxed);
+                return Some((number, error));
+            }
         }
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let failures: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        let ended = threads
+            .into_iter()
+            .filter_map(|thread| thread.join().expect("it catches panics"));
+        ended.collect()
+    });
+    if let Some((number, error)) = failures.into_iter().min() {
+        panic!(
+            "{error}\nTo see it again: VRRP_SIM_SEED={number} cargo test -p vrrp-core --test sim {name}\n"
+        );
     }
+}
+
+/// Why the case of this number fails, after shrinking.
+fn fails<S: Strategy>(strategy: &S, number: u64, run: impl Fn(S::Value) -> TestCaseResult) -> Option<String> {
+    let mut runner = runner(number);
+    let tree = strategy
+        .new_tree(&mut runner)
+        .expect("the strategy rejects nothing");
+    runner.run_one(tree, run).err().map(|error| error.to_string())
 }
 
 /// The case of this number.

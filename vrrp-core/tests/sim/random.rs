@@ -1,10 +1,13 @@
-//! Random LANs under random faults, and under random changes of priority.
+//! Random LANs under random faults, and under random changes of priority; with sync groups, damping and switchovers.
 
 use std::time::Duration;
 
 use proptest::prelude::*;
-use vrrp_core::sim::{Action, Clock, NodeId, Path, Sim, Violation};
-use vrrp_core::{Config, Demotion, Family, Fault, Priority, State, Version, VirtualRouter};
+use vrrp_core::sim::{Action, Clock, Grouped, Node, NodeId, Path, Sim, Violation};
+use vrrp_core::{
+    AddressList, Config, Damping, Demotion, Family, Fault, Priority, State, SyncGroup, Version,
+    VirtualRouter, Vrid,
+};
 
 use crate::cases::{draw, try_cases};
 use crate::support::*;
@@ -15,6 +18,8 @@ struct Scenario {
     seed: u64,
     version: Version,
     nodes: Vec<NodeSpec>,
+    /// Virtual routers of each node, which are a sync group when there is more than one.
+    members: usize,
     /// Way and jitter between all nodes, in thousandths of the shortest interval.
     delay_permille: u32,
     jitter_permille: u32,
@@ -31,6 +36,11 @@ struct NodeSpec {
     preempt_delay: u32,
     demotion: Demotion,
     drift_ppm: i32,
+    down_timer_adverts: u8,
+    /// Whether two changes in ten intervals hold preemption back, for ten intervals and more.
+    damping: bool,
+    reassert: bool,
+    last_advert: bool,
 }
 
 /// One fault, or the end of one. Nodes are taken modulo their number, so that shrinking keeps them valid.
@@ -45,6 +55,11 @@ enum Blow {
     SetPriority(usize, u8),
     Fault(usize),
     Recovery(usize),
+    /// Of one member of the node's sync group.
+    MemberFault(usize, usize),
+    MemberRecovery(usize, usize),
+    Switchover(usize),
+    EndHold(usize),
     Cut(usize, usize),
     Lossy(usize, usize, u8, u8),
     Slow(usize, usize, u32),
@@ -65,22 +80,37 @@ fn node_spec(version: Version, interval_cs: u16) -> impl Strategy<Value = NodeSp
         prop_oneof![3 => Just(Demotion::Elect), 2 => Just(Demotion::Yield), 1 => Just(Demotion::Plain)];
     let delay = prop_oneof![3 => Just(0), 1 => 1..20_u32];
     let drift = prop_oneof![Just(0), -10_000..=10_000_i32];
+    let down_timer_adverts = prop_oneof![8 => Just(3_u8), 1 => Just(2), 1 => Just(5)];
+    let rare = || prop::bool::weighted(0.2);
     (
         interval_cs,
         priority,
-        prop::bool::weighted(0.7),
-        delay,
+        (prop::bool::weighted(0.7), delay, rare()),
         demotion,
         drift,
+        down_timer_adverts,
+        (rare(), rare()),
     )
         .prop_map(
-            |(interval_cs, priority, preempt, preempt_delay, demotion, drift_ppm)| NodeSpec {
+            |(
+                interval_cs,
+                priority,
+                (preempt, preempt_delay, damping),
+                demotion,
+                drift_ppm,
+                down,
+                silences,
+            )| NodeSpec {
                 interval_cs,
                 priority,
                 preempt: preempt || priority == 255,
                 preempt_delay,
                 demotion,
                 drift_ppm,
+                down_timer_adverts: down,
+                damping,
+                reassert: !silences.0,
+                last_advert: !silences.1,
             },
         )
 }
@@ -97,6 +127,10 @@ fn blow() -> impl Strategy<Value = Blow> {
         6 => (node(), any::<u8>()).prop_map(|(node, priority)| Blow::SetPriority(node, priority)),
         1 => node().prop_map(Blow::Fault),
         2 => node().prop_map(Blow::Recovery),
+        1 => (node(), 0..3_usize).prop_map(|(node, member)| Blow::MemberFault(node, member)),
+        2 => (node(), 0..3_usize).prop_map(|(node, member)| Blow::MemberRecovery(node, member)),
+        2 => node().prop_map(Blow::Switchover),
+        1 => node().prop_map(Blow::EndHold),
         2 => (node(), node()).prop_map(|(from, to)| Blow::Cut(from, to)),
         2 => (node(), node(), 1..100_u8, 0..50_u8).prop_map(|(from, to, loss, twice)| Blow::Lossy(from, to, loss, twice)),
         2 => (node(), node(), 0..900_u32).prop_map(|(from, to, jitter)| Blow::Slow(from, to, jitter)),
@@ -122,15 +156,17 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         (
             any::<u64>(),
             nodes,
+            prop_oneof![2 => Just(1_usize), 1 => 2..=3_usize],
             0..100_u32,
             prop_oneof![Just(0), 0..300_u32],
             faults,
         )
             .prop_map(
-                move |(seed, nodes, delay_permille, jitter_permille, faults)| Scenario {
+                move |(seed, nodes, members, delay_permille, jitter_permille, faults)| Scenario {
                     seed,
                     version,
                     nodes,
+                    members,
                     delay_permille,
                     jitter_permille,
                     faults,
@@ -145,12 +181,27 @@ impl Scenario {
         self.play(&mut sim)
             .map_err(|violation| TestCaseError::fail(violation.to_string()))?;
         let able = self.able(&sim);
-        let masters = masters(&sim);
-        prop_assert_eq!(masters.is_empty(), !able, "while one can be master, one is");
-        if sim.settle_time(VRID, Family::Ipv4).is_some() {
-            prop_assert!(masters.len() <= 1, "and no other");
+        for member in 0..self.members {
+            let masters = sim.masters(vrid(member), Family::Ipv4);
+            prop_assert_eq!(masters.is_empty(), !able, "while one can be master, one is");
+            if sim.settle_time(vrid(member), Family::Ipv4).is_some() {
+                prop_assert!(masters.len() <= 1, "and no other");
+            }
+            // What was handed over just now is there for a moment.
+            for _ in 0..3 {
+                if sim.holders(address(member)) == sim.masters(vrid(member), Family::Ipv4) {
+                    break;
+                }
+                sim.run_for(Sim::<Grouped>::HAND_OVER + ms(1))
+                    .map_err(|violation| TestCaseError::fail(violation.to_string()))?;
+            }
+            let masters = sim.masters(vrid(member), Family::Ipv4);
+            prop_assert_eq!(
+                sim.holders(address(member)),
+                masters,
+                "and masters alone hold the address"
+            );
         }
-        prop_assert_eq!(sim.holders(vip()), masters, "and masters alone hold the address");
         Ok(())
     }
 
@@ -168,33 +219,31 @@ impl Scenario {
         }
     }
 
-    fn lan(&self) -> Sim {
-        let mut sim = Sim::new(self.seed);
+    fn lan(&self) -> Sim<Grouped> {
+        let mut sim = Sim::with_nodes(self.seed);
         sim.set_default_path(self.path());
         // Over before the last look.
         sim.set_lease(self.interval(|all| *all.iter().max().unwrap()) * 5);
         for (index, node) in self.nodes.iter().enumerate() {
-            let config: Config = config(self.version, node.interval_cs, node.priority)
-                .preempt(node.preempt)
-                .preempt_delay(ms(u64::from(node.interval_cs) * 10) * node.preempt_delay)
-                .demotion(node.demotion)
-                .build()
-                .expect("a scenario's settings are valid");
+            let routers = (0..self.members)
+                .map(|member| VirtualRouter::new(node.config(self.version, member), source(index)))
+                .collect();
+            let groups = match self.members {
+                1 => Vec::new(),
+                members => vec![SyncGroup::new(0..members).expect("members")],
+            };
             sim.add(
-                VirtualRouter::new(config, source(index)),
+                Grouped::new(routers, groups).expect("one group of all"),
                 Clock::new(secs(index as u64), node.drift_ppm),
             );
         }
         sim
     }
 
-    fn play(&self, sim: &mut Sim) -> Result<(), Violation> {
+    fn play(&self, sim: &mut Sim<Grouped>) -> Result<(), Violation> {
         let longest = self.interval(|all| *all.iter().max().unwrap());
         for (blow, wait) in &self.faults {
-            match self.action(blow) {
-                Some(action) => sim.apply(action)?,
-                None => self.quieten(sim)?,
-            }
+            self.strike(sim, blow)?;
             sim.run_for(longest * *wait / 1000)?;
         }
         self.quieten(sim)?;
@@ -202,7 +251,22 @@ impl Scenario {
         sim.run_for(longest * 20)
     }
 
-    fn quieten(&self, sim: &mut Sim) -> Result<(), Violation> {
+    fn strike(&self, sim: &mut Sim<Grouped>, blow: &Blow) -> Result<(), Violation> {
+        let of = |node: usize| NodeId(node % self.nodes.len());
+        let member = |member: usize| member % self.members;
+        match *blow {
+            Blow::Quiet => self.quieten(sim),
+            Blow::MemberFault(node, which) => sim.change(of(node), |node, now| {
+                node.routers_mut()[member(which)].handle_fault(now, Fault::Addresses);
+            }),
+            Blow::MemberRecovery(node, which) => sim.change(of(node), |node, now| {
+                node.routers_mut()[member(which)].handle_recovery(now, Fault::Addresses);
+            }),
+            _ => sim.apply(self.action(blow)),
+        }
+    }
+
+    fn quieten(&self, sim: &mut Sim<Grouped>) -> Result<(), Violation> {
         for from in (0..self.nodes.len()).map(NodeId) {
             sim.apply(Action::Resume(from))?;
             for to in (0..self.nodes.len()).map(NodeId) {
@@ -212,10 +276,10 @@ impl Scenario {
         sim.run_until_settled()
     }
 
-    fn action(&self, blow: &Blow) -> Option<Action> {
+    fn action(&self, blow: &Blow) -> Action {
         let id = |index: usize| NodeId(index % self.nodes.len());
         let interval = self.interval(|all| *all.iter().min().unwrap());
-        Some(match *blow {
+        match *blow {
             Blow::Crash(node) => Action::Crash(id(node)),
             Blow::Kill(node) => Action::Kill(id(node)),
             Blow::Restart(node) => Action::Restart(id(node)),
@@ -243,27 +307,73 @@ impl Scenario {
             }
             Blow::Heal(from, to) => Action::SetPath(id(from), id(to), self.path()),
             Blow::Lose(from, to, priority) => Action::Lose(id(from), id(to), Priority::new(priority)),
-            Blow::Quiet => return None,
-        })
+            Blow::Switchover(node) => Action::Switchover(id(node)),
+            Blow::EndHold(node) => Action::EndHold(id(node)),
+            Blow::Quiet | Blow::MemberFault(..) | Blow::MemberRecovery(..) => unreachable!("not an action"),
+        }
     }
 
-    fn able(&self, sim: &Sim) -> bool {
-        let router = |index| sim.node(NodeId(index)).map(VirtualRouter::state);
-        (0..self.nodes.len()).any(|index| matches!(router(index), Some(State::Backup | State::Master)))
+    /// Whether the virtual routers of a node can be master; members of a sync group can together.
+    fn able(&self, sim: &Sim<Grouped>) -> bool {
+        let able = |router: &VirtualRouter| matches!(router.state(), State::Backup | State::Master);
+        let mut nodes = (0..self.nodes.len()).filter_map(|index| sim.node(NodeId(index)));
+        nodes.any(|node| node.routers().iter().all(able))
     }
 }
 
-/// Nodes, and priorities that change: node, priority, and how long after that to wait in thousandths of the longest
-/// interval.
+impl NodeSpec {
+    fn config(&self, version: Version, member: usize) -> Config {
+        let interval = ms(u64::from(self.interval_cs) * 10);
+        let damping = Damping::new(2, interval * 10).expect("a window");
+        Config::builder(vrid(member), AddressList::new(&[address(member)]).expect("one"))
+            .version(version)
+            .adver_interval(vrrp_core::AdverInterval::from_centis(self.interval_cs).expect("an interval"))
+            .priority(Priority::new(self.priority))
+            .preempt(self.preempt)
+            .preempt_delay(interval * self.preempt_delay)
+            .demotion(self.demotion)
+            .down_timer_adverts(self.down_timer_adverts)
+            .damping(self.damping.then_some(damping))
+            .reassert(self.reassert)
+            .higher_prio_send_advert(self.last_advert)
+            .build()
+            .expect("a scenario's settings are valid")
+    }
+}
+
+fn vrid(member: usize) -> Vrid {
+    Vrid::new(VRID.get() + member as u8).expect("not zero")
+}
+
+fn address(member: usize) -> std::net::IpAddr {
+    [192, 0, 2, 100 + member as u8].into()
+}
+
+/// Nodes that nothing befalls but what people and checks do on purpose, and how long to wait after each, in thousandths
+/// of the longest interval.
 #[derive(Clone, Debug)]
 struct Changes {
     lan: Scenario,
-    changes: Vec<(usize, u8, u32)>,
+    changes: Vec<(Change, u32)>,
+}
+
+/// What is done to a node.
+#[derive(Clone, Debug)]
+enum Change {
+    Priority(usize, u8),
+    Switchover(usize),
+    EndHold(usize),
 }
 
 fn changes() -> impl Strategy<Value = Changes> {
     let wait = prop_oneof![Just(0), 0..400_u32, 0..1500_u32, 0..6000_u32];
-    let changes = prop::collection::vec((0..5_usize, any::<u8>(), wait), 1..60);
+    let node = || 0..5_usize;
+    let change = prop_oneof![
+        6 => (node(), any::<u8>()).prop_map(|(node, priority)| Change::Priority(node, priority)),
+        2 => node().prop_map(Change::Switchover),
+        1 => node().prop_map(Change::EndHold),
+    ];
+    let changes = prop::collection::vec((change, wait), 1..60);
     (scenario(), changes).prop_map(|(lan, changes)| Changes { lan, changes })
 }
 
@@ -275,18 +385,37 @@ impl Changes {
         sim.set_default_path(Path::after(Duration::ZERO));
         self.play(&mut sim)
             .map_err(|violation| TestCaseError::fail(violation.to_string()))?;
-        prop_assert_eq!(sim.longest_outage(vip()), Duration::ZERO);
+        if self.has_gap(&sim) {
+            let trace: Vec<_> = sim.trace().map(ToString::to_string).collect();
+            let last = trace.len().saturating_sub(60);
+            return Err(TestCaseError::fail(format!(
+                "nobody served\n{}",
+                trace[last..].join("\n")
+            )));
+        }
         Ok(())
     }
 
-    fn play(&self, sim: &mut Sim) -> Result<(), Violation> {
+    fn has_gap(&self, sim: &Sim<Grouped>) -> bool {
+        (0..self.lan.members).any(|member| !sim.longest_outage(address(member)).is_zero())
+    }
+
+    fn play(&self, sim: &mut Sim<Grouped>) -> Result<(), Violation> {
         let longest = self.lan.interval(|all| *all.iter().max().unwrap());
-        sim.run_for(longest * 5)?;
+        sim.run_for(longest * 7)?;
         sim.reset_outages();
-        for (node, priority, wait) in &self.changes {
-            let node = NodeId(node % self.lan.nodes.len());
-            sim.apply(Action::SetPriority(node, Priority::new(*priority)))?;
+        for (change, wait) in &self.changes {
+            let node = |node: &usize| NodeId(node % self.lan.nodes.len());
+            sim.apply(match change {
+                Change::Priority(of, priority) => Action::SetPriority(node(of), Priority::new(*priority)),
+                Change::Switchover(of) => Action::Switchover(node(of)),
+                Change::EndHold(of) => Action::EndHold(node(of)),
+            })?;
             sim.run_for(longest * *wait / 1000)?;
+            if self.has_gap(sim) {
+                // The trace ends where it matters.
+                return Ok(());
+            }
         }
         sim.run_for(longest * 10)
     }
@@ -294,13 +423,14 @@ impl Changes {
 
 #[test]
 fn random_lans_obey_the_rules_under_random_faults() {
-    try_cases(&scenario(), |scenario| scenario.run());
+    try_cases(scenario, |scenario| scenario.run());
 }
 
-/// Whatever checks fail and recover on whatever node, with every kind of demotion: somebody always serves.
+/// Whatever checks fail and recover and whoever is asked to hand over on whatever node, with every kind of demotion, with
+/// sync groups and without: somebody always serves.
 #[test]
-fn random_changes_of_priority_never_interrupt_the_service() {
-    try_cases(&changes(), |changes| changes.run());
+fn random_changes_of_priority_and_switchovers_never_interrupt_the_service() {
+    try_cases(changes, |changes| changes.run());
 }
 
 #[test]

@@ -14,7 +14,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
     pub(super) fn handle_chores(&mut self, now: Duration, events: Events<'_, R>) {
         self.chores_changed = true;
         if !self.renewing && self.slots.iter().filter_map(Slot::renew_at).any(|at| at <= now) {
-            self.renew(now, events);
+            self.renew(now);
         }
         self.end_handovers(now);
         for index in 0..self.slots.len() {
@@ -25,12 +25,12 @@ impl<R: Routers, N: Network> Driver<R, N> {
     }
 
     /// Renews what is due, and what soon will be with it: then they stay together, and one batch serves all.
-    fn renew(&mut self, now: Duration, events: Events<'_, R>) {
+    fn renew(&mut self, now: Duration) {
         let soon = |slot: &Slot| {
             let ahead = slot.seat.lease.unwrap_or_default() / 4;
             slot.renew_at().is_some_and(|at| at <= now + ahead)
         };
-        let (mut batch, mut owners, mut least_patience) = (Vec::new(), Vec::new(), Duration::MAX);
+        let (mut batch, mut least_patience) = (Vec::new(), Duration::MAX);
         for (index, slot) in self.slots.iter().enumerate().filter(|(_, slot)| soon(slot)) {
             if self.stalled_until(now, index).is_some() {
                 // Due again at once, and by then it has stepped down.
@@ -38,7 +38,6 @@ impl<R: Routers, N: Network> Driver<R, N> {
             }
             least_patience = least_patience.min(patience(self.routers.router(index)));
             batch.extend(&slot.seat.placements);
-            owners.push(index);
         }
         self.network.renew(&batch, least_patience);
         self.renewing = true;
@@ -46,10 +45,6 @@ impl<R: Routers, N: Network> Driver<R, N> {
             if let (Holding::Held { renew_at, .. }, Some(lease)) = (&mut slot.holding, slot.seat.lease) {
                 *renew_at = Some(now + lease / 2);
             }
-        }
-        // A second look at what the kernel removes without a word.
-        for index in owners {
-            self.keep_routing(now, index, events);
         }
     }
 

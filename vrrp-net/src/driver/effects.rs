@@ -122,6 +122,9 @@ impl<R: Routers, N: Network> Driver<R, N> {
             router.config().checksum(),
             router.config().vrid(),
         );
+        // The last word of one that was superseded must not draw the switch's traffic away from the new master.
+        let serves = router.state() == State::Master || priority == Priority::STOP;
+        let link = if serves { slot.seat.out } else { slot.seat.link };
         router.set_wall_clock(now, unix_time);
         // One for all peers: its number counts once.
         let advert = router.next_advert(now, priority);
@@ -132,7 +135,6 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 destination: *destination,
                 hop_limit: slot.seat.hop_limit,
             };
-            let link = slot.seat.out;
             let sent = match (advert.ah(), source, *destination) {
                 (Some(ah), IpAddr::V4(source), IpAddr::V4(destination)) => {
                     // Never 0, which the kernel would replace: it is part of what is signed.

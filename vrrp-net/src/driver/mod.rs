@@ -103,7 +103,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
     ///
     /// `events` is called in order, between other work: it must return soon. When `commands` closes, the driver goes
     /// on without. Dropping the future stops everything at once: nothing is sent, and the addresses stay until their
-    /// leases expire, as after a crash.
+    /// leases expire, as after a crash; but those on a virtual MAC go with its interface.
     ///
     /// # Errors
     /// When the clock or the poller of the operating system fail; see [`DriverError`]. Addresses are released then.

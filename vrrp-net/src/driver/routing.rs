@@ -22,7 +22,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
         if slot.seat.routing.is_empty() || !slot.is_held() {
             return;
         }
-        // After a pause another may be master; if none is, the next renewal puts them back.
+        // After a pause another may be master; if none is, it takes over anew, and has them anew.
         if self.stalled_until(now, index).is_some() {
             return;
         }

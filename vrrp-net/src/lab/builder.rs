@@ -264,6 +264,10 @@ fn configure_host() {
 fn wire_up(plans: &[Plan], hosts: &[Namespace]) -> io::Result<()> {
     // The switch itself is to send nothing.
     let _ = set_sysctl("ipv6/conf/default/disable_ipv6", "1");
+    // Where br_netfilter is loaded, each frame would pass the packet filters of a router too.
+    for hook in ["arptables", "ip6tables", "iptables"] {
+        let _ = set_sysctl(&format!("bridge/bridge-nf-call-{hook}"), "0");
+    }
     let netlink = Netlink::open()?;
     let (name, bridge) = BRIDGE;
     netlink.add_bridge(name, bridge, MacAddr::new(2, 0, 0, 0, 1, 0))?;

@@ -298,9 +298,15 @@ fn secure_prefix(table: &Table, placement: &Placement) -> Result<(), AddressErro
         return Ok(());
     }
     // Where the setting can't be changed, somebody else has to.
-    fs::write(promote_secondaries(name), "1").map_err(|_| AddressError::Primary {
-        address: placement.net,
-        interface: name.into(),
+    fs::write(promote_secondaries(name), "1").map_err(|error| match harmless() {
+        false => AddressError::Primary {
+            address: placement.net,
+            interface: name.into(),
+        },
+        true => AddressError::PromoteSecondaries {
+            interface: name.into(),
+            error,
+        },
     })
 }
 
@@ -327,9 +333,14 @@ fn no_interface(table: &Table, placement: &Placement) -> AddressError {
 }
 
 fn refused(table: &Table, placement: &Placement, error: io::Error) -> AddressError {
-    match error.raw_os_error() {
+    match (error.raw_os_error(), placement.options.scope) {
         // Deleted, and not yet reported.
-        Some(libc::ENODEV) => no_interface(table, placement),
+        (Some(libc::ENODEV), _) => no_interface(table, placement),
+        (Some(libc::EINVAL), Some(scope)) if placement.net.prefix_len() < 32 => AddressError::Scope {
+            address: placement.net,
+            scope,
+            interface: table.name(placement.link).into(),
+        },
         _ => AddressError::Refused {
             address: placement.net,
             interface: table.name(placement.link).into(),

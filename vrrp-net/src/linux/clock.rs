@@ -36,20 +36,21 @@ impl Clock {
         boot_time().saturating_sub(self.epoch)
     }
 
-    /// Sets the timer, or stops it. One in the past fires at once.
+    /// Sees to it that the timer fires by then; one in the past fires at once. It may fire earlier: a backup's deadline
+    /// moves with each advert, and waking for one that has moved costs less than setting the timer each time.
     pub(super) fn arm(&mut self, until: Option<Duration>) -> io::Result<()> {
-        if self.armed == until {
+        let Some(until) = until else {
+            return Ok(());
+        };
+        if self.armed.is_some_and(|armed| armed <= until) {
             return Ok(());
         }
         let Timer(timer) = self.timer.get_ref();
-        match until {
-            Some(until) => timer.set(
-                Expiration::OneShot(TimeSpec::from_duration(self.epoch + until)),
-                TimerSetTimeFlags::TFD_TIMER_ABSTIME,
-            )?,
-            None => timer.unset()?,
-        }
-        self.armed = until;
+        timer.set(
+            Expiration::OneShot(TimeSpec::from_duration(self.epoch + until)),
+            TimerSetTimeFlags::TFD_TIMER_ABSTIME,
+        )?;
+        self.armed = Some(until);
         Ok(())
     }
 

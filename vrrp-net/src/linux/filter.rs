@@ -48,7 +48,7 @@ pub(super) fn route_removals(protocols: &[u8]) -> Vec<SockFilter> {
     const NEW_RULE: u16 = 32;
     // The type is in the machine's order, and read in the network's.
     let kind = |kind: u16| u32::from(u16::from_be_bytes(kind.to_ne_bytes()));
-    // Jumps count instructions ahead, in eight bits. Beyond so many, renewals look after the routes.
+    // Jumps count instructions ahead, in eight bits. What bears one beyond so many is not put back.
     let protocols = &protocols[..protocols.len().min(MAX_PROTOCOLS)];
     let ahead = protocols.len() as u8;
     let mut program = vec![

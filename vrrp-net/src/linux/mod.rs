@@ -1,5 +1,6 @@
 //! The Linux kernel as a [`Network`].
 
+mod accept;
 mod address_message;
 mod addresses;
 mod clock;
@@ -8,8 +9,10 @@ mod filter;
 mod frames;
 mod ipv4;
 mod ipv6;
+mod lock;
 mod mark;
 mod monitor;
+mod ready;
 mod report;
 mod requests;
 mod routes;
@@ -28,7 +31,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -42,16 +45,19 @@ use crate::plan::LinkPlan;
 use crate::{garp, ndp};
 pub use error::OpenError;
 
+use accept::AcceptFilter;
 use addresses::Renewals;
 use clock::Clock;
 use error::refused;
 use frames::{ClaimSocket, FrameSocket};
 use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
+use lock::Lock;
 use monitor::{Message, Monitor, Reading, Resync};
+use ready::Ready;
 use requests::Requests;
 use routing::Routes;
-use siblings::{Alive, Lock};
+use siblings::Alive;
 use table::{Change, Table};
 use vmac::Vmacs;
 use worker::{Done, Worker};
@@ -65,6 +71,8 @@ const ADVERT_BUFFER: usize = 1 << 20;
 const TURN: usize = 3000;
 /// Sockets of one link: IPv4, IPv6, AH.
 const SOCKETS: usize = 3;
+/// How late a deadline may be noticed without another look at every socket.
+const PUNCTUAL: Duration = Duration::from_millis(1);
 /// Longest packet that is read whole: IPv6, 255 addresses, and room for what is too long.
 const PACKET: usize = 8192;
 
@@ -82,16 +90,25 @@ pub struct LinuxNetwork {
     /// How it went, until that is told.
     renewal: Option<Renewal>,
     routes: Routes,
+    /// Open when there are addresses that packets are kept from.
+    accept: Option<AcceptFilter>,
     links: Vec<Link>,
+    /// Those that may have sockets: virtual MACs have none.
+    listening: Vec<LinkId>,
     vmacs: Option<Vmacs>,
-    alive: Option<Alive>,
+    /// Goes after what it answers for.
+    alive: Alive,
     /// Kept for others to see.
     _locks: Vec<Lock>,
     frames: FrameSocket,
     arp_claims: ClaimSocket,
     ndp_claims: Option<Ipv6Socket>,
+    /// Open where there is IPv6.
+    serving: Option<Ready>,
     buffer: Box<[u8]>,
-    /// Which socket is read next.
+    /// Which places may have something to read.
+    ready: Vec<bool>,
+    /// Which place is read next.
     cursor: usize,
     /// How often it has been read in this turn.
     reads: usize,
@@ -164,8 +181,8 @@ impl LinuxNetwork {
             });
         }
         let locks = take_locks(links)?;
-        let alive = requests.port().and_then(Alive::announce);
-        let vmacs = Vmacs::open(links, &table)?;
+        let alive = Alive::announce().map_err(refused("a local socket"))?;
+        let vmacs = Vmacs::open(links, &table, &alive)?;
         // A router of one family may hold addresses of the other; and a host may have no IPv6.
         let ndp_claims = match Ipv6Socket::claims() {
             Err(_) if !links.iter().any(|link| link.ipv6) => None,
@@ -181,19 +198,34 @@ impl LinuxNetwork {
             renewals: None,
             renewal: None,
             routes: Routes::default(),
+            accept: None,
             links: links.iter().cloned().map(Link::new).collect(),
+            listening: (0..)
+                .map(LinkId)
+                .zip(links)
+                .filter_map(|(link, plan)| plan.vmac.is_none().then_some(link))
+                .collect(),
             vmacs,
-            alive: alive.ok(),
+            alive,
             _locks: locks,
             frames,
             arp_claims: ClaimSocket::open().map_err(refused("a packet socket"))?,
             ndp_claims,
+            serving: links
+                .iter()
+                .any(|link| link.ipv6)
+                .then(Ready::open)
+                .transpose()
+                .map_err(refused("a netlink socket"))?,
             buffer: vec![0; PACKET].into_boxed_slice(),
+            ready: Vec::new(),
             cursor: 0,
             reads: 0,
             round_dry: true,
             dry: false,
         };
+        // The monitor, those of the links, two that hear claims, and the one that hears of routes.
+        network.ready = vec![true; SOCKETS * network.listening.len() + 4];
         network.learn_vmacs().map_err(refused("reading links"))?;
         for link in (0..links.len()).map(LinkId) {
             network.bind(link).map_err(|error| OpenError::Refused {
@@ -223,6 +255,7 @@ impl LinuxNetwork {
         let ipv6 = || Ipv6Socket::open(&plan.name, index, plan.group_v6);
         sockets.ipv6 = plan.ipv6.then(ipv6).transpose()?;
         sockets.bound = Some(index);
+        self.ready.fill(true);
         Ok(())
     }
 
@@ -268,14 +301,48 @@ impl LinuxNetwork {
         self.reads = 0;
     }
 
+    /// Notes what the poller has said of the sockets, and whether it has said anything.
+    fn note_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut any = self.clock.poll_expired(context)?.is_ready();
+        let last_link = SOCKETS * self.listening.len();
+        let mut note = |place: usize, polled: Poll<()>| {
+            self.ready[place] |= polled.is_ready();
+            any |= polled.is_ready();
+        };
+        note(0, self.monitor.poll_readable(context)?);
+        note(0, self.worker.poll_done(context));
+        for (place, link) in (1..).step_by(SOCKETS).zip(&self.listening) {
+            let link = &self.links[link.0];
+            if let Some(socket) = &link.ipv4 {
+                note(place, socket.poll_readable(context)?);
+            }
+            if let Some(socket) = &link.ipv6 {
+                note(place + 1, socket.poll_readable(context)?);
+            }
+            if let Some(socket) = &link.ah {
+                note(place + 2, socket.poll_readable(context)?);
+            }
+        }
+        note(last_link + 1, self.arp_claims.poll_readable(context)?);
+        if let Some(socket) = &self.ndp_claims {
+            note(last_link + 2, socket.poll_readable(context)?);
+        }
+        note(last_link + 3, self.routes.poll_readable(context)?);
+        if any { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
     /// Reads once from the place of the cursor: the monitor, three sockets a link, the two that hear claims, and
     /// the one that hears of routes.
     /// `None` behind the last.
     fn read(&mut self) -> Option<Read> {
-        let last_link = SOCKETS * self.links.len();
+        let last_link = SOCKETS * self.listening.len();
         let read = match self.cursor {
+            place if self.ready.get(place) == Some(&false) => Ok(Read::Dry),
             0 => Ok(self.read_reports()),
-            place if place <= last_link => self.read_packet((place - 1) / SOCKETS, (place - 1) % SOCKETS),
+            place if place <= last_link => {
+                let link = self.listening[(place - 1) / SOCKETS];
+                self.read_packet(link, (place - 1) % SOCKETS)
+            }
             place if place == last_link + 1 => self.read_arp_claim(),
             place if place == last_link + 2 => self.read_ndp_claim(),
             place if place == last_link + 3 && self.routes.read() => Ok(Read::Other),
@@ -331,11 +398,6 @@ impl LinuxNetwork {
         }
     }
 
-    /// Whether another process of ours may care for what bears our mark.
-    fn has_siblings(&self) -> bool {
-        self.alive.as_ref().is_none_or(Alive::has_siblings)
-    }
-
     fn conclude_renewal(&mut self, results: Vec<io::Result<()>>) {
         if let Some(renewals) = self.renewals.take() {
             self.renewal = Some(renewals.conclude(&mut self.table, results));
@@ -351,9 +413,8 @@ impl LinuxNetwork {
         }
     }
 
-    fn read_packet(&mut self, link: usize, socket: usize) -> io::Result<Read> {
-        let sockets = &mut self.links[link];
-        let link = LinkId(link);
+    fn read_packet(&mut self, link: LinkId, socket: usize) -> io::Result<Read> {
+        let sockets = &mut self.links[link.0];
         let received = match (socket, &sockets.ipv4, &mut sockets.ipv6, &sockets.ah) {
             (0, Some(socket), ..) => socket.receive(&mut self.buffer)?,
             (1, _, Some(socket), _) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
@@ -391,22 +452,45 @@ impl LinuxNetwork {
         link.map_or(Read::Other, |link| Read::Claim(link, address, mac))
     }
 
-    /// Ready when the time has come, or any socket may have something. Asks all of them, so that each will wake us.
-    fn poll_any(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut any = self.clock.poll_expired(context)?.is_ready();
-        any |= self.monitor.poll_readable(context)?.is_ready();
-        any |= self.worker.poll_done(context).is_ready();
-        any |= self.routes.poll_readable(context)?.is_ready();
-        any |= self.arp_claims.poll_readable(context)?.is_ready();
-        let ipv4 = self.links.iter().flat_map(|link| [&link.ipv4, &link.ah]);
-        for socket in ipv4.flatten() {
-            any |= socket.poll_readable(context)?.is_ready();
+    /// Where IPv6 addresses are to be that aren't there, but for those that wait to be found unique.
+    fn ipv6_to_be_added(&self, placements: &[Placement]) -> Vec<(u32, IpAddr)> {
+        let missing = |placement: &Placement| {
+            let (link, address) = (placement.link, placement.address());
+            let wanted =
+                address.is_ipv6() && !placement.options.dad && self.table.find(link, address).is_none();
+            Some((self.table.index(link)?, address)).filter(|_| wanted)
+        };
+        placements.iter().filter_map(missing).collect()
+    }
+
+    /// Before the addresses are there, so that none is ever accepted that should not be.
+    fn refuse_packets(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        let (Some(filter), table) = (&mut self.accept, &self.table) else {
+            return Ok(());
+        };
+        let refused = placements.iter().filter(|placement| !placement.accept);
+        let places = refused.clone().filter_map(|placement| {
+            let index = table.index(placement.link)?;
+            Some((placement.link, index, placement.address()))
+        });
+        match (filter.refuse(places), refused.clone().next()) {
+            (Err(error), Some(placement)) => Err(no_filter(placement, error)),
+            _ => Ok(()),
         }
-        let ipv6 = self.links.iter().filter_map(|link| link.ipv6.as_ref());
-        for socket in ipv6.chain(&self.ndp_claims) {
-            any |= socket.poll_readable(context)?.is_ready();
+    }
+
+    /// When the addresses are gone: whoever has one later for himself shall have its packets.
+    fn admit_packets(&mut self, placements: &[Placement]) -> Result<(), AddressError> {
+        let Some(filter) = &mut self.accept else {
+            return Ok(());
+        };
+        let places = placements
+            .iter()
+            .map(|placement| (placement.link, placement.address()));
+        match (filter.admit(places), placements.first()) {
+            (Err(error), Some(placement)) => Err(no_filter(placement, error)),
+            _ => Ok(()),
         }
-        if any { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn announce_one(&self, link: LinkId, address: IpAddr) -> io::Result<()> {
@@ -443,14 +527,28 @@ impl Network for LinuxNetwork {
         if self.renewal.is_some() {
             return Ok(());
         }
+        // Begun in the monitor's turn.
+        self.ready[0] |= self.resync.deadline().is_some();
         let until = [until, self.resync.deadline()].into_iter().flatten().min();
         self.clock.arm(until)?;
-        poll_fn(|context| self.poll_any(context)).await
+        poll_fn(|context| self.note_ready(context)).await?;
+        // The poller's word is of when it was asked. Late, more may have come since, and must be read before the timer
+        // is acted upon.
+        if until.is_some_and(|until| self.now() > until + PUNCTUAL) {
+            self.ready.fill(true);
+        }
+        Ok(())
     }
 
     fn poll_input(&mut self) -> Option<Input<'_>> {
         if let Some(renewal) = self.renewal.take() {
             return Some(Input::Renewed(renewal));
+        }
+        if self.cursor == 0 && self.reads == 0 {
+            // A command that came at the same time may have kept `wait` from asking.
+            if let Poll::Ready(Err(error)) = self.note_ready(&mut Context::from_waker(Waker::noop())) {
+                tracing::debug!(%error, "polling");
+            }
         }
         let (link, arrived) = loop {
             // What the monitor says is told when it has said all: a link that went explains the addresses that went.
@@ -469,9 +567,14 @@ impl Network for LinuxNetwork {
                 Some(Read::Ah(link, len)) => break (link, Err(len)),
                 Some(Read::Claim(link, address, mac)) => return Some(Input::Claim { link, address, mac }),
                 Some(Read::Other) => {}
-                Some(Read::Dry) => self.next_turn(),
+                Some(Read::Dry) => {
+                    self.ready[self.cursor] = false;
+                    self.next_turn();
+                }
                 // Once for all that were reported together.
-                None if self.routes.take_lost() => return Some(Input::RoutingRemoved),
+                None if self.routes.take_lost(self.table.take_address_gone()) => {
+                    return Some(Input::RoutingRemoved);
+                }
                 None => {
                     (self.cursor, self.reads) = (0, 0);
                     self.dry = std::mem::replace(&mut self.round_dry, true);
@@ -511,7 +614,14 @@ impl Network for LinuxNetwork {
         if let Some(vmacs) = &self.vmacs {
             vmacs.check(&self.table, placements)?;
         }
-        let siblings = self.has_siblings();
+        if let Err(error) = accept::sweep() {
+            tracing::debug!(%error, "filters of an earlier run can't be looked for");
+        }
+        if let Some(refused) = placements.iter().find(|placement| !placement.accept) {
+            let filter = AcceptFilter::open().map_err(|error| no_filter(refused, error))?;
+            self.accept = Some(filter);
+        }
+        let siblings = self.alive.has_siblings();
         addresses::sweep(&mut self.requests, &mut self.table, placements, siblings);
         Ok(())
     }
@@ -519,7 +629,7 @@ impl Network for LinuxNetwork {
     fn send_advert(&mut self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let sockets = &self.links[link.0];
         if let (Some(vmacs), Some(_)) = (&self.vmacs, &sockets.plan.vmac) {
-            return vmacs.send(link, envelope.source, envelope.destination, message);
+            return vmacs.send(link, envelope, message);
         }
         let hop_limit = envelope.hop_limit;
         match (
@@ -539,6 +649,9 @@ impl Network for LinuxNetwork {
     }
 
     fn send_ah(&mut self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        if let (Some(vmacs), Some(_)) = (&self.vmacs, &self.links[link.0].plan.vmac) {
+            return vmacs.send_packet(link, destination, packet);
+        }
         match &self.links[link.0].ah {
             Some(socket) => socket.send_packet(destination, packet),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -550,8 +663,17 @@ impl Network for LinuxNetwork {
         if let Some(vmacs) = &self.vmacs {
             vmacs.open_for(placements)?;
         }
+        self.refuse_packets(placements)?;
         let now = self.now();
-        addresses::acquire(&mut self.requests, &mut self.table, placements, now)
+        let added = self.ipv6_to_be_added(placements);
+        if let Some(ready) = &mut self.serving {
+            ready.forget_reports();
+        }
+        addresses::acquire(&mut self.requests, &mut self.table, placements, now)?;
+        if let Some(ready) = &mut self.serving {
+            ready.wait_for(&mut self.requests, added);
+        }
+        Ok(())
     }
 
     fn renew(&mut self, placements: &[&Placement], patience: Duration) {
@@ -570,11 +692,13 @@ impl Network for LinuxNetwork {
         if let Some(vmacs) = &self.vmacs {
             vmacs.close_for(placements);
         }
-        addresses::release(&mut self.requests, &mut self.table, placements)
+        let released = addresses::release(&mut self.requests, &mut self.table, placements);
+        let admitted = self.admit_packets(placements);
+        released.and(admitted)
     }
 
     fn prepare_routing(&mut self, routing: &[&Routing]) {
-        self.routes.prepare(routing, self.has_siblings());
+        self.routes.prepare(routing, &self.alive);
     }
 
     fn acquire_routing(&mut self, routing: &Routing) -> Result<usize, RoutingError> {
@@ -642,6 +766,13 @@ impl Network for LinuxNetwork {
 
     fn mac(&self, link: LinkId) -> Option<MacAddr> {
         self.table.mac(link)
+    }
+}
+
+fn no_filter(placement: &Placement, error: io::Error) -> AddressError {
+    AddressError::NoFilter {
+        address: placement.net,
+        error,
     }
 }
 

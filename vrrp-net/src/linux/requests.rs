@@ -40,13 +40,6 @@ impl Requests {
         })
     }
 
-    /// The kernel's address of this socket, unique in the network namespace.
-    pub(super) fn port(&self) -> io::Result<u32> {
-        let mut address = SocketAddr::new(0, 0);
-        self.socket.get_address(&mut address)?;
-        Ok(address.port_number())
-    }
-
     /// Asks the kernel (4.20 and later) to obey what a dump asks for: else it gives everything.
     pub(super) fn check_strictly(&mut self) {
         if let Err(error) = self.socket.set_netlink_get_strict_chk(true) {

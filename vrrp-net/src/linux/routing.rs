@@ -14,6 +14,7 @@ use tokio::io::unix::AsyncFd;
 use super::mark::MARK;
 use super::requests::{Requests, messages};
 use super::routes::{self, RouteKey};
+use super::siblings::Alive;
 use super::{filter, rules};
 use crate::config::{VirtualRoute, VirtualRule};
 use crate::network::{Routing, RoutingError};
@@ -46,7 +47,8 @@ pub(super) struct Routes {
 impl Routes {
     /// Removes what an earlier run left behind, and begins to watch. `links` finds nothing here: a leftover may lead
     /// anywhere.
-    pub(super) fn prepare(&mut self, routing: &[&Routing], siblings: bool) {
+    pub(super) fn prepare(&mut self, routing: &[&Routing], alive: &Alive) {
+        let siblings = alive.has_siblings();
         let result = Requests::open().and_then(|mut requests| self.sweep(&mut requests, routing, siblings));
         if let Err(error) = result {
             tracing::warn!(%error, "routes and rules of an earlier run can't be looked for");
@@ -57,7 +59,7 @@ impl Routes {
         match open_monitor(&protocols(routing)) {
             Ok(monitor) => self.monitor = Some(monitor),
             Err(error) => {
-                tracing::warn!(%error, "routes and rules can't be watched; looked after at renewals");
+                tracing::warn!(%error, "routes and rules can't be watched; what others remove stays removed");
             }
         }
     }
@@ -234,8 +236,9 @@ impl Routes {
         }
     }
 
-    pub(super) fn take_lost(&mut self) -> bool {
-        std::mem::take(&mut self.lost)
+    /// Whether something of ours is gone, or may be since an address is.
+    pub(super) fn take_lost(&mut self, address_gone: bool) -> bool {
+        std::mem::take(&mut self.lost) || (address_gone && !self.routes.is_empty())
     }
 
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

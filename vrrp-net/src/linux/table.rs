@@ -30,6 +30,8 @@ pub(super) struct Table {
     marks: bool,
     /// What we have added and not removed.
     acquired: HashSet<(LinkId, IpAddr)>,
+    /// An address is gone that we did not remove: the kernel removes the routes that have it as their source.
+    address_gone: bool,
     /// When we added an address of ours.
     added_at: HashMap<(LinkId, IpAddr), Duration>,
     /// Removals of our own whose reports are still to come.
@@ -87,6 +89,7 @@ impl Table {
     /// Begins anew with what a dump says, when reports have been lost.
     pub(super) fn replace<'a>(&mut self, messages: impl IntoIterator<Item = (u16, &'a [u8])>) {
         self.removing.clear();
+        self.address_gone = true;
         self.interfaces.iter_mut().for_each(Interface::vanish);
         for (kind, payload) in messages {
             self.read(kind, payload);
@@ -97,6 +100,11 @@ impl Table {
             self.index(*link).is_some() && self.find(*link, *address).is_none()
         };
         self.removed = self.acquired.iter().filter(is_gone).copied().collect();
+    }
+
+    /// Whether addresses have gone, or may have, since this was asked last.
+    pub(super) fn take_address_gone(&mut self) -> bool {
+        std::mem::take(&mut self.address_gone)
     }
 
     pub(super) fn index(&self, link: LinkId) -> Option<u32> {
@@ -288,6 +296,7 @@ impl Table {
             return;
         };
         let Some(link) = self.link(index) else {
+            self.address_gone = true;
             return;
         };
         let key = (link, entry.address);
@@ -302,6 +311,7 @@ impl Table {
             }
             return;
         }
+        self.address_gone = true;
         let before = (self.state(link), self.has_own(link, entry.address));
         self.interfaces[link.0].take(entry.address, entry.prefix);
         if self.acquired.contains(&key) && self.find(link, entry.address).is_none() {

@@ -7,8 +7,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use vrrp_core::{
-    AddressList, AuthenticationConfig, ChecksumForm, Config, Demotion, Priority, State, Transition, Version,
-    VirtualRouter, Vrid,
+    AddressList, AuthenticationConfig, ChecksumForm, Config, Demotion, Family, Priority, State, Transition,
+    Version, VirtualRouter, Vrid,
 };
 use vrrp_net::lab::Host;
 use vrrp_net::{Attachment, DriverEvent, DriverHandle, RouterCommand, RouterSet};
@@ -80,11 +80,30 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn start(host: &Host, setup: Setup) -> Self {
+        Self::start_with(host, |events| setup.spawn(host.interface(), events))
+    }
+
+    /// Starts one virtual router of the test's own.
+    pub(crate) fn start_configured(host: &Host, config: Config, attachment: Attachment) -> Self {
+        let unset = match config.family() {
+            Family::Ipv4 => IpAddr::from([0; 4]),
+            Family::Ipv6 => IpAddr::from([0; 16]),
+        };
+        let router = VirtualRouter::new(config, unset);
+        Self::start_with(host, |events| {
+            vrrp_net::spawn(RouterSet::from(router), vec![attachment], events).unwrap()
+        })
+    }
+
+    fn start_with(
+        host: &Host,
+        spawn: impl FnOnce(Box<dyn FnMut(DriverEvent<Infallible>) + Send>) -> DriverHandle<RouterCommand> + Send,
+    ) -> Self {
         let (sender, arriving) = mpsc::channel();
         // Nobody listens any more only when the node is being dropped.
-        let events = move |event| drop(sender.send(event));
+        let events = Box::new(move |event| drop(sender.send(event)));
         Self {
-            handle: host.run(|| setup.spawn(host.interface(), events)),
+            handle: host.run(|| spawn(events)),
             arriving,
             events: Vec::new(),
         }

@@ -214,17 +214,17 @@ impl World {
                 .filter(|frame| frame.vrrp().is_some_and(|ip| own.contains(&ip.source)));
             let sources: Vec<MacAddr> = adverts.map(Frame::source).collect();
             assert!(!sources.is_empty(), "no advert of {host} from {own:?}");
-            assert!(
-                sources.iter().all(|source| *source == mac),
-                "{host}: {sources:?}, not {mac}"
-            );
+            let others = sources.iter().filter(|source| **source != mac).count();
+            // Twice keepalived has preempted ours, whose last word leaves the virtual MAC to the new master.
+            let last_words = if host == "ours" { 2 } else { 0 };
+            assert!(others <= last_words, "{host}: {sources:?}, not {mac}");
         }
     }
 
     /// Addresses of a host itself.
     fn own(&self, host: &str) -> Vec<IpAddr> {
         let addresses = self.lab.host(host).addresses().unwrap();
-        addresses.iter().map(|net| net.addr()).collect()
+        addresses.iter().map(ipnet::IpNet::addr).collect()
     }
 }
 

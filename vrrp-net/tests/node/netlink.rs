@@ -1,5 +1,7 @@
 //! What the lab doesn't tell about addresses.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use ipnet::IpNet;
 use rtnetlink::packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo,
@@ -16,6 +18,10 @@ pub struct Held {
     pub valid: u32,
     pub preferred: u32,
     pub label: Option<String>,
+    pub scope: u8,
+    pub broadcast: Option<Ipv4Addr>,
+    /// The other end, or the address itself.
+    pub peer: IpAddr,
     pub flags: AddressFlags,
 }
 
@@ -29,18 +35,23 @@ pub fn held(host: &Host, address: &str) -> Vec<Held> {
         handle.address().get().execute().try_collect().await.unwrap()
     });
     let held = messages.into_iter().filter_map(|message| {
-        let mut found = None;
+        let (mut local, mut other) = (None, None);
         let mut held = Held {
             net: wanted.into(),
             mark: None,
             valid: 0,
             preferred: 0,
             label: None,
+            scope: message.header.scope.into(),
+            broadcast: None,
+            peer: wanted,
             flags: AddressFlags::empty(),
         };
         for attribute in message.attributes {
             match attribute {
-                AddressAttribute::Address(address) => found = Some(address),
+                AddressAttribute::Address(address) => other = Some(address),
+                AddressAttribute::Local(address) => local = Some(address),
+                AddressAttribute::Broadcast(address) => held.broadcast = Some(address),
                 AddressAttribute::Protocol(mark) => held.mark = Some(mark.into()),
                 AddressAttribute::CacheInfo(info) => {
                     (held.valid, held.preferred) = (info.ifa_valid, info.ifa_preferred);
@@ -50,8 +61,11 @@ pub fn held(host: &Host, address: &str) -> Vec<Held> {
                 _ => {}
             }
         }
-        held.net = IpNet::new(found?, message.header.prefix_len).unwrap();
-        (found? == wanted).then_some(held)
+        // IPv6 tells the local address only beside a peer.
+        let found = local.or(other)?;
+        held.peer = other?;
+        held.net = IpNet::new(found, message.header.prefix_len).unwrap();
+        (found == wanted).then_some(held)
     });
     held.collect()
 }

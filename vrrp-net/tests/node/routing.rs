@@ -2,11 +2,14 @@
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
-use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_core::NetlinkPayload;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage, AddressProtocol};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol};
 use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
-use rtnetlink::{Handle, IpVersion, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::{Handle, IpVersion, LinkUnspec, LinkVeth, MulticastGroup, RouteMessageBuilder};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::mpsc;
 use vrrp_net::lab::Host;
 
 use super::ip;
@@ -83,7 +86,7 @@ pub fn destination(route: &RouteMessage) -> Option<IpNet> {
 
 pub fn del_route(host: &Host, route: RouteMessage) {
     netlink(host, async |handle| {
-        handle.route().del(route).execute().await.unwrap()
+        handle.route().del(route).execute().await.unwrap();
     });
 }
 
@@ -135,7 +138,7 @@ pub fn rules(host: &Host, protocol: u8) -> Vec<RuleMessage> {
 
 pub fn del_rule(host: &Host, rule: RuleMessage) {
     netlink(host, async |handle| {
-        handle.rule().del(rule).execute().await.unwrap()
+        handle.rule().del(rule).execute().await.unwrap();
     });
 }
 
@@ -214,5 +217,60 @@ pub fn net(net: &str) -> IpNet {
         net.parse().unwrap()
     } else {
         ip(net).into()
+    }
+}
+
+/// What changes on a host from here on, in order: `+` or `-`, and `address`, `route` or `rule`, of IPv4, with our mark.
+pub fn changes(host: &Host) -> mpsc::Receiver<String> {
+    let (tell, changes) = mpsc::channel();
+    let (ready, begun) = mpsc::channel();
+    let watch = async move {
+        let groups = [
+            MulticastGroup::Ipv4Ifaddr,
+            MulticastGroup::Ipv4Route,
+            MulticastGroup::Ipv4Rule,
+        ];
+        let (connection, _handle, mut reports) = rtnetlink::new_multicast_connection(&groups).unwrap();
+        tokio::spawn(connection);
+        ready.send(()).unwrap();
+        while let Some((report, _)) = futures_util::StreamExt::next(&mut reports).await {
+            let NetlinkPayload::InnerMessage(message) = report.payload else {
+                continue;
+            };
+            if let Some(change) = change(&message) {
+                if tell.send(change.to_owned()).is_err() {
+                    break;
+                }
+            }
+        }
+    };
+    host.spawn_thread(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(watch);
+    })
+    .unwrap();
+    begun.recv().unwrap();
+    changes
+}
+
+fn change(message: &RouteNetlinkMessage) -> Option<&'static str> {
+    let address = |message: &AddressMessage| {
+        message
+            .attributes
+            .contains(&AddressAttribute::Protocol(AddressProtocol::Other(MARK)))
+    };
+    let rule = |message: &RuleMessage| message.attributes.contains(&RuleAttribute::Protocol(MARK.into()));
+    let route = |message: &RouteMessage| u8::from(message.header.protocol) == MARK;
+    match message {
+        RouteNetlinkMessage::NewAddress(message) if address(message) => Some("+address"),
+        RouteNetlinkMessage::DelAddress(message) if address(message) => Some("-address"),
+        RouteNetlinkMessage::NewRoute(message) if route(message) => Some("+route"),
+        RouteNetlinkMessage::DelRoute(message) if route(message) => Some("-route"),
+        RouteNetlinkMessage::NewRule(message) if rule(message) => Some("+rule"),
+        RouteNetlinkMessage::DelRule(message) if rule(message) => Some("-rule"),
+        _ => None,
     }
 }

@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use vrrp_core::{Envelope, PROTOCOL};
+use serde::Serialize;
+use vrrp_core::{Envelope, PROTOCOL, PROTOCOL_AH};
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// 802.1Q and 802.1ad tags.
 const ETHERTYPE_VLAN: [u16; 3] = [0x8100, 0x88a8, 0x9100];
-const IP_PROTOCOL_AH: u8 = 51;
 /// Most VLAN tags, and most IPv6 extension headers, that are looked through.
 const MAX_NESTED: usize = 8;
 
@@ -29,9 +29,17 @@ pub(super) enum Layer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Datagram<'a> {
     pub(super) envelope: Envelope,
-    /// Whether an authentication header (IP protocol 51) stands before it.
-    pub(super) ah: bool,
+    /// The authentication header (IP protocol 51) before it.
+    pub(super) ah: Option<Ah>,
     pub(super) message: &'a [u8],
+}
+
+/// What an authentication header says beside its check value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Ah {
+    /// Security parameters index; keepalived writes the source address.
+    pub(super) spi: Ipv4Addr,
+    pub(super) sequence: u32,
 }
 
 /// Why there is no VRRP message in a packet.
@@ -182,10 +190,10 @@ fn by_protocol(protocol: u8, envelope: Envelope, payload: &[u8]) -> Result<Datag
     match protocol {
         PROTOCOL => Ok(Datagram {
             envelope,
-            ah: false,
+            ah: None,
             message: payload,
         }),
-        IP_PROTOCOL_AH => {
+        PROTOCOL_AH => {
             need(payload, 12, "authentication")?;
             // RFC 4302 §2.2: length in 32-bit words, minus two.
             let len = (usize::from(payload[1]) + 2) * 4;
@@ -193,7 +201,10 @@ fn by_protocol(protocol: u8, envelope: Envelope, payload: &[u8]) -> Result<Datag
             match payload[0] {
                 PROTOCOL => Ok(Datagram {
                     envelope,
-                    ah: true,
+                    ah: Some(Ah {
+                        spi: Ipv4Addr::new(payload[4], payload[5], payload[6], payload[7]),
+                        sequence: u32::from_be_bytes([payload[8], payload[9], payload[10], payload[11]]),
+                    }),
                     message: &payload[len..],
                 }),
                 got => Err(FrameError::Protocol { got, envelope }),
@@ -242,12 +253,13 @@ mod tests {
 
     #[test]
     fn an_authentication_header_is_looked_through_and_told() {
-        let mut payload = vec![112, 4, 0, 0];
-        payload.extend([0; 20]);
+        let mut payload = vec![112, 4, 0, 0, 192, 0, 2, 1, 0, 0, 1, 2];
+        payload.extend([0; 12]);
         payload.push(9);
         let packet = ipv4_packet(51, &payload);
         let datagram = datagram(&packet, Layer::Ip).unwrap();
-        assert!(datagram.ah);
+        let spi = Ipv4Addr::new(192, 0, 2, 1);
+        assert_eq!(datagram.ah, Some(Ah { spi, sequence: 258 }));
         assert_eq!(datagram.message, [9]);
     }
 

@@ -122,7 +122,7 @@ fn decode_hex(mut input: impl BufRead, link: bool, output: &mut impl Write) -> R
                 None => continue,
                 Some(Err(error)) => Report::error(format!("line {number}: {error}")),
                 // On a line of its own a foreign packet is an error: somebody took it for VRRP.
-                Some(Ok(octets)) => Report::of(&octets, layer).unwrap_or_else(|foreign| foreign),
+                Some(Ok(octets)) => Report::of(&octets, layer).unwrap_or_else(|foreign| *foreign),
             }
         };
         tally.print(&report, output)?;

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use vrrp_core::{
-    Authentication, ChecksumForm, Envelope, Family, Message, PROTOCOL, Packet, ParseError, Version,
+    Authentication, ChecksumForm, Envelope, Family, HmacTrailer, Message, PROTOCOL, Packet, ParseError,
+    Version,
 };
 
-use super::ip::{Datagram, FrameError, Layer, datagram};
+use super::ip::{Ah, Datagram, FrameError, Layer, datagram};
 
 /// One packet, as far as it could be read. What could not is `null`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -20,11 +21,37 @@ pub(super) struct Report {
     adver_interval_cs: Option<u16>,
     addresses: Option<Vec<IpAddr>>,
     auth: Option<&'static str>,
+    /// There with `auth` "ah" alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ah: Option<Ah>,
+    /// There with `auth` "hmac" alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hmac: Option<Hmac>,
     hop_limit: Option<u8>,
     source: Option<IpAddr>,
     destination: Option<IpAddr>,
     checksum: Option<Checksum>,
     error: Option<String>,
+}
+
+/// What an HMAC trailer says beside its MAC.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Hmac {
+    key: u8,
+    /// Seconds since the Unix epoch, to a part of 2^16.
+    time: f64,
+    counter: u16,
+}
+
+impl From<HmacTrailer<'_>> for Hmac {
+    fn from(trailer: HmacTrailer<'_>) -> Self {
+        let sequence = trailer.sequence();
+        Self {
+            key: trailer.key_id(),
+            time: f64::from(sequence.seconds()) + f64::from(sequence.fraction()) / 65_536.0,
+            counter: sequence.counter(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -45,7 +72,7 @@ impl Report {
     }
 
     /// Reads one packet. `Err` when it is sound and of another protocol.
-    pub(super) fn of(octets: &[u8], layer: Layer) -> Result<Self, Self> {
+    pub(super) fn of(octets: &[u8], layer: Layer) -> Result<Self, Box<Self>> {
         match datagram(octets, layer) {
             Ok(datagram) => Ok(Self::of_datagram(&datagram)),
             Err(error) => {
@@ -54,7 +81,7 @@ impl Report {
                     report.set_envelope(envelope);
                 }
                 if error.is_foreign() {
-                    Err(report)
+                    Err(Box::new(report))
                 } else {
                     Ok(report)
                 }
@@ -75,10 +102,11 @@ impl Report {
         } = datagram;
         let mut report = Self::default();
         report.set_envelope(envelope);
-        report.auth = ah.then_some("ah");
+        report.ah = *ah;
+        report.auth = ah.map(|_| "ah");
         // The fields of a packet that fails a check are shown as far as its layout is one.
         match Message::new(message, Family::of(&envelope.source)) {
-            Ok(message) => report.set_message(message, *ah),
+            Ok(message) => report.set_message(message),
             Err(_) => report.version = message.first().map(|octet| octet >> 4),
         }
         match Packet::parse(message, envelope) {
@@ -101,7 +129,7 @@ impl Report {
         self.hop_limit = Some(envelope.hop_limit);
     }
 
-    fn set_message(&mut self, message: Message<'_>, ah: bool) {
+    fn set_message(&mut self, message: Message<'_>) {
         self.version = Some(message.version().get());
         self.kind = Some(message.kind());
         self.vrid = Some(message.vrid());
@@ -112,8 +140,10 @@ impl Report {
                 .map_or(0, vrrp_core::AdverInterval::centis),
         );
         self.addresses = Some(message.addresses().iter().collect());
+        self.hmac = message.trailer().map(Hmac::from);
         self.auth = match message.authentication() {
-            _ if ah => Some("ah"),
+            _ if self.ah.is_some() => Some("ah"),
+            _ if self.hmac.is_some() => Some("hmac"),
             Authentication::None => Some("none"),
             Authentication::Simple(_) => Some("pass"),
             Authentication::Ah => Some("ah"),
@@ -136,6 +166,11 @@ impl Checksum {
     /// The checksum of a message that fails an earlier check: the checks of the codec stop at the first.
     fn of(message: &[u8], envelope: &Envelope) -> Option<Self> {
         let version = message.first()? >> 4;
+        let message = match Message::new(message, Family::of(&envelope.source)) {
+            // Over IPv4 it leaves the trailer out.
+            Ok(layout) if envelope.source.is_ipv4() => layout.octets(),
+            _ => message,
+        };
         let alone = sum(message);
         let pseudo = match (envelope.source, envelope.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
@@ -261,7 +296,7 @@ mod tests {
                 destination: "224.0.0.18".parse().unwrap(),
                 hop_limit,
             },
-            ah: false,
+            ah: None,
             message,
         })
     }

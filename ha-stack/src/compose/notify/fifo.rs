@@ -20,6 +20,8 @@ use crate::compose::event::Event;
 
 /// After a reader has ended, until it is started again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long lines that wait may be written at the end.
+const WRITE_REST: Duration = Duration::from_secs(1);
 /// How long a reader may read after the end.
 const READ_REST: Duration = Duration::from_secs(2);
 /// A reader may run for so long; then it is started again.
@@ -149,6 +151,13 @@ impl Fifo {
                 }
             }
         }
+        let written = async {
+            while !self.waiting.is_empty() {
+                self.drained().await;
+            }
+        };
+        // Whoever reads gets the end too; if nobody does, it is lost.
+        let _ = timeout(WRITE_REST, written).await;
         let made = self.made;
         // Without a writer the reader comes to the end of the file.
         drop(self);
@@ -216,4 +225,51 @@ fn make(path: &Path, owner: Option<User>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader};
+
+    use super::*;
+
+    /// More than the kernel and we keep, of some 40 bytes each.
+    const MANY: usize = 10_000;
+
+    #[tokio::test]
+    async fn without_a_reader_the_oldest_lines_here_are_lost_and_counted_and_the_newest_kept() {
+        let path = std::env::temp_dir().join(format!("ha-stack-fifo-{}", std::process::id()));
+        let mut fifo = Fifo::open(&path, None).unwrap();
+        // Until then nothing is known of it.
+        fifo.pipe.writable().await.unwrap();
+        let line = |number| format!("INSTANCE \"VI_1\" MASTER_PRIORITY {number}\n");
+        let told: Vec<u64> = (0..MANY).filter_map(|number| fifo.push(line(number))).collect();
+        assert_eq!(told, [1], "it is told once that lines are lost");
+        assert_eq!(fifo.waiting.len(), MAX_WAITING);
+        let lost = fifo.lost as usize;
+        let in_kernel = MANY - lost - MAX_WAITING;
+        assert!(in_kernel > 1000, "{in_kernel}");
+
+        // The reader gets what the kernel has, and then the newest.
+        let (numbers, read) = std::sync::mpsc::channel();
+        let reader = fs::File::open(&path).unwrap();
+        let reading = tokio::task::spawn_blocking(move || {
+            for line in BufReader::new(reader).lines().map(Result::unwrap) {
+                let number: usize = line.rsplit(' ').next().unwrap().parse().unwrap();
+                numbers.send(number).unwrap();
+            }
+        });
+        let total = loop {
+            if let Some(total) = fifo.drained().await {
+                break total;
+            }
+        };
+        assert_eq!(total, lost as u64);
+        drop(fifo);
+        reading.await.unwrap();
+        let read: Vec<usize> = read.try_iter().collect();
+        let expected: Vec<usize> = (0..in_kernel).chain(MANY - MAX_WAITING..MANY).collect();
+        assert_eq!(read, expected);
+        fs::remove_file(&path).unwrap();
+    }
 }

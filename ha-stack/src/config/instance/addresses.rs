@@ -92,7 +92,10 @@ impl Addresses {
     pub(super) fn leave_out(&mut self, error: &AttachmentError) -> Option<Span> {
         match error {
             AttachmentError::NotUnicast { address }
+            | AttachmentError::NotMulticast { address }
             | AttachmentError::Duplicate { address }
+            | AttachmentError::OptionFamily { address, .. }
+            | AttachmentError::PreferredLft { address, .. }
             | AttachmentError::Label { address, .. } => self.take_last(|one| one.value.address() == *address),
             AttachmentError::TempAddrPrefix { address } | AttachmentError::Peer { address, .. } => {
                 self.take_last(|one| one.value.net() == *address)

@@ -60,6 +60,11 @@ impl<'a> Phrase<'a> {
         self.words.get(self.next).copied()
     }
 
+    /// Leaves out the rest: behind a word that isn't known nobody can tell what is meant.
+    pub(super) fn end(&mut self) {
+        self.next = self.words.len();
+    }
+
     /// Takes the next word if it is this one.
     pub(super) fn take(&mut self, word: &str) -> bool {
         let found = self.peek().is_some_and(|next| next.value == word);

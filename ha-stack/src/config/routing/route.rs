@@ -125,16 +125,20 @@ impl Reader {
                         .at(word.span),
                 );
             }
-            other if UNSUPPORTED.contains(&other) => diagnostics.push(
-                Diagnostic::error(format!("`{other}` is not supported in a route"))
-                    .at(word.span)
-                    .help("add such a route by a script on `notify_master`"),
-            ),
+            other if UNSUPPORTED.contains(&other) => {
+                phrase.end();
+                diagnostics.push(
+                    Diagnostic::error(format!("`{other}` is not supported in a route"))
+                        .at(word.span)
+                        .help("add such a route by a script on `notify_master`"),
+                );
+            }
             _ if self.read_numbers(word, phrase, diagnostics) => {}
             _ => {
                 if SETTINGS.contains(&word.value) {
                     self.said.extend(setting(word, phrase, diagnostics));
                 } else if !self.is_destination(word) {
+                    phrase.end();
                     diagnostics.push(
                         Diagnostic::error(format!("unknown word `{}` in a route", word.value))
                             .at(word.span)

@@ -100,11 +100,14 @@ impl Reader {
                 self.action = table.map(RuleAction::Lookup);
             }
             "goto" => self.action = phrase.number(word, "200", diagnostics).map(RuleAction::Goto),
-            other if UNSUPPORTED.contains(&other) => diagnostics.push(
-                Diagnostic::error(format!("`{other}` is not supported in a rule"))
-                    .at(word.span)
-                    .help("add such a rule by a script on `notify_master`"),
-            ),
+            other if UNSUPPORTED.contains(&other) => {
+                phrase.end();
+                diagnostics.push(
+                    Diagnostic::error(format!("`{other}` is not supported in a rule"))
+                        .at(word.span)
+                        .help("add such a rule by a script on `notify_master`"),
+                );
+            }
             _ => self.read_selector(word, phrase, diagnostics),
         }
     }
@@ -155,11 +158,14 @@ impl Reader {
                 let group = phrase.number(word, "0", diagnostics);
                 self.say(group, VirtualRuleBuilder::suppress_ifgroup);
             }
-            other => diagnostics.push(
-                Diagnostic::error(format!("unknown word `{other}` in a rule"))
-                    .at(word.span)
-                    .help("write it as for `ip rule`: `from 192.0.2.0/24 table 100`"),
-            ),
+            other => {
+                phrase.end();
+                diagnostics.push(
+                    Diagnostic::error(format!("unknown word `{other}` in a rule"))
+                        .at(word.span)
+                        .help("write it as for `ip rule`: `from 192.0.2.0/24 table 100`"),
+                );
+            }
         }
     }
 

@@ -134,8 +134,10 @@ impl Process {
     pub const MAX_INTERVAL: Duration = Duration::from_secs(3600);
     /// The default interval, 1 s.
     pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
-    /// The first look after a death; the time to the next doubles each time, up to the interval.
+    /// The first look after a death that matters; the time to the next doubles each time, up to the interval.
     const FIRST_LOOK: Duration = Duration::from_millis(5);
+    /// A look may take one part in so many of the time, however many processes there are.
+    const SHARE: u32 = 10;
 
     /// Begins with the name of the processes: that in `/proc/PID/comm`, whose 15 bytes are all that the kernel keeps of
     /// longer ones, or the first word of the command line; [`ParamMatch`] says when.
@@ -156,12 +158,12 @@ impl Process {
     async fn run(&self, tell: Tell<'_>) -> Failure {
         let epoch = Instant::now();
         let mut running = Running::default();
-        if let Err(error) = running.look(&self.matcher).await {
-            return super::cannot_watch(&error);
-        }
-        let mut quorum = Quorum::new(self.thresholds, running.count());
         let mut look_in = self.interval;
-        let mut look_at = Instant::now() + look_in;
+        let mut look_at = match self.look(&mut running, look_in).await {
+            Ok(next) => next,
+            Err(error) => return super::cannot_watch(&error),
+        };
+        let mut quorum = Quorum::new(self.thresholds, running.count());
         loop {
             tell(quorum.outcome());
             // 1. Wait for a death, the next look, or the end of a delay.
@@ -173,20 +175,30 @@ impl Process {
                 () = sleep_until(wake) => false,
             };
             // 2. Find out how many there are.
-            if died {
-                look_in = Self::FIRST_LOOK.min(self.interval);
-                look_at = Instant::now() + look_in;
-            } else if Instant::now() >= look_at {
-                if let Err(error) = running.look(&self.matcher).await {
-                    return super::cannot_watch(&error);
-                }
+            if !died && Instant::now() >= look_at {
                 look_in = (look_in * 2).min(self.interval);
-                look_at = Instant::now() + look_in;
+                look_at = match self.look(&mut running, look_in).await {
+                    Ok(next) => next,
+                    Err(error) => return super::cannot_watch(&error),
+                };
             }
             // 3. Let the quorum decide; the loop tells and arms the timer anew.
             quorum.handle_count(epoch.elapsed(), running.count());
             quorum.handle_timeout(epoch.elapsed());
+            // Where processes come and go and enough are left, there is nothing to look for so soon.
+            if died && !(quorum.is_met() && running.all_held()) {
+                look_in = Self::FIRST_LOOK.min(self.interval);
+                look_at = look_at.min(Instant::now() + look_in);
+            }
         }
+    }
+
+    /// Looks for processes, and says when to look again: after `pause`, or later if it took long.
+    async fn look(&self, running: &mut Running, pause: Duration) -> std::io::Result<Instant> {
+        let began = Instant::now();
+        running.look(&self.matcher).await?;
+        let ended = Instant::now();
+        Ok(ended + pause.max((ended - began) * Self::SHARE))
     }
 }
 

@@ -62,6 +62,11 @@ impl Quorum {
         }
     }
 
+    /// Whether there are as many as there should be, told or not.
+    pub(super) fn is_met(&self) -> bool {
+        self.thresholds.judge(self.count).is_none()
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         self.due
     }

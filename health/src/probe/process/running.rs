@@ -13,8 +13,8 @@ use tokio::io::unix::AsyncFd;
 use super::super::descriptor;
 use super::matcher::Matcher;
 
-/// Most processes that are held by a pidfd. The end of more is seen at the next look.
-const MAX_HELD: usize = 512;
+/// Most processes that are held by a pidfd: descriptors are few. The end of more is seen at the next look.
+const MAX_HELD: usize = 128;
 /// After so many processes a look lets others run: some 300 µs.
 const STEP: usize = 64;
 
@@ -27,6 +27,11 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn count(&self) -> u32 {
         u32::try_from(self.processes.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the end of each would be seen.
+    pub(super) fn all_held(&self) -> bool {
+        self.processes.values().all(Option::is_some)
     }
 
     /// Waits until one that is held has ended, and forgets all that have.
@@ -50,6 +55,7 @@ impl Running {
     /// Looks through all processes for those that are meant.
     pub(super) async fn look(&mut self, matcher: &Matcher) -> io::Result<()> {
         let mut found = BTreeMap::new();
+        let mut held = 0;
         for (index, entry) in std::fs::read_dir("/proc")?.enumerate() {
             if index % STEP == STEP - 1 {
                 tokio::task::yield_now().await;
@@ -61,21 +67,17 @@ impl Running {
                 continue;
             }
             let known = self.processes.remove(&pid).flatten();
-            match known {
-                Some(pidfd) if is_running(&pidfd) => {
-                    found.insert(pid, Some(pidfd));
-                }
-                _ => match hold(pid, matcher) {
-                    Ok(Some(pidfd)) if found.len() < MAX_HELD => {
-                        found.insert(pid, descriptor::readable(pidfd).ok());
-                    }
-                    Ok(None) => {}
+            let process = match known.filter(is_running) {
+                Some(pidfd) => Some(pidfd),
+                None => match hold(pid, matcher) {
+                    Ok(Some(pidfd)) if held < MAX_HELD => descriptor::readable(pidfd).ok(),
+                    Ok(None) => continue,
                     // Out of descriptors: it was there a moment ago, and is looked for again.
-                    Ok(Some(_)) | Err(_) => {
-                        found.insert(pid, None);
-                    }
+                    Ok(Some(_)) | Err(_) => None,
                 },
-            }
+            };
+            held += usize::from(process.is_some());
+            found.insert(pid, process);
         }
         self.processes = found;
         Ok(())

@@ -6,25 +6,25 @@
 
 mod device;
 mod gate;
-mod maker;
 mod sender;
 mod settings;
 
+use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 
 use nix::libc;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::LinkMessage;
-use vrrp_core::Family;
+use vrrp_core::{Envelope, Family};
 
 use self::device::Found;
 use self::gate::Gates;
-use self::maker::Maker;
 use self::sender::Sender;
 use self::settings::BaseSettings;
 use super::error::OpenError;
 use super::requests::Requests;
+use super::siblings::Alive;
 use super::table::Table;
 use crate::network::{AddressError, LinkId, Placement};
 use crate::plan::{LinkPlan, VmacPlan};
@@ -33,8 +33,11 @@ use crate::plan::{LinkPlan, VmacPlan};
 #[derive(Debug)]
 pub(super) struct Vmacs {
     requests: Requests,
-    maker: Maker,
+    /// Marks what we make.
+    token: String,
     devices: Vec<Device>,
+    /// Place in `devices` by link.
+    places: HashMap<LinkId, usize>,
     gates: Gates,
     sender: Sender,
     bases: BaseSettings,
@@ -59,7 +62,7 @@ struct Made {
 impl Vmacs {
     /// Makes the interfaces of all virtual MACs, after removing those that processes which have ended left behind. `None`
     /// if none is planned. Every interface that carries one must be there.
-    pub(super) fn open(links: &[LinkPlan], table: &Table) -> Result<Option<Self>, OpenError> {
+    pub(super) fn open(links: &[LinkPlan], table: &Table, alive: &Alive) -> Result<Option<Self>, OpenError> {
         let planned = links.iter().zip((0..).map(LinkId));
         let devices: Vec<Device> = planned
             .filter_map(|(link, id)| {
@@ -78,7 +81,8 @@ impl Vmacs {
         let families = |family| devices.iter().any(|device| device.plan.family == family);
         let mut vmacs = Self {
             requests: Requests::open().map_err(refused("a netlink socket"))?,
-            maker: Maker::new().map_err(refused("a local socket"))?,
+            token: alive.token().to_owned(),
+            places: devices.iter().map(|device| device.link).zip(0..).collect(),
             gates: Gates::new(devices.len()).map_err(refused("a thread for virtual MACs"))?,
             sender: Sender::open(families).map_err(refused("a raw VRRP socket"))?,
             bases: BaseSettings::default(),
@@ -149,16 +153,17 @@ impl Vmacs {
     }
 
     /// Sends an advert from a virtual MAC. Its interface is down if its router becomes master just now.
-    pub(super) fn send(
-        &self,
-        link: LinkId,
-        source: IpAddr,
-        destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()> {
+    pub(super) fn send(&self, link: LinkId, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
         let place = self.place(link).ok_or(io::ErrorKind::NotFound)?;
         let index = self.gates.open_briefly(place)?;
-        self.sender.send(index, source, destination, message)
+        self.sender.send(index, envelope, message)
+    }
+
+    /// Sends an IPv4 packet that has its header from a virtual MAC.
+    pub(super) fn send_packet(&self, link: LinkId, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        let place = self.place(link).ok_or(io::ErrorKind::NotFound)?;
+        let index = self.gates.open_briefly(place)?;
+        self.sender.send_packet(index, destination, packet)
     }
 
     /// Opens the virtual MACs that are to hold addresses.
@@ -218,7 +223,7 @@ impl Vmacs {
     }
 
     fn place(&self, link: LinkId) -> Option<usize> {
-        self.devices.iter().position(|device| device.link == link)
+        self.places.get(&link).copied()
     }
 
     /// All interfaces of the network namespace.
@@ -236,7 +241,7 @@ impl Vmacs {
             let name = || there.name.clone();
             let wanted = self.devices.iter().any(|device| device.name == there.name);
             match there.maker() {
-                Some(maker) if !maker::lives(maker) => leftovers.push(there.index),
+                Some(maker) if !Alive::lives(maker) => leftovers.push(there.index),
                 Some(_) if wanted => return Err(OpenError::VmacInUse { name: name() }),
                 None if wanted => return Err(OpenError::VmacTaken { name: name() }),
                 _ => {}
@@ -264,10 +269,7 @@ impl Vmacs {
             } = device.plan;
             let what = format!("{family} VRID {vrid}");
             requests.push(device::creation(&device.name, *base, mac, group));
-            requests.push(device::marking(
-                &device.name,
-                device::alias(self.maker.token(), &what),
-            ));
+            requests.push(device::marking(&device.name, device::alias(&self.token, &what)));
         }
         let results = self.requests.make(requests);
         let mut failed = Vec::new();
@@ -287,8 +289,7 @@ impl Vmacs {
         let all = self.look().unwrap_or_default();
         for (place, _) in wanted {
             let device = &mut self.devices[*place];
-            let ours =
-                |there: &&Found| there.name == device.name && there.maker() == Some(self.maker.token());
+            let ours = |there: &&Found| there.name == device.name && there.maker() == Some(&*self.token);
             let index = all.iter().find(ours).map(|there| there.index);
             device.made = device.made.zip(index).map(|(made, index)| Made { index, ..made });
             self.gates.replace(*place, index);
@@ -342,9 +343,7 @@ impl Vmacs {
 impl Drop for Vmacs {
     fn drop(&mut self) {
         let Ok(found) = self.look() else { return };
-        let ours = found
-            .iter()
-            .filter(|there| there.maker() == Some(self.maker.token()));
+        let ours = found.iter().filter(|there| there.maker() == Some(&*self.token));
         let ours: Vec<u32> = ours.map(|there| there.index).collect();
         if !ours.is_empty() {
             self.delete(&ours, &found);

@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use nix::libc;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, SockaddrIn6, sendmsg};
 use socket2::{Domain, Protocol, Socket, Type};
-use vrrp_core::{Family, HOP_LIMIT, PROTOCOL};
+use vrrp_core::{Envelope, Family, PROTOCOL};
 
 use crate::linux::filter;
 use crate::linux::ipv4::{TRAFFIC_CLASS, header};
@@ -34,22 +34,25 @@ impl Sender {
     }
 
     /// Sends a message out of an interface, whoever has the source address.
-    pub(super) fn send(
-        &self,
-        index: u32,
-        source: IpAddr,
-        destination: IpAddr,
-        message: &[u8],
-    ) -> io::Result<()> {
-        match (source, destination, &self.ipv4, &self.ipv6) {
+    pub(super) fn send(&self, index: u32, envelope: &Envelope, message: &[u8]) -> io::Result<()> {
+        match (envelope.source, envelope.destination, &self.ipv4, &self.ipv6) {
             (IpAddr::V4(source), IpAddr::V4(destination), Some(socket), _) => {
-                send_ipv4(socket, index, source, destination, message)
+                let header = header(source, destination, envelope.hop_limit, message.len());
+                let parts = [IoSlice::new(&header), IoSlice::new(message)];
+                send_ipv4(socket, index, destination, &parts)
             }
             (IpAddr::V6(source), IpAddr::V6(destination), _, Some(socket)) => {
-                send_ipv6(socket, index, source, destination, message)
+                let hop_limit = i32::from(envelope.hop_limit);
+                send_ipv6(socket, index, source, destination, hop_limit, message)
             }
             _ => Err(io::ErrorKind::NotConnected.into()),
         }
+    }
+
+    /// Sends an IPv4 packet that has its header out of an interface.
+    pub(super) fn send_packet(&self, index: u32, destination: Ipv4Addr, packet: &[u8]) -> io::Result<()> {
+        let socket = self.ipv4.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        send_ipv4(socket, index, destination, &[IoSlice::new(packet)])
     }
 }
 
@@ -64,21 +67,13 @@ fn ipv6() -> io::Result<Socket> {
     socket.attach_filter(&filter::nothing())?;
     socket.set_multicast_all_v6(false)?;
     socket.set_multicast_loop_v6(false)?;
-    socket.set_multicast_hops_v6(u32::from(HOP_LIMIT))?;
     socket.set_tclass_v6(u32::from(TRAFFIC_CLASS))?;
     // The link-local address is the other interface's. To have it on this one as well would mean that both answer for it.
     socket.set_freebind_v6(true)?;
     Ok(socket)
 }
 
-fn send_ipv4(
-    socket: &Socket,
-    index: u32,
-    source: Ipv4Addr,
-    destination: Ipv4Addr,
-    message: &[u8],
-) -> io::Result<()> {
-    let header = header(source, destination, HOP_LIMIT, message.len());
+fn send_ipv4(socket: &Socket, index: u32, destination: Ipv4Addr, parts: &[IoSlice<'_>]) -> io::Result<()> {
     let nowhere = libc::in_addr { s_addr: 0 };
     let info = libc::in_pktinfo {
         // Indices are below 2^31.
@@ -90,7 +85,7 @@ fn send_ipv4(
     let to = SockaddrIn::from(SocketAddrV4::new(destination, 0));
     sendmsg(
         socket.as_raw_fd(),
-        &[IoSlice::new(&header), IoSlice::new(message)],
+        parts,
         &[ControlMessage::Ipv4PacketInfo(&info)],
         MsgFlags::empty(),
         Some(&to),
@@ -103,6 +98,7 @@ fn send_ipv6(
     index: u32,
     source: Ipv6Addr,
     destination: Ipv6Addr,
+    hop_limit: i32,
     message: &[u8],
 ) -> io::Result<()> {
     let info = libc::in6_pktinfo {
@@ -115,7 +111,10 @@ fn send_ipv6(
     sendmsg(
         socket.as_raw_fd(),
         &[IoSlice::new(message)],
-        &[ControlMessage::Ipv6PacketInfo(&info)],
+        &[
+            ControlMessage::Ipv6PacketInfo(&info),
+            ControlMessage::Ipv6HopLimit(&hop_limit),
+        ],
         MsgFlags::empty(),
         Some(&to),
     )?;

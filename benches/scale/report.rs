@@ -1,0 +1,160 @@
+//! The table, the JSON object and the limits.
+
+use std::fmt;
+use std::time::Duration;
+
+use ha_benches::testbed::Table;
+use serde_json::{Value, json};
+
+use super::cell::{Cell, Cost, Measured};
+
+/// Most of keepalived's CPU that ours may take.
+const CPU_RATIO: f64 = 0.5;
+/// CPU below this share of a core, in percent, is nothing: the check does not compare it.
+const CPU_FLOOR: f64 = 0.05;
+/// Most memory that ours may have resident.
+const RESIDENT_MIB: f64 = 10.0;
+
+/// All cells.
+pub(crate) struct Report {
+    window: Duration,
+    cells: Vec<(Cell, Measured, Measured)>,
+}
+
+impl Report {
+    pub(crate) fn new(window: Duration) -> Self {
+        Self {
+            window,
+            cells: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, cell: Cell, ours: Measured, theirs: Measured) {
+        self.cells.push((cell, ours, theirs));
+    }
+
+    /// What is above the limits, a line each.
+    pub(crate) fn broken(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        for (cell, ours, theirs) in &self.cells {
+            let name = name(cell);
+            if ours.transitions > 0 {
+                broken.push(format!("{name}: {} changes of state", ours.transitions));
+            }
+            let roles = [
+                ("master", ours.master, theirs.master),
+                ("backup", ours.backup, theirs.backup),
+            ];
+            for (role, ours, theirs) in roles {
+                if ours.cpu_percent > CPU_FLOOR && ours.cpu_percent > theirs.cpu_percent * CPU_RATIO {
+                    broken.push(format!(
+                        "{name}: the {role} takes {} of keepalived's CPU",
+                        ratio(ours, theirs)
+                    ));
+                }
+                if ours.resident_mib > RESIDENT_MIB {
+                    broken.push(format!(
+                        "{name}: the {role} has {:.1} MiB resident",
+                        ours.resident_mib
+                    ));
+                }
+            }
+        }
+        broken
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let cells: Vec<Value> = self
+            .cells
+            .iter()
+            .map(|(cell, ours, theirs)| {
+                json!({
+                    "routers": cell.routers,
+                    "interval_ms": cell.interval_cs * 10,
+                    "ours": measured(ours),
+                    "keepalived": measured(theirs),
+                })
+            })
+            .collect();
+        json!({ "window_s": self.window.as_secs_f64(), "cells": cells, "broken": self.broken() })
+    }
+}
+
+fn measured(measured: &Measured) -> Value {
+    let cost = |cost: Cost| {
+        json!({
+            "cpu_percent": cost.cpu_percent,
+            "us_per_advert": cost.per_advert_us,
+            "resident_mib": cost.resident_mib,
+        })
+    };
+    json!({
+        "master": cost(measured.master),
+        "backup": cost(measured.backup),
+        "transitions": measured.transitions,
+        "adverts": measured.adverts.round(),
+    })
+}
+
+/// One line about a cell, while the others go on.
+pub(crate) fn progress(cell: &Cell, ours: &Measured, theirs: &Measured) -> String {
+    format!(
+        "{}: master {:.2} % against {:.2} %, backup {:.2} % against {:.2} %",
+        name(cell),
+        ours.master.cpu_percent,
+        theirs.master.cpu_percent,
+        ours.backup.cpu_percent,
+        theirs.backup.cpu_percent
+    )
+}
+
+fn name(cell: &Cell) -> String {
+    let routers = if cell.routers == 1 { "router" } else { "routers" };
+    format!("{} {routers} at {} ms", cell.routers, cell.interval_cs * 10)
+}
+
+fn ratio(ours: Cost, theirs: Cost) -> String {
+    format!("{:.2}", ours.cpu_percent / theirs.cpu_percent)
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "CPU in percent of a core and in µs an advert, memory in MiB, over {} s; ours / keepalived.\n",
+            self.window.as_secs()
+        )?;
+        let mut table = Table::new([
+            "",
+            "master CPU",
+            "ratio",
+            "µs sent",
+            "backup CPU",
+            "ratio",
+            "µs received",
+            "master MiB",
+            "backup MiB",
+            "changes",
+        ]);
+        for (cell, ours, theirs) in &self.cells {
+            let both = |of: fn(&Cost) -> f64, role: fn(&Measured) -> &Cost, digits: usize| {
+                format!("{:.digits$} / {:.digits$}", of(role(ours)), of(role(theirs)))
+            };
+            let master: fn(&Measured) -> &Cost = |measured| &measured.master;
+            let backup: fn(&Measured) -> &Cost = |measured| &measured.backup;
+            table.row([
+                name(cell),
+                both(|cost| cost.cpu_percent, master, 2),
+                ratio(ours.master, theirs.master),
+                both(|cost| cost.per_advert_us, master, 1),
+                both(|cost| cost.cpu_percent, backup, 2),
+                ratio(ours.backup, theirs.backup),
+                both(|cost| cost.per_advert_us, backup, 1),
+                both(|cost| cost.resident_mib, master, 1),
+                both(|cost| cost.resident_mib, backup, 1),
+                format!("{} / {}", ours.transitions, theirs.transitions),
+            ]);
+        }
+        table.fmt(f)
+    }
+}
