@@ -73,6 +73,86 @@ fn a_stopped_process_steps_down_before_it_sends_anything() {
     });
 }
 
+/// Stopped for 50 to 1500 ms, so shorter and longer than master-down (341 ms) and the lease (a second).
+#[test]
+fn of_a_node_stopped_and_resumed_50_times_never_do_two_answer_for_long_nor_after_the_resume() {
+    LabTest::new().timeout(Duration::from_secs(240)).run(|| {
+        let lab = lab();
+        let (a, b) = (lab.host("a"), lab.host("b"));
+        let mut program = spawn_node(a);
+        let pid = Pid::from_raw(i32::try_from(program.id()).unwrap());
+        within(PATIENCE, || has(a, VIP));
+        let low = Setup::new(b, 100, &[VIP]).start(b);
+        low.wait_for(State::Backup);
+        let adverts_of_a = {
+            let mac = a.mac();
+            b.capture_if(move |frame| frame.vrrp().is_some() && frame.source() == mac)
+                .unwrap()
+        };
+        let answers = b.capture_if(is_answer).unwrap();
+        let mut resumed = Vec::new();
+        let mut random = 1_u64;
+        for _ in 0..50 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            kill(pid, Signal::SIGSTOP).unwrap();
+            ask_for(a, b, Duration::from_millis(50 + (random >> 33) % 1450));
+            resumed.push(Instant::now());
+            kill(pid, Signal::SIGCONT).unwrap();
+            // Until it is master again, if it was long.
+            ask_for(a, b, Duration::from_millis(600));
+        }
+        program.kill().unwrap();
+        program.wait().unwrap();
+        let adverts: Vec<_> = adverts_of_a.stop().iter().map(|frame| frame.at).collect();
+        let answers = answers.stop();
+        let of_a = |frame: &&lab::Frame| frame.source() == a.mac();
+        assert!(answers.iter().any(|frame| of_a(&frame)), "it is heard at all");
+        for (round, resumed) in resumed.into_iter().enumerate() {
+            let master_again = adverts.iter().find(|at| **at > resumed).copied();
+            let master_again = master_again.unwrap_or(resumed + PATIENCE);
+            let late = answers
+                .iter()
+                .filter(of_a)
+                .map(|frame| frame.at)
+                .filter(|at| *at > resumed + GRACE && *at < master_again)
+                .count();
+            assert_eq!(late, 0, "round {round}: answers after the resume");
+        }
+    });
+}
+
+/// From waking a process to its being at work, on a busy machine.
+const GRACE: Duration = Duration::from_millis(100);
+
+fn is_answer(frame: &lab::Frame) -> bool {
+    frame
+        .arp()
+        .is_some_and(|arp| arp.reply && IpAddr::V4(arp.sender_ip) == ip(VIP))
+}
+
+/// Asks from host b who has the address, and sees to it that not both hosts hold it for longer than the lease.
+fn ask_for(a: &Host, b: &Host, duration: Duration) {
+    let (started, mut both_since) = (Instant::now(), None);
+    while started.elapsed() < duration {
+        b.send_frame(&question(b)).unwrap();
+        if has(a, VIP) && has(b, VIP) {
+            let since = *both_since.get_or_insert_with(Instant::now);
+            assert!(since.elapsed() < LEASE_END, "two hosts answer");
+        } else {
+            both_since = None;
+        }
+        pause(Duration::from_millis(5));
+    }
+}
+
+/// An ARP request for the address.
+fn question(host: &Host) -> Vec<u8> {
+    let mac = host.mac().octets();
+    let head = node::hex("08060001080006040001");
+    let vip = node::hex("c0000264");
+    [&[0xff; 6], &mac[..], &head, &mac, &[192, 0, 2, 11], &[0; 6], &vip].concat()
+}
+
 #[test]
 fn a_missing_right_is_one_line_that_names_it() {
     lab::test(|| {
@@ -141,7 +221,7 @@ fn node_process() {
         }
     };
     match vrrp_net::spawn(RouterSet::new(routers), vec![attachment(), attachment()], tell) {
-        Ok(_handle) => pause(Duration::from_secs(60)),
+        Ok(_handle) => pause(Duration::from_secs(240)),
         Err(error) => println!("\nrefused: {error}"),
     }
 }

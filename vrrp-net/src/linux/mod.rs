@@ -9,6 +9,7 @@ mod filter;
 mod frames;
 mod ipv4;
 mod ipv6;
+mod lock;
 mod mark;
 mod monitor;
 mod ready;
@@ -51,11 +52,12 @@ use error::refused;
 use frames::{ClaimSocket, FrameSocket};
 use ipv4::Ipv4Socket;
 use ipv6::Ipv6Socket;
+use lock::Lock;
 use monitor::{Message, Monitor, Reading, Resync};
 use ready::Ready;
 use requests::Requests;
 use routing::Routes;
-use siblings::{Alive, Lock};
+use siblings::Alive;
 use table::{Change, Table};
 use vmac::Vmacs;
 use worker::{Done, Worker};
@@ -181,7 +183,6 @@ impl LinuxNetwork {
         let locks = take_locks(links)?;
         let alive = Alive::announce().map_err(refused("a local socket"))?;
         let vmacs = Vmacs::open(links, &table, &alive)?;
-        let any = |family: fn(&LinkPlan) -> bool| links.iter().any(family);
         // A router of one family may hold addresses of the other; and a host may have no IPv6.
         let ndp_claims = match Ipv6Socket::claims() {
             Err(_) if !links.iter().any(|link| link.ipv6) => None,
@@ -210,7 +211,9 @@ impl LinuxNetwork {
             frames,
             arp_claims: ClaimSocket::open().map_err(refused("a packet socket"))?,
             ndp_claims,
-            serving: any(|link| link.ipv6)
+            serving: links
+                .iter()
+                .any(|link| link.ipv6)
                 .then(Ready::open)
                 .transpose()
                 .map_err(refused("a netlink socket"))?,
