@@ -12,11 +12,12 @@ use cell::{Cell, Measured, Program};
 use ha_benches::testbed::{self, Result, keepalived};
 use report::Report;
 
-const USAGE: &str = "usage: scale [--short] [--json] [--check] [--realtime] [--window SECONDS]
+const USAGE: &str = "usage: scale [--short] [--json] [--check] [--limit RATIO] [--realtime] [--window SECONDS]
              [--routers N,N] [--interval MS,MS]
   --short           a few seconds and a few cells
   --json            prints one JSON object instead of the table
-  --check           fails if ours takes more than half of keepalived's CPU, more than 10 MiB, or changes state
+  --check           fails if ours takes more than half of keepalived's CPU (or RATIO), more than 10 MiB, or changes state
+  --limit RATIO     so much of keepalived's CPU instead of half
   --realtime        both programs with real-time priority (root)
   --window SECONDS  how long each cell is measured (10; short: 4)
   --routers N,N     numbers of virtual routers (1,50,255; short: 255)
@@ -25,6 +26,7 @@ const USAGE: &str = "usage: scale [--short] [--json] [--check] [--realtime] [--w
 struct Options {
     json: bool,
     check: bool,
+    limit: f64,
     realtime: bool,
     window: Duration,
     routers: Vec<u8>,
@@ -37,6 +39,7 @@ impl Options {
         let mut options = Self {
             json: false,
             check: false,
+            limit: 0.5,
             realtime: false,
             window: Duration::from_secs(if short { 4 } else { 10 }),
             routers: if short { vec![255] } else { vec![1, 50, 255] },
@@ -48,6 +51,7 @@ impl Options {
                 "--short" => {}
                 "--json" => options.json = true,
                 "--check" => options.check = true,
+                "--limit" => options.limit = arguments.next()?.parse().ok()?,
                 "--realtime" => options.realtime = true,
                 "--window" => options.window = Duration::from_secs(arguments.next()?.parse().ok()?),
                 "--routers" => options.routers = list(arguments.next()?)?,
@@ -99,7 +103,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<bool> {
-    let mut report = Report::new(options.window);
+    let mut report = Report::new(options.window, options.limit);
     for interval_cs in &options.intervals_cs {
         for routers in &options.routers {
             let cell = Cell {

@@ -8,8 +8,6 @@ use serde_json::{Value, json};
 
 use super::cell::{Cell, Cost, Measured};
 
-/// Most of keepalived's CPU that ours may take.
-const CPU_RATIO: f64 = 0.5;
 /// CPU below this share of a core, in percent, is nothing: the check does not compare it.
 const CPU_FLOOR: f64 = 0.05;
 /// Most memory that ours may have resident.
@@ -18,13 +16,16 @@ const RESIDENT_MIB: f64 = 10.0;
 /// All cells.
 pub(crate) struct Report {
     window: Duration,
+    /// Most of keepalived's CPU that ours may take.
+    limit: f64,
     cells: Vec<(Cell, Measured, Measured)>,
 }
 
 impl Report {
-    pub(crate) fn new(window: Duration) -> Self {
+    pub(crate) fn new(window: Duration, limit: f64) -> Self {
         Self {
             window,
+            limit,
             cells: Vec::new(),
         }
     }
@@ -46,7 +47,7 @@ impl Report {
                 ("backup", ours.backup, theirs.backup),
             ];
             for (role, ours, theirs) in roles {
-                if ours.cpu_percent > CPU_FLOOR && ours.cpu_percent > theirs.cpu_percent * CPU_RATIO {
+                if ours.cpu_percent > CPU_FLOOR && ours.cpu_percent > theirs.cpu_percent * self.limit {
                     broken.push(format!(
                         "{name}: the {role} takes {} of keepalived's CPU",
                         ratio(ours, theirs)

@@ -123,9 +123,9 @@ fn a_script_that_hangs_is_killed_and_the_latest_state_comes_next() {
             assert!(began.elapsed() < timeout, "{:?}", began.elapsed());
         }
         let failed = loop {
-            match events.wait().unwrap() {
-                event @ Event::NotifyFailed { .. } => break event.to_string(),
-                _ => {}
+            let event = events.wait().unwrap();
+            if matches!(event, Event::NotifyFailed { .. }) {
+                break event.to_string();
             }
         };
         assert!(
@@ -187,9 +187,8 @@ fn a_script_that_fails_is_told_and_the_next_runs() {
         );
         let mut events = handle.events();
         let failed = loop {
-            match events.wait().unwrap() {
-                Event::NotifyFailed { change, outcome, .. } => break format!("{change} {outcome}"),
-                _ => {}
+            if let Event::NotifyFailed { change, outcome, .. } = events.wait().unwrap() {
+                break format!("{change} {outcome}");
             }
         };
         assert_eq!(failed, "BACKUP exit status 3: no route to the cloud");

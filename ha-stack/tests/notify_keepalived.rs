@@ -23,7 +23,9 @@ const AMPLE: Duration = Duration::from_secs(20);
 
 #[test]
 fn the_same_happenings_make_the_same_lines_and_the_same_arguments() {
-    LabTest::new().run(|| {
+    let test =
+        LabTest::new().needs_root("keepalived sets the groups of its scripts, and runs none where it can't");
+    test.run(|| {
         let program = keepalived();
         let folder = Folder::new("notify-keepalived");
         let theirs = Place::new(&folder, "theirs");

@@ -446,9 +446,8 @@ mod tests {
     #[test]
     fn commands_for_a_member_move_its_whole_group() {
         let mut set = grouped();
-        set.handle_timeout(Duration::from_secs(4));
+        expire(&mut set, Duration::from_secs(4));
         assert_eq!(states(&set), [State::Master, State::Master, State::Master]);
-        drain(&mut set);
         let now = Duration::from_secs(5);
         let priority = Priority::new(90);
         set.handle_command(now, RouterCommand::Priority { router: 1, priority });
@@ -468,7 +467,7 @@ mod tests {
         set.handle_command(now, RouterCommand::Recovery { router: 1, fault });
         assert_eq!(states(&set), [State::Backup, State::Backup, State::Master]);
         set.handle_command(now, RouterCommand::Shutdown { router: 0 });
-        set.handle_timeout(Duration::from_secs(60));
+        expire(&mut set, Duration::from_secs(60));
         assert_eq!(set.router(1).state(), State::Backup, "never alone");
     }
 
@@ -476,8 +475,7 @@ mod tests {
     fn facts_fed_to_a_member_reach_the_others_when_the_set_settles() {
         let mut set = grouped();
         let now = Duration::from_secs(4);
-        set.handle_timeout(now);
-        drain(&mut set);
+        expire(&mut set, now);
         set.router_mut(1).handle_pause(now);
         assert_eq!(set.router(0).state(), State::Master);
         set.settle(now);
@@ -519,6 +517,14 @@ mod tests {
         let mut set = RouterSet::with_groups(routers, vec![group]).unwrap();
         start(&mut set);
         set
+    }
+
+    /// Everything that is due, as a driver does it.
+    fn expire(set: &mut RouterSet, now: Duration) {
+        while set.poll_timeout().is_some_and(|at| at <= now) {
+            set.handle_timeout(now);
+            drain(set);
+        }
     }
 
     fn states(set: &RouterSet) -> Vec<State> {

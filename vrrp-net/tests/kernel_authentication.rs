@@ -13,7 +13,7 @@ use vrrp_core::{
     PROTOCOL_AH, Priority, RivalCause, State, Version, VirtualRouter,
 };
 use vrrp_net::lab::{self, Capture, Frame, Host, Lab};
-use vrrp_net::{DriverEvent, RouterCommand};
+use vrrp_net::{DriverEvent, RouterCommand, Vmac};
 
 const VIP: &str = "192.0.2.100";
 /// Longer than any Master_Down_Interval at 100 ms.
@@ -222,6 +222,38 @@ fn link_local(host: &Host) -> IpAddr {
 fn first(host: &Host, wanted: fn(&IpAddr) -> bool) -> IpAddr {
     let addresses = host.addresses().unwrap();
     addresses.iter().map(ipnet::IpNet::addr).find(wanted).unwrap()
+}
+
+/// Adverts go out of the virtual MAC's interface and come in on the one that carries it.
+#[test]
+fn authentication_and_a_virtual_mac_go_together() {
+    lab::test(|| {
+        for authentication in [hmac().into(), AuthenticationConfig::ah("secret").unwrap()] {
+            let lab = test_lab();
+            let (a, b) = (lab.host("a"), lab.host("b"));
+            let mut capture = lab.capture().unwrap();
+            let start = |host, priority| {
+                setup(host, priority, authentication.clone())
+                    .attachment(|attachment| attachment.vmac(Vmac::new()))
+                    .start(host)
+            };
+            let high = start(a, 200);
+            high.wait_for(State::Master);
+            let low = start(b, 100);
+            low.wait_for(State::Backup);
+            high.stop();
+            low.wait_for(State::Master);
+            assert_eq!(low.handle.counters().send_errors, 0);
+            low.stop();
+            let signed = |frame: &&Frame| {
+                frame
+                    .ip()
+                    .is_some_and(|ip| [PROTOCOL, PROTOCOL_AH].contains(&ip.protocol))
+            };
+            let mut adverts = capture.frames().iter().filter(signed);
+            assert!(adverts.all(|frame| frame.source().octets() == [0, 0, 0x5e, 0, 1, 51]));
+        }
+    });
 }
 
 /// One advert for all peers: the same number and MAC of HMAC, and of AH the same number with a MAC for each, since it

@@ -97,6 +97,41 @@ fn a_stranger_moves_nobody_unless_the_source_is_not_checked() {
     });
 }
 
+/// `unicast_src_ip`: another address of the interface than its first.
+#[test]
+fn adverts_come_from_the_configured_source() {
+    lab::test(|| {
+        let lab = Lab::builder()
+            .host("a", ["192.0.2.10/24", "192.0.2.20/24", "2001:db8::20/64"])
+            .host("b", ["192.0.2.11/24", "2001:db8::11/64"])
+            .build()
+            .unwrap();
+        let (a, b) = (lab.host("a"), lab.host("b"));
+        for (vip, of_a, of_b) in [
+            (VIP, "192.0.2.20", B),
+            ("fe80::100", "2001:db8::20", "2001:db8::11"),
+        ] {
+            let start = |host: &Host, priority, source: &str, peer: &str| {
+                let source = ip(source);
+                let peer = UnicastPeer::new(ip(peer)).min_ttl(255);
+                Setup::new(host, priority, &[vip])
+                    .config(|config| config.peers(&[peer]))
+                    .attachment(|attachment| attachment.source(source))
+                    .start(host)
+            };
+            let high = start(a, 200, of_a, of_b);
+            high.wait_for(State::Master);
+            let low = start(b, 100, of_b, of_a);
+            low.wait_for(State::Backup);
+            pause(A_WHILE);
+            assert_eq!(transitions(&low), 0);
+            high.stop();
+            low.wait_for(State::Master);
+            low.stop();
+        }
+    });
+}
+
 /// The two kinds don't hear each other, whatever the priorities.
 #[test]
 fn multicast_and_unicast_routers_of_one_vrid_do_not_hear_each_other() {

@@ -4,6 +4,7 @@
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use core::net::IpAddr;
 use core::time::Duration;
 
 use super::VirtualRouter;
@@ -165,6 +166,18 @@ impl Hash for Rivals {
 }
 
 impl Rivals {
+    /// One that was told of is heard again; there is no more to say.
+    fn goes_on(&mut self, now: Duration, address: IpAddr) -> bool {
+        let told = |seen: &&mut Sighting| seen.told && seen.rival.peer.address == address;
+        match self.seen.iter_mut().flatten().find(told) {
+            Some(seen) if !seen.is_over(now) => {
+                seen.last = now;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Whether to tell of this one: it was seen before, an interval ago or more.
     ///
     /// Not at once: a backup that took over because it missed adverts sends one when it does, and one when it is put
@@ -232,7 +245,7 @@ impl VirtualRouter {
         let Role::Master(master) = &self.role else {
             return;
         };
-        if now < master.since + ours {
+        if now < master.since + ours || self.rivals.goes_on(now, peer.address) {
             return;
         }
         let rival = Rival { peer, cause };

@@ -8,8 +8,8 @@ use crate::counters::Counter;
 use crate::network::{AddressError, LinkId, Network};
 use crate::routers::Routers;
 
-/// Most per second and router. Whoever removes more fights us, and would only be driven to greater haste.
-const PER_SECOND: u32 = 5;
+/// Most per second and address. Whoever removes more fights us, and would only be driven to greater haste.
+const PER_SECOND: usize = 5;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What is left to be put back, and how much has been.
@@ -17,7 +17,8 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) struct Restores {
     /// When the second that is counted began.
     since: Option<Duration>,
-    count: u32,
+    /// Places of the addresses that were put back in it.
+    restored: Vec<usize>,
     /// When to put back what is missing.
     due_at: Option<Duration>,
     /// Places of the addresses that are missing.
@@ -28,10 +29,16 @@ impl Restores {
     /// Whether an address may be put back at this moment; if not, it is when its time has come.
     fn allow(&mut self, now: Duration, place: usize) -> bool {
         if self.since.is_none_or(|since| now >= since + SECOND) {
-            (self.since, self.count) = (Some(now), 0);
+            self.since = Some(now);
+            self.restored.clear();
         }
-        if self.due_at.is_none() && self.count < PER_SECOND {
-            self.count += 1;
+        let before = self
+            .restored
+            .iter()
+            .filter(|restored| **restored == place)
+            .count();
+        if self.due_at.is_none() && before < PER_SECOND {
+            self.restored.push(place);
             return true;
         }
         self.due_at.get_or_insert(now + SECOND);
@@ -143,12 +150,21 @@ mod tests {
         assert!(restores.allow(ms(1011), 0), "another second");
     }
 
+    /// As when all are flushed, or go with the interface of a virtual MAC.
+    #[test]
+    fn any_number_of_addresses_is_put_back_at_once() {
+        let mut restores = Restores::default();
+        assert!((0..255).all(|place| restores.allow(Duration::ZERO, place)));
+        assert_eq!(restores.deadline(), None);
+    }
+
     #[test]
     fn what_was_given_up_is_not_put_back() {
         let mut restores = Restores::default();
-        for n in 0..6 {
-            restores.allow(Duration::ZERO, n);
+        for _ in 0..6 {
+            restores.allow(Duration::ZERO, 0);
         }
+        assert!(restores.deadline().is_some());
         restores.cancel();
         assert!(restores.take_due(SECOND * 2).is_empty());
     }
