@@ -64,6 +64,10 @@ pub(super) const TOP_LEVEL: &[Unsupported] = &[
 /// Keywords in `global_defs`.
 pub(super) const GLOBAL: &[Unsupported] = &[
     Unsupported {
+        keywords: &["vrrp_owner_ignore_adverts"],
+        consequence: "an owner looks at the adverts of others, and answers losing ones",
+    },
+    Unsupported {
         keywords: &[
             "vrrp_netlink_cmd_rcv_bufs",
             "vrrp_netlink_cmd_rcv_bufs_force",
@@ -121,7 +125,7 @@ pub(super) const GLOBAL: &[Unsupported] = &[
             "nftables_ifindex",
             "nftables_counters",
         ],
-        consequence: "no firewall rules are added",
+        consequence: "`no_accept` has a table of its own in nf_tables; no other rules are needed",
     },
     Unsupported {
         keywords: &[
@@ -167,7 +171,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
     },
     Unsupported {
         keywords: &[
-            "vrrp_owner_ignore_adverts",
             "default_interface",
             "dynamic_interfaces",
             "log_unknown_vrids",
@@ -211,6 +214,14 @@ pub(super) const GLOBAL: &[Unsupported] = &[
 /// Keywords in `vrrp_instance`.
 pub(super) const INSTANCE: &[Unsupported] = &[
     Unsupported {
+        keywords: &["owner_ignore_adverts"],
+        consequence: "an owner looks at the adverts of others, and answers losing ones",
+    },
+    Unsupported {
+        keywords: &["native_ipv6"],
+        consequence: "the addresses say which family it is",
+    },
+    Unsupported {
         keywords: &["notify_deleted"],
         consequence: "nothing is deleted while running; a stop runs notify_stop",
     },
@@ -248,8 +259,6 @@ pub(super) const INSTANCE: &[Unsupported] = &[
     },
     Unsupported {
         keywords: &[
-            "owner_ignore_adverts",
-            "native_ipv6",
             "linkbeat_use_polling",
             "kernel_rx_buf_size",
             "debug",
