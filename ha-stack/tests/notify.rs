@@ -302,7 +302,7 @@ fn a_sync_group_is_told_of_when_all_members_have_changed() {
         handle.shutdown(Duration::ZERO).wait().unwrap();
         let lines: Vec<String> = lines.by_ref().map(Result::unwrap).collect();
         let groups = lines.iter().filter(|line| line.starts_with("GROUP"));
-        let states: Vec<_> = groups.map(|line| line.as_str()).collect();
+        let states: Vec<_> = groups.map(String::as_str).collect();
         let expected = ["BACKUP", "MASTER", "FAULT", "STOP"].map(|state| format!("GROUP \"G1\" {state} 0"));
         assert_eq!(states, expected);
         let at = |line: &str| {

@@ -182,7 +182,9 @@ impl Config {
     /// Time from announcing because of a losing advert to announcing once more; zero for never
     /// (`garp_lower_prio_delay`).
     pub fn lower_prio_announce_delay(&self) -> Duration {
-        self.lower_prio_announce_delay.unwrap_or(self.announce_delay)
+        let interval = self.adver_interval.duration();
+        self.lower_prio_announce_delay
+            .unwrap_or(self.announce_delay.min(interval))
     }
 
     /// Whether it answers a losing advert with an advert and an announcement (not `lower_prio_no_advert`).
@@ -302,8 +304,10 @@ impl ConfigBuilder {
         self
     }
 
-    /// Time from announcing because of a losing advert to announcing once more; zero for never. Default: as
-    /// [`announce_delay`](Self::announce_delay), which is keepalived's `garp_lower_prio_delay`.
+    /// Time from announcing because of a losing advert to announcing once more; zero for never (keepalived's
+    /// `garp_lower_prio_delay`). Default: one interval, since the other master may have announced itself while our first
+    /// announcement was on its way, and then again after [`announce_delay`](Self::announce_delay), keepalived's default;
+    /// or that alone where it is shorter.
     pub fn lower_prio_announce_delay(mut self, delay: Option<Duration>) -> Self {
         self.config.lower_prio_announce_delay = delay;
         self

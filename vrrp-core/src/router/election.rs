@@ -249,6 +249,12 @@ impl VirtualRouter {
 
     fn announce_when_due(&mut self, now: Duration) {
         let refresh = self.config.announce_refresh();
+        // Soon after a losing advert for what the other master said while it gave way, and by default once more.
+        let (soon, late) = (
+            self.config.lower_prio_announce_delay(),
+            self.config.announce_delay(),
+        );
+        let late = (self.config.lower_prio_announce_delay.is_none() && late > soon).then_some(late);
         let Role::Master(master) = &mut self.role else {
             return;
         };
@@ -258,7 +264,8 @@ impl VirtualRouter {
             master.refresh_at = Some(now + refresh);
         }
         if let Some((_, announcement)) = again {
-            master.announce_at = None;
+            let late = late.filter(|_| announcement == Announcement::Reassert);
+            master.announce_at = late.map(|delay| (now + delay, Announcement::Again));
             // One that is due for both reasons is sent as the stronger.
             self.outputs.push_back(Output::AnnounceAddresses(announcement));
         } else if due {

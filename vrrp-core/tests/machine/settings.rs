@@ -62,13 +62,18 @@ fn a_losing_advert_has_a_delay_of_its_own() {
 }
 
 #[test]
-fn without_a_delay_of_its_own_it_is_the_announce_delay() {
+fn without_a_delay_of_its_own_it_is_an_interval_and_the_announce_delay_after_that() {
     let mut bench = Bench::master(v3(100).announce_delay(secs(3)));
+    bench.wait(ms(500));
+    bench.hear(99);
+    let expected = [(secs(1), Announcement::Reassert), (secs(4), Announcement::Again)];
+    assert_eq!(announcements(&mut bench, secs(20)), expected);
+    let mut bench = Bench::master(v3(100).announce_delay(ms(300)));
     bench.wait(ms(500));
     bench.hear(99);
     assert_eq!(
         announcements(&mut bench, secs(20)),
-        [(secs(3), Announcement::Reassert)]
+        [(ms(300), Announcement::Reassert)]
     );
 }
 

@@ -43,7 +43,7 @@ pub(super) const KEYS: &[Key<Announcements>] = &[
     Key::new(
         "lower_prio_announce_delay",
         "time",
-        "Time from there to announcing them once more; \"0s\" for never. Default: `announce_delay`.",
+        "Time from there to announcing them once more; \"0s\" for never. Default: `adver_interval`, and again after `announce_delay`.",
         |table, key, to| {
             to.lower_prio_announce_delay = table.optional(key, |value| values::duration(value).map(Some));
         },
