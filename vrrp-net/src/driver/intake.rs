@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vrrp_core::{Discard, Envelope, Fault, Packet};
+use vrrp_core::{Discard, Envelope, Fault, Packet, VirtualRouter};
 
 use super::slot::Slot;
 use super::{Driver, Events, MAX_INPUTS};
@@ -62,8 +62,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
                     let router = self.routers.router_mut(index);
                     let envelope = *packet.envelope();
                     router.set_wall_clock(now, unix_time);
+                    let before = mismatches(router);
                     let result = router.handle_advert(now, &packet);
-                    self.note_advert(now, index, &envelope, result);
+                    let differs = mismatches(router) != before;
+                    self.note_advert(now, index, &envelope, result, differs);
                     self.replying = true;
                     self.drain(now, events);
                     self.replying = false;
@@ -94,13 +96,26 @@ impl<R: Routers, N: Network> Driver<R, N> {
         }
     }
 
-    fn note_advert(&mut self, now: Duration, index: usize, envelope: &Envelope, result: Result<(), Discard>) {
+    fn note_advert(
+        &mut self,
+        now: Duration,
+        index: usize,
+        envelope: &Envelope,
+        result: Result<(), Discard>,
+        differs: bool,
+    ) {
         let router = self.routers.router(index);
         let vrid = router.config().vrid();
         let source = envelope.source;
         let slot = &mut self.slots[index];
         match result {
-            Ok(()) => slot.last_master = Some(source),
+            Ok(()) => {
+                slot.last_master = Some(source);
+                // RFC 9568 §7.1: accepted, and a sign that the nodes' settings differ.
+                if let Some(more) = differs.then(|| slot.mismatch_log.allow(now)).flatten() {
+                    tracing::warn!(%vrid, %source, more, "the interval or the addresses of an advert are not ours");
+                }
+            }
             // Expected, and counted by the router.
             Err(Discard::NotRunning | Discard::Peer { .. }) => {}
             Err(discard) => {
@@ -155,4 +170,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
             .enumerate()
             .find_map(|(index, slot)| place(slot).map(|place| (index, place)))
     }
+}
+
+/// Accepted adverts whose interval was not ours, and adverts whose addresses were not.
+fn mismatches(router: &VirtualRouter) -> (u64, u64) {
+    let counters = router.counters();
+    (counters.interval_mismatches, counters.address_mismatches)
 }

@@ -37,6 +37,7 @@ pub(super) struct Slot {
     pub(super) send_log: LogLimit,
     pub(super) announce_log: LogLimit,
     pub(super) discard_log: LogLimit,
+    pub(super) mismatch_log: LogLimit,
     pub(super) address_log: LogLimit,
     pub(super) fight_log: LogLimit,
 }
@@ -81,6 +82,7 @@ impl Slot {
             send_log: LogLimit::default(),
             announce_log: LogLimit::default(),
             discard_log: LogLimit::default(),
+            mismatch_log: LogLimit::default(),
             address_log: LogLimit::default(),
             fight_log: LogLimit::default(),
         }
