@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ha_health::Weight;
 
-use super::draft::{CheckDraft, Format};
+use super::draft::{CheckDraft, CheckSource, Format};
 use super::instance::InstanceDraft;
 use super::{Diagnostic, Diagnostics};
 
@@ -84,16 +84,25 @@ pub(super) fn protection(instance: &InstanceDraft, diagnostics: &mut Diagnostics
 
 pub(super) fn untracked(check: &CheckDraft) -> Diagnostic {
     let name = &check.name.value;
-    match check.format {
-        Format::Keepalived => Diagnostic::warning(format!(
+    match (check.format, &check.source) {
+        (Format::Keepalived, CheckSource::Probe(..)) => Diagnostic::warning(format!(
             "no vrrp_instance tracks the vrrp_script `{name}`: it is never run"
         ))
         .at(check.name.span)
         .help(format!("add `track_script {{ {name} }}` to the vrrp_instance")),
-        Format::Toml => Diagnostic::warning(format!("nothing tracks the check `{name}`: it changes nothing"))
-            .at(check.name.span)
-            .help(format!(
-                "add `track = [\"{name}\"]` to a [[vrrp]], or `check = \"{name}\"` to a backend"
-            )),
+        (Format::Keepalived, CheckSource::Watch { .. }) => {
+            Diagnostic::warning(format!("no vrrp_instance tracks `{name}`: it changes nothing"))
+                .at(check.name.span)
+                .help(format!(
+                    "add `track_process {{ {name} }}` or `track_file {{ {name} }}` to the vrrp_instance"
+                ))
+        }
+        (Format::Toml, _) => {
+            Diagnostic::warning(format!("nothing tracks the check `{name}`: it changes nothing"))
+                .at(check.name.span)
+                .help(format!(
+                    "add `track = [\"{name}\"]` to a [[vrrp]], or `check = \"{name}\"` to a backend"
+                ))
+        }
     }
 }
