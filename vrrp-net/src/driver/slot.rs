@@ -31,6 +31,8 @@ pub(super) struct Slot {
     pub(super) probe_elsewhere: Probe,
     /// What somebody has removed.
     pub(super) restores: Restores,
+    /// The same of routes and rules, which are put back together, as place 0.
+    pub(super) routing_restores: Restores,
     pub(super) reply_limit: ReplyLimit,
     /// Who last sent an advert that was accepted.
     pub(super) last_master: Option<IpAddr>,
@@ -76,6 +78,7 @@ impl Slot {
             probe: Probe::Idle,
             probe_elsewhere: Probe::Idle,
             restores: Restores::default(),
+            routing_restores: Restores::default(),
             reply_limit: ReplyLimit::default(),
             last_master: None,
             send_log: LogLimit::default(),
@@ -108,6 +111,7 @@ impl Slot {
         self.probe.cancel();
         self.probe_elsewhere.cancel();
         self.restores.cancel();
+        self.routing_restores.cancel();
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -139,6 +143,7 @@ impl Slot {
             self.probe.deadline(),
             self.probe_elsewhere.deadline(),
             self.restores.deadline(),
+            self.routing_restores.deadline(),
         ]
         .into_iter()
         .flatten()
