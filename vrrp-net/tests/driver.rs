@@ -13,7 +13,9 @@ use vrrp_core::{
     AddressList, Config, Family, Fault, Priority, Reason, RivalCause, State, SyncGroup, Version,
     VirtualRouter, Vrid,
 };
-use vrrp_net::{DriverEvent, LinkState, MacAddr, RouterCommand, RouterSet, Vmac};
+use vrrp_net::{
+    AttachmentBuilder, DriverEvent, LinkState, MacAddr, RouterCommand, RouterSet, VirtualRoute, Vmac,
+};
 
 /// Three intervals and the skew time of priority 100.
 const MASTER_DOWN: Duration = Duration::from_micros(3_609_375);
@@ -335,6 +337,46 @@ fn whoever_removes_an_address_all_the_time_is_not_fought_all_the_time() {
     // The first takes the address at the start. One more comes a second after the last that was let pass.
     assert_eq!(restored, [0, 500, 501, 502, 503, 504, 1505].map(ms));
     assert_eq!(outcome.counters.restored, 6);
+}
+
+#[test]
+fn whoever_removes_routes_all_the_time_is_not_fought_all_the_time() {
+    let removals = (0..300).map(|n| (ms(500 + n), Fact::RoutesRemoved(1)));
+    let outcome = run_attached(&[255], up(), with_a_route, ms(2400), removals);
+    let restored: Vec<_> = outcome
+        .acts()
+        .into_iter()
+        .filter_map(|(at, act)| match act {
+            Act::AddRoutes(count) => Some((at, count)),
+            _ => None,
+        })
+        .collect();
+    let at_once = [500, 501, 502, 503, 504].map(|at| (ms(at), 1));
+    assert_eq!(restored[..5], at_once);
+    // All that went in the meantime comes back together, a second after the first that had to wait.
+    assert_eq!(restored[5..], [(ms(1505), 295)]);
+    assert_eq!(outcome.counters.restored, 6);
+}
+
+#[test]
+fn a_report_of_routes_that_misses_none_uses_up_nothing() {
+    let reports = (0..300).map(|n| (ms(500 + n), Fact::RoutesRemoved(0)));
+    let script = reports.chain([(ms(900), Fact::RoutesRemoved(1))]);
+    let outcome = run_attached(&[255], up(), with_a_route, ms(2400), script);
+    assert_eq!(outcome.times(|act| *act == Act::AddRoutes(1)), [ms(900)]);
+}
+
+#[test]
+fn a_router_that_has_stepped_down_puts_no_routes_back() {
+    let removals = (0..6).map(|n| (ms(4000 + n), Fact::RoutesRemoved(1)));
+    let script = removals.chain([(ms(4100), advert(1, 200))]);
+    let outcome = run_attached(&[100], up(), with_a_route, ms(6000), script);
+    assert_eq!(outcome.times(|act| matches!(act, Act::AddRoutes(_))).len(), 5);
+}
+
+fn with_a_route(attachment: AttachmentBuilder) -> AttachmentBuilder {
+    let to: ipnet::IpNet = "198.51.100.0/24".parse().unwrap();
+    attachment.route(VirtualRoute::builder(to).dev(fake::INTERFACE).build().unwrap())
 }
 
 #[test]

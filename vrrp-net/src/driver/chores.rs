@@ -20,6 +20,7 @@ impl<R: Routers, N: Network> Driver<R, N> {
         for index in 0..self.slots.len() {
             self.retry(now, index);
             self.restore_due(now, index, events);
+            self.keep_routing_due(now, index, events);
             self.probe(now, index, events);
         }
     }

@@ -1,4 +1,4 @@
-//! Putting addresses back that somebody removes: at once, but not for ever at once.
+//! Putting back what somebody removes, addresses, routes and rules: at once, but not for ever at once.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::counters::Counter;
 use crate::network::{AddressError, LinkId, Network};
 use crate::routers::Routers;
 
-/// Most per second and address. Whoever removes more fights us, and would only be driven to greater haste.
+/// Most per second and address, or of all routes and rules of a router. Whoever removes more fights us, and would only be driven to greater haste.
 const PER_SECOND: usize = 5;
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -17,17 +17,26 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) struct Restores {
     /// When the second that is counted began.
     since: Option<Duration>,
-    /// Places of the addresses that were put back in it.
+    /// Places of what was put back in it.
     restored: Vec<usize>,
     /// When to put back what is missing.
     due_at: Option<Duration>,
-    /// Places of the addresses that are missing.
+    /// Places of what is missing.
     missing: Vec<usize>,
 }
 
 impl Restores {
     /// Whether an address may be put back at this moment; if not, it is when its time has come.
     fn allow(&mut self, now: Duration, place: usize) -> bool {
+        let allowed = self.is_allowed(now, place);
+        if allowed {
+            self.count(place);
+        }
+        allowed
+    }
+
+    /// The same of what may turn out not to be missing, and is [counted](Self::count) only if it is.
+    pub(super) fn is_allowed(&mut self, now: Duration, place: usize) -> bool {
         if self.since.is_none_or(|since| now >= since + SECOND) {
             self.since = Some(now);
             self.restored.clear();
@@ -38,7 +47,6 @@ impl Restores {
             .filter(|restored| **restored == place)
             .count();
         if self.due_at.is_none() && before < PER_SECOND {
-            self.restored.push(place);
             return true;
         }
         self.due_at.get_or_insert(now + SECOND);
@@ -48,8 +56,13 @@ impl Restores {
         false
     }
 
+    /// It was put back.
+    pub(super) fn count(&mut self, place: usize) {
+        self.restored.push(place);
+    }
+
     /// What is to be put back at this moment.
-    fn take_due(&mut self, now: Duration) -> Vec<usize> {
+    pub(super) fn take_due(&mut self, now: Duration) -> Vec<usize> {
         if self.due_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
@@ -61,7 +74,7 @@ impl Restores {
         self.due_at
     }
 
-    /// The addresses are no longer ours to put back.
+    /// What is missing is no longer ours to put back.
     pub(super) fn cancel(&mut self) {
         self.due_at = None;
         self.missing.clear();

@@ -8,6 +8,9 @@ use crate::counters::Counter;
 use crate::network::{LinkId, Network};
 use crate::routers::Routers;
 
+/// The place of all routes and rules of a router together.
+const ALL: usize = 0;
+
 impl<R: Routers, N: Network> Driver<R, N> {
     /// Adds what is missing of every master's routes and rules.
     pub(super) fn keep_all_routing(&mut self, now: Duration, events: Events<'_, R>) {
@@ -27,9 +30,21 @@ impl<R: Routers, N: Network> Driver<R, N> {
             return;
         }
         let slot = &mut self.slots[index];
+        if !slot.routing_restores.is_allowed(now, ALL) {
+            self.chores_changed = true;
+            if let Some(more) = slot.fight_log.allow(now) {
+                tracing::error!(
+                    router = index,
+                    more,
+                    "routes or rules are removed again and again, by another program; put back once a second from here on"
+                );
+            }
+            return;
+        }
         match self.network.acquire_routing(&slot.seat.routing) {
             Ok(0) => {}
             Ok(count) => {
+                slot.routing_restores.count(ALL);
                 self.cells.count(Counter::Restored);
                 if let Some(more) = slot.address_log.allow(now) {
                     tracing::warn!(router = index, count, more, "routes or rules were gone; put back");
@@ -37,6 +52,13 @@ impl<R: Routers, N: Network> Driver<R, N> {
                 events(DriverEvent::RoutingRestored { router: index, count });
             }
             Err(error) => self.refuse(now, index, &error, events),
+        }
+    }
+
+    /// Adds what had to wait, if it is missing still.
+    pub(super) fn keep_routing_due(&mut self, now: Duration, index: usize, events: Events<'_, R>) {
+        if !self.slots[index].routing_restores.take_due(now).is_empty() {
+            self.keep_routing(now, index, events);
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Slot {
     pub(super) probe_elsewhere: Probe,
     /// What somebody has removed.
     pub(super) restores: Restores,
+    /// The same of routes and rules, which are put back together, as place 0.
+    pub(super) routing_restores: Restores,
     pub(super) reply_limit: ReplyLimit,
     /// Who last sent an advert that was accepted.
     pub(super) last_master: Option<IpAddr>,
@@ -77,6 +79,7 @@ impl Slot {
             probe: Probe::Idle,
             probe_elsewhere: Probe::Idle,
             restores: Restores::default(),
+            routing_restores: Restores::default(),
             reply_limit: ReplyLimit::default(),
             last_master: None,
             send_log: LogLimit::default(),
@@ -110,6 +113,7 @@ impl Slot {
         self.probe.cancel();
         self.probe_elsewhere.cancel();
         self.restores.cancel();
+        self.routing_restores.cancel();
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -141,6 +145,7 @@ impl Slot {
             self.probe.deadline(),
             self.probe_elsewhere.deadline(),
             self.restores.deadline(),
+            self.routing_restores.deadline(),
         ]
         .into_iter()
         .flatten()

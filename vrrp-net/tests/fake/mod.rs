@@ -36,6 +36,8 @@ pub enum Fact {
     Link(LinkState),
     /// Somebody removed an address.
     Removed(IpAddr),
+    /// Somebody removes so many routes.
+    RoutesRemoved(usize),
     /// A host claims an address.
     Claim(IpAddr, MacAddr),
     /// Control code asks.
@@ -75,6 +77,8 @@ pub enum Act {
     Release(Vec<IpAddr>),
     Announce(Vec<IpAddr>, u8),
     AnnounceSource(IpAddr),
+    /// How many routes were missing.
+    AddRoutes(usize),
     Probe(IpAddr),
     /// An event told, of the router of this index.
     Transition(usize, Transition),
@@ -136,6 +140,8 @@ struct World {
     cost: Duration,
     renewal_takes: Duration,
     addresses: Acceptance,
+    /// Routes that are not there.
+    missing_routes: usize,
     commands: mpsc::UnboundedSender<RouterCommand>,
     log: Vec<(Duration, Act)>,
 }
@@ -152,9 +158,12 @@ impl World {
                 break;
             }
             match fact {
-                Fact::Stall(_) | Fact::Packet(..) | Fact::Link(_) | Fact::Removed(_) | Fact::Claim(..) => {
-                    break;
-                }
+                Fact::Stall(_)
+                | Fact::Packet(..)
+                | Fact::Link(_)
+                | Fact::Removed(_)
+                | Fact::RoutesRemoved(_)
+                | Fact::Claim(..) => break,
                 Fact::Command(command) => self.commands.send(command.clone()).unwrap(),
                 // The driver comes to itself so much later.
                 Fact::Pause(duration) => self.now += *duration,
@@ -237,6 +246,10 @@ impl Network for FakeNetwork {
                 Input::Link(link)
             }
             Fact::Removed(address) => Input::AddressRemoved { link, address },
+            Fact::RoutesRemoved(count) => {
+                world.missing_routes += count;
+                Input::RoutingRemoved
+            }
             Fact::Claim(address, mac) => Input::Claim { link, address, mac },
             other => unreachable!("{other:?} is carried out before"),
         })
@@ -299,7 +312,12 @@ impl Network for FakeNetwork {
     fn prepare_routing(&mut self, _routing: &[&Routing]) {}
 
     fn acquire_routing(&mut self, _routing: &Routing) -> Result<usize, RoutingError> {
-        Ok(0)
+        let mut world = self.world.borrow_mut();
+        let added = std::mem::take(&mut world.missing_routes);
+        if added > 0 {
+            world.note(Act::AddRoutes(added));
+        }
+        Ok(added)
     }
 
     fn release_routing(&mut self, _routing: &Routing) -> Result<(), RoutingError> {
@@ -404,6 +422,7 @@ pub fn run_set(
         cost: Duration::ZERO,
         renewal_takes: Duration::ZERO,
         addresses: Acceptance::Fine,
+        missing_routes: 0,
         commands,
         log: Vec::new(),
     }));
