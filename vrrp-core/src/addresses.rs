@@ -96,7 +96,13 @@ impl<'a> Addresses<'a> {
             return false;
         }
         // One equal order is the rule; only a peer that sorts differently pays for the search.
-        self.octets == other.octets || (self.is_subset(other) && other.is_subset(self))
+        self.octets == other.octets || self.same_in_another_order(other)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn same_in_another_order(self, other: Addresses<'_>) -> bool {
+        self.is_subset(other) && other.is_subset(self)
     }
 
     fn is_subset(self, other: Addresses<'_>) -> bool {

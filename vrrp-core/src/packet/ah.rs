@@ -192,23 +192,24 @@ impl AhAdvert<'_> {
         let [q0, q1, q2, q3] = self.sequence.to_be_bytes();
         let mut header = [0; AH_LEN];
         header[..FIXED_LEN].copy_from_slice(&[PROTOCOL, LEN_FIELD, 0, 0, s0, s1, s2, s3, q0, q1, q2, q3]);
-        let (message, trailer) =
+        let (message, data) =
             self.advert
-                .parts(source.into(), destination.into(), ChecksumForm::MessageOnly);
+                .unsigned(source.into(), destination.into(), ChecksumForm::MessageOnly);
         let addresses = self.advert.addresses.octets();
-        let trailer = trailer.as_slice();
+        // VRRPv2, which alone has authentication headers, has data.
+        let data = data.as_ref().map_or(&[][..], |data| &data[..]);
         let icv = begin(self.key, &ip)
             .chain_update(header)
             .chain_update(message)
             .chain_update(addresses)
-            .chain_update(trailer)
+            .chain_update(data)
             .finalize();
         header[FIXED_LEN..].copy_from_slice(&icv.into_bytes()[..ICV_LEN]);
         buffer.put_slice(&ip);
         buffer.put_slice(&header);
         buffer.put_slice(&message);
         buffer.put_slice(addresses);
-        buffer.put_slice(trailer);
+        buffer.put_slice(data);
         Ok(())
     }
 }

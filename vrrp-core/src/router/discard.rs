@@ -158,14 +158,26 @@ impl VirtualRouter {
 
     /// Unicast from a peer to a router that has peers, multicast to one that has none.
     fn check_peer(&self, packet: &Packet<'_>) -> Result<(), Discard> {
-        let config = self.config();
+        let multicast = packet.envelope().destination.is_multicast();
+        match self.config().peers() {
+            [] if multicast => Ok(()),
+            [] => Err(Discard::Peer { got: packet.source() }),
+            peers => self.check_unicast(peers, multicast, packet),
+        }
+    }
+
+    fn check_unicast(
+        &self,
+        peers: &[UnicastPeer],
+        multicast: bool,
+        packet: &Packet<'_>,
+    ) -> Result<(), Discard> {
         let stranger = Discard::Peer { got: packet.source() };
-        let unicast = !config.peers().is_empty();
-        if unicast == packet.envelope().destination.is_multicast() {
+        if multicast {
             return Err(stranger);
         }
         let known = |peer: &&UnicastPeer| peer.address() == packet.source();
-        match config.peers().iter().find(known) {
+        match peers.iter().find(known) {
             Some(peer) => {
                 let (got, ttl) = (packet.envelope().hop_limit, peer.ttl_range());
                 let (min, max) = (*ttl.start(), *ttl.end());
@@ -175,7 +187,7 @@ impl VirtualRouter {
                     Err(Discard::HopLimit { got, min, max })
                 }
             }
-            None if unicast && config.check_unicast_src() => Err(stranger),
+            None if self.config().check_unicast_src() => Err(stranger),
             None => Ok(()),
         }
     }

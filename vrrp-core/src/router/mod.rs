@@ -124,19 +124,19 @@ impl VirtualRouter {
             Role::Initialize { .. } | Role::Fault => Err(Discard::NotRunning),
             Role::Backup(_) | Role::Master(_) => self.check(now, packet),
         };
-        let cause = self.count(packet, checked);
-        let peer = Peer {
-            address: packet.source(),
-            priority: packet.priority(),
-        };
-        match checked {
-            Ok(()) => {
-                self.proofs.accept(packet);
-                self.elect(now, peer, packet.adver_interval(), cause);
-            }
-            Err(discard) => self.note_discarded(now, peer, packet.adver_interval(), discard),
+        if let Err(discard) = checked {
+            self.discard(now, packet, discard);
+            return checked;
         }
-        checked
+        self.counters.count_accepted(packet, &self.config);
+        let cause = if self.count_mismatch(packet) {
+            RivalCause::Addresses
+        } else {
+            RivalCause::Deaf
+        };
+        self.proofs.accept(packet);
+        self.elect(now, Peer::sender_of(packet), packet.adver_interval(), cause);
+        Ok(())
     }
 
     /// Time has come. Early, late and spurious calls are harmless.
@@ -431,19 +431,19 @@ impl VirtualRouter {
         self.outputs.push_back(Output::Advertise(priority));
     }
 
-    /// Counts an advert, and says what it would mean if its sender went on beside us.
-    fn count(&mut self, packet: &Packet<'_>, checked: Result<(), Discard>) -> RivalCause {
-        let foreign = matches!(checked, Err(Discard::Vrid { .. } | Discard::Family { .. }));
-        let mismatch = !foreign && !self.has_our_addresses(packet);
+    /// Counts an advert that carries other addresses than ours, and says whether this one does.
+    fn count_mismatch(&mut self, packet: &Packet<'_>) -> bool {
+        let mismatch = !self.has_our_addresses(packet);
         self.counters.address_mismatches += u64::from(mismatch);
-        match checked {
-            Ok(()) => self.counters.count_accepted(packet, &self.config),
-            Err(discard) => self.counters.discards.count(discard),
+        mismatch
+    }
+
+    #[cold]
+    fn discard(&mut self, now: Duration, packet: &Packet<'_>, discard: Discard) {
+        self.counters.discards.count(discard);
+        if !matches!(discard, Discard::Vrid { .. } | Discard::Family { .. }) {
+            self.count_mismatch(packet);
         }
-        if mismatch {
-            RivalCause::Addresses
-        } else {
-            RivalCause::Deaf
-        }
+        self.note_discarded(now, Peer::sender_of(packet), packet.adver_interval(), discard);
     }
 }

@@ -4,7 +4,6 @@
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use core::net::IpAddr;
 use core::time::Duration;
 
 use super::VirtualRouter;
@@ -140,16 +139,19 @@ pub(super) struct Rivals {
 #[derive(Clone, Copy, Debug)]
 struct Sighting {
     rival: Rival,
-    first: Duration,
+    /// When there is enough to tell, if it is heard then: an interval of ours after it was first heard.
+    tell_from: Duration,
     last: Duration,
     /// The longer of its interval and ours.
     interval: Duration,
+    /// Silence after which it counts as new: multiplied once, since each of its adverts asks.
+    forgotten_after: Duration,
     told: bool,
 }
 
 impl Sighting {
     fn is_over(&self, now: Duration) -> bool {
-        now > self.last + self.interval * FORGOTTEN_AFTER
+        now > self.last + self.forgotten_after
     }
 }
 
@@ -166,49 +168,46 @@ impl Hash for Rivals {
 }
 
 impl Rivals {
-    /// One that was told of is heard again; there is no more to say.
-    fn goes_on(&mut self, now: Duration, address: IpAddr) -> bool {
-        let told = |seen: &&mut Sighting| seen.told && seen.rival.peer.address == address;
-        match self.seen.iter_mut().flatten().find(told) {
-            Some(seen) if !seen.is_over(now) => {
-                seen.last = now;
-                true
-            }
-            _ => false,
-        }
-    }
-
     /// Whether to tell of this one: it was seen before, an interval ago or more.
     ///
     /// Not at once: a backup that took over because it missed adverts sends one when it does, and one when it is put
     /// right.
-    fn note(&mut self, now: Duration, rival: Rival, ours: Duration, interval: Duration) -> bool {
+    fn hear(&mut self, now: Duration, rival: Rival, ours: Duration, interval: AdverInterval) -> bool {
+        let known = |seen: &&mut Sighting| seen.rival.peer.address == rival.peer.address;
+        match self.seen.iter_mut().flatten().find(known) {
+            Some(seen) if !seen.is_over(now) => {
+                seen.last = now;
+                let tell = !seen.told && now >= seen.tell_from;
+                seen.told |= tell;
+                tell
+            }
+            _ => {
+                self.remember(now, rival, ours, interval.duration());
+                false
+            }
+        }
+    }
+
+    /// One that is new, or was silent for so long that it counts as new.
+    #[cold]
+    fn remember(&mut self, now: Duration, rival: Rival, ours: Duration, interval: Duration) {
         let known =
             |seen: &Option<Sighting>| seen.is_some_and(|seen| seen.rival.peer.address == rival.peer.address);
         let free = |seen: &Option<Sighting>| seen.is_none_or(|seen| seen.is_over(now));
         let place = self.seen.iter().position(known);
         let Some(place) = place.or_else(|| self.seen.iter().position(free)) else {
-            return false;
+            return;
         };
-        match &mut self.seen[place] {
-            Some(seen) if !seen.is_over(now) && seen.rival.peer.address == rival.peer.address => {
-                seen.last = now;
-                let tell = !seen.told && now >= seen.first + ours;
-                seen.told |= tell;
-                tell
-            }
-            seen => {
-                *seen = Some(Sighting {
-                    rival,
-                    first: now,
-                    last: now,
-                    interval: ours.max(interval),
-                    told: false,
-                });
-                self.untold = true;
-                false
-            }
-        }
+        let interval = ours.max(interval);
+        self.seen[place] = Some(Sighting {
+            rival,
+            tell_from: now + ours,
+            last: now,
+            interval,
+            forgotten_after: interval * FORGOTTEN_AFTER,
+            told: false,
+        });
+        self.untold = true;
     }
 
     /// One that was heard and has been silent for more than an interval since: it has given way.
@@ -241,21 +240,20 @@ impl VirtualRouter {
         interval: AdverInterval,
         cause: RivalCause,
     ) {
-        let ours = self.config.adver_interval().duration();
         let Role::Master(master) = &self.role else {
             return;
         };
-        if now < master.since + ours || self.rivals.goes_on(now, peer.address) {
+        let ours = self.config.adver_interval().duration();
+        if now < master.since + ours {
             return;
         }
         let rival = Rival { peer, cause };
-        if self.rivals.note(now, rival, ours, interval.duration()) {
+        if self.rivals.hear(now, rival, ours, interval) {
             self.tell(rival);
         }
     }
 
     /// An advert was discarded.
-    #[cold]
     pub(super) fn note_discarded(
         &mut self,
         now: Duration,
@@ -277,6 +275,7 @@ impl VirtualRouter {
         }
     }
 
+    #[cold]
     fn tell(&mut self, rival: Rival) {
         self.counters.rivals += 1;
         self.outputs.push_back(Output::Rival(rival));

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::demotion::Demoted;
 use super::output::{Announcement, Reason};
-use crate::{AdverInterval, Priority};
+use crate::{AdverInterval, Packet, Priority};
 
 /// State of a virtual router (RFC 9568 §6.4), and keepalived's FAULT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +65,15 @@ pub struct Peer {
     pub address: IpAddr,
     /// Priority in the advert.
     pub priority: Priority,
+}
+
+impl Peer {
+    pub(super) fn sender_of(packet: &Packet<'_>) -> Self {
+        Self {
+            address: packet.source(),
+            priority: packet.priority(),
+        }
+    }
 }
 
 /// What keeps a backup that preempts from doing so.
