@@ -55,7 +55,7 @@ impl Clock {
     }
 
     pub(super) fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let expired = super::poll_readable(&self.timer, context);
+        let expired = super::sockets::poll_readable(&self.timer, context);
         if expired.is_ready() {
             self.armed = None;
         }

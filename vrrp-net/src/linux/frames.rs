@@ -83,6 +83,6 @@ impl ClaimSocket {
     }
 
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        super::poll_readable(&self.0, context)
+        super::sockets::poll_readable(&self.0, context)
     }
 }

@@ -14,7 +14,7 @@ use socket2::{Domain, InterfaceIndexOrAddress, MsgHdr, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
 use vrrp_core::{Envelope, GROUP_V4, PROTOCOL};
 
-use super::Received;
+use super::sockets::Received;
 use crate::sys;
 
 const HEADER_LEN: usize = 20;
@@ -33,7 +33,7 @@ impl Ipv4Socket {
             Some(Protocol::from(i32::from(protocol))),
         )?;
         socket.bind_device(Some(interface.as_bytes()))?;
-        super::enlarge_receive_buffer(&socket, super::ADVERT_BUFFER);
+        super::sockets::enlarge_receive_buffer(&socket, super::sockets::ADVERT_BUFFER);
         // Else it would get the groups that other sockets of the host have joined.
         socket.set_multicast_all_v4(false)?;
         if group {
@@ -82,7 +82,7 @@ impl Ipv4Socket {
     }
 
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        super::poll_readable(&self.0, context)
+        super::sockets::poll_readable(&self.0, context)
     }
 }
 

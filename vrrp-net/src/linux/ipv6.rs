@@ -17,8 +17,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
 use vrrp_core::{Envelope, GROUP_V6, PROTOCOL};
 
+use super::filter;
 use super::ipv4::TRAFFIC_CLASS;
-use super::{Received, filter};
+use super::sockets::Received;
 use crate::sys;
 
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
@@ -35,7 +36,7 @@ impl Ipv6Socket {
     pub(super) fn open(interface: &str, index: u32, group: bool) -> io::Result<Self> {
         let socket = raw(Protocol::from(i32::from(PROTOCOL)))?;
         socket.bind_device(Some(interface.as_bytes()))?;
-        super::enlarge_receive_buffer(&socket, super::ADVERT_BUFFER);
+        super::sockets::enlarge_receive_buffer(&socket, super::sockets::ADVERT_BUFFER);
         socket.set_multicast_all_v6(false)?;
         if group {
             socket.join_multicast_v6(&GROUP_V6, index)?;
@@ -132,7 +133,7 @@ impl Ipv6Socket {
     }
 
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        super::poll_readable(&self.socket, context)
+        super::sockets::poll_readable(&self.socket, context)
     }
 }
 

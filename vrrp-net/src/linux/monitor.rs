@@ -59,7 +59,7 @@ impl Monitor {
             0,
             RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
         ))?;
-        super::enlarge_receive_buffer(&socket, RECEIVE_BUFFER);
+        super::sockets::enlarge_receive_buffer(&socket, RECEIVE_BUFFER);
         Ok(Self {
             socket: sys::watch(socket)?,
             buffer: Vec::with_capacity(DATAGRAM),
@@ -83,7 +83,7 @@ impl Monitor {
     }
 
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        super::poll_readable(&self.socket, context)
+        super::sockets::poll_readable(&self.socket, context)
     }
 }
 

@@ -264,7 +264,7 @@ impl Routes {
 
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.monitor {
-            Some(monitor) => super::poll_readable(monitor, context),
+            Some(monitor) => super::sockets::poll_readable(monitor, context),
             None => Poll::Pending,
         }
     }
