@@ -2,6 +2,7 @@
 //! its standard input, and tells on its standard output, a line each, its changes of state and what it is asked.
 
 use std::io::{self, BufRead, BufReader, Write};
+use std::net::Ipv4Addr;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 use ha_health::probe::{Process, Script};
 use ha_health::{CheckConfig, WatchConfig, Weight};
 use ha_stack::{Event, Handle, Instance, Stack};
+use lb_proxy::balance::{BackendConfig, Upstream, UpstreamConfig};
+use lb_proxy::proxy::ProxyConfig;
 use serde::{Deserialize, Serialize};
 use vrrp_core::{AddressList, AhKey, AuthenticationConfig, Config, Priority, State, Vrid};
 use vrrp_net::lab::Host;
@@ -306,6 +309,13 @@ fn stack(setup: &Setup) -> Result<Stack> {
             instance = instance.track("watched");
         }
         builder = builder.instance(instance);
+    }
+    if let Some(backend) = setup.proxy {
+        let upstream = UpstreamConfig::builder("backend").backend(BackendConfig::new("only", backend));
+        let proxy = ProxyConfig::builder(Upstream::new(upstream.build()?))
+            .listen((Ipv4Addr::UNSPECIFIED, 80).into())
+            .build()?;
+        builder = builder.proxy("web", proxy);
     }
     Ok(builder.build()?)
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub struct Setup {
     pub process: Option<String>,
     /// Whether VRRP runs with real-time priority.
     pub realtime: bool,
+    /// A proxy on port 80 of every address, with this backend.
+    pub proxy: Option<SocketAddr>,
 }
 
 /// Real-time priority of those that have one.
@@ -53,6 +55,7 @@ impl Setup {
             check: None,
             process: None,
             realtime: false,
+            proxy: None,
         }
     }
 
@@ -81,6 +84,13 @@ impl Setup {
     #[must_use]
     pub fn realtime(mut self, realtime: bool) -> Self {
         self.realtime = realtime;
+        self
+    }
+
+    /// The same with a proxy before a backend.
+    #[must_use]
+    pub fn proxy(mut self, backend: SocketAddr) -> Self {
+        self.proxy = Some(backend);
         self
     }
 
