@@ -209,14 +209,15 @@ impl<R: Routers, N: Network> Driver<R, N> {
             self.end_handovers(now);
         }
         // No router is later than the earliest deadline of all.
-        let Some(late) = self.routers.poll_timeout().and_then(|at| now.checked_sub(at)) else {
+        let due = self.routers.poll_timeout().is_some_and(|at| at <= now);
+        if !due {
             return;
-        };
+        }
         for index in 0..self.slots.len() {
             let router = self.routers.router(index);
-            let patience = slot::patience(router);
+            // Few are due at a wake, and patience takes reckoning.
             let overdue = router.poll_timeout().and_then(|at| now.checked_sub(at));
-            if late <= patience || overdue.is_none_or(|overdue| overdue <= patience) {
+            if overdue.is_none_or(|overdue| overdue <= slot::patience(router)) {
                 continue;
             }
             self.pause(now, index);
