@@ -114,7 +114,7 @@ fn run(options: &Options) -> Result<usize> {
         total += changes;
         if !options.json {
             println!(
-                "{} {:?}: {changes} transitions,                  {cpu_percent:.0} % of a core",
+                "{} {:?}: {changes} transitions, {cpu_percent:.0} % of a core",
                 side.name(),
                 node.role()
             );
