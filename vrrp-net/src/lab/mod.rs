@@ -94,6 +94,7 @@ mod link;
 mod namespace;
 mod nft;
 mod probe;
+mod stillness;
 mod testing;
 mod wait;
 
@@ -105,6 +106,7 @@ pub use frame::{Arp, Frame, Ip, NeighborAdvert};
 pub use host::Host;
 /// An Ethernet address.
 pub use pnet::util::MacAddr;
+pub use stillness::{Stillness, Stops};
 pub use testing::{LabTest, skip, test};
 
 use faults::{Cut, Faults};

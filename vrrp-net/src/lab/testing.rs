@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use super::enter::{Plan, UserNamespace, denied, mark_entered};
+use super::stillness::{Stillness, Stops};
 use super::wait::pause;
 use crate::sys;
 
@@ -21,6 +22,12 @@ const REQUIRED: &str = "VRRP_LAB_REQUIRED";
 
 /// How long a test may take unless it says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often a test is tried that fails while the machine stands still.
+const ATTEMPTS: u32 = 3;
+
+/// A stop of the machine after which a failure says little: backups of adverts each 10 ms wait hardly longer.
+const STOP: Duration = Duration::from_millis(25);
 
 /// How much of each output stream of a test is kept: its beginning.
 const OUTPUT_MAX: usize = 1 << 20;
@@ -66,6 +73,9 @@ pub fn skip(reason: &str) -> ! {
 /// The test function starts its own program again, with `--exact` and its own name, in new namespaces, and waits for
 /// it; that process does the body. So the body can be sure to be alone, and whatever it leaves behind goes with
 /// its process. It works below `cargo test` and nextest, in parallel, as root and not.
+///
+/// A test that fails while the machine stands still for 25 ms or more (no CPU, or no lock on network settings) is run
+/// again, twice at most: what keeps real time can't be judged then. [`Stillness`](super::Stillness) tells.
 #[derive(Debug, Clone)]
 pub struct LabTest {
     timeout: Duration,
@@ -124,7 +134,7 @@ impl LabTest {
             }
             return body();
         }
-        match self.outcome(&name) {
+        match self.steady_outcome(&name) {
             Outcome::Passed => {}
             Outcome::Skipped(reason) if is_required() => {
                 panic!("{name} was skipped, but {REQUIRED} is set: {reason}")
@@ -136,6 +146,27 @@ impl LabTest {
                 let _ = writeln!(io::stderr(), "{name} {SKIPPED_PREFIX}needs root: {why}");
             }
             Outcome::Failed(report) => panic!("{report}"),
+        }
+    }
+
+    /// A test that fails while the machine stands still is tried again.
+    fn steady_outcome(&self, name: &str) -> Outcome {
+        let mut attempt = 1;
+        loop {
+            let stillness = Stillness::watch();
+            let outcome = self.outcome(name);
+            let stops = stillness.end();
+            let Outcome::Failed(report) = outcome else {
+                return outcome;
+            };
+            if !is_tried_again(attempt, stops) {
+                return Outcome::Failed(format!("{report}\n---- the machine stood still for {stops} ----"));
+            }
+            let _ = writeln!(
+                io::stderr(),
+                "{name} failed, but the machine stood still for {stops}: once more"
+            );
+            attempt += 1;
         }
     }
 
@@ -208,6 +239,11 @@ enum Outcome {
     Skipped(String),
     NeedsRoot(&'static str),
     Failed(String),
+}
+
+/// Whether a test that failed at this attempt, the first being 1, is tried again.
+fn is_tried_again(attempt: u32, stops: Stops) -> bool {
+    attempt < ATTEMPTS && stops.longest() >= STOP
 }
 
 fn is_required() -> bool {
@@ -283,6 +319,18 @@ mod tests {
 
     fn name_of<F: FnOnce()>(_: &F) -> String {
         libtest_name::<F>()
+    }
+
+    #[test]
+    fn a_failure_is_tried_again_where_the_machine_stood_still_and_not_for_ever() {
+        let stops = |cpu, lock| Stops {
+            cpu: Duration::from_millis(cpu),
+            lock: Duration::from_millis(lock),
+        };
+        assert!(!is_tried_again(1, stops(24, 24)));
+        assert!(is_tried_again(1, stops(25, 0)));
+        assert!(is_tried_again(2, stops(0, 25)));
+        assert!(!is_tried_again(3, stops(1000, 1000)));
     }
 
     #[test]
