@@ -10,6 +10,7 @@ mod crash;
 mod demotion;
 mod election;
 mod handover;
+mod switchover;
 mod tie;
 mod variants;
 mod vmac;

@@ -111,7 +111,10 @@ impl Node {
 
     pub(crate) fn set_priority(&self, priority: u8) {
         let priority = Priority::new(priority);
-        let command = RouterCommand::Priority { router: 0, priority };
+        self.command(RouterCommand::Priority { router: 0, priority });
+    }
+
+    pub(crate) fn command(&self, command: RouterCommand) {
         self.handle.command(command).unwrap();
     }
 

@@ -1,6 +1,7 @@
 //! A VRRP node on a lab host, for tests on the real kernel.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
+pub mod client;
 pub mod netlink;
 pub mod probe;
 pub mod routing;
@@ -10,8 +11,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use vrrp_core::{
-    AddressList, AdverInterval, Config, ConfigBuilder, Family, Priority, State, Transition, Version,
-    VirtualRouter, Vrid,
+    AddressList, AdverInterval, Config, ConfigBuilder, Family, Priority, State, SwitchoverEnd, SyncGroup,
+    Transition, Version, VirtualRouter, Vrid,
 };
 use vrrp_net::lab::Host;
 use vrrp_net::{
@@ -80,12 +81,27 @@ impl Setup {
         self.start_with(host, || {})
     }
 
+    /// In the namespace that we are in: a process on a host starts its node so.
+    pub fn start_here(self) -> DriverHandle<RouterCommand> {
+        let set = RouterSet::from(router(self.config.build().unwrap()));
+        let attachments = vec![self.attachment.build().unwrap()];
+        vrrp_net::spawn_with(self.options, set, attachments, |_| {}).unwrap()
+    }
+
     /// Runs `work` on the driver's thread after each transition.
     pub fn start_with(self, host: &Host, work: impl Fn() + Send + 'static) -> Result<Node, StartError> {
         let config = self.config.build().unwrap();
         let routers = vec![(config, self.attachment.build().unwrap())];
-        Node::start_with(host, self.options, routers, work)
+        Node::start_with(host, self.options, routers, Vec::new(), work)
     }
+}
+
+fn router(config: Config) -> VirtualRouter {
+    let unset = match config.family() {
+        Family::Ipv4 => ip("0.0.0.0"),
+        Family::Ipv6 => ip("::"),
+    };
+    VirtualRouter::new(config, unset)
 }
 
 /// A running node.
@@ -96,24 +112,30 @@ pub struct Node {
 
 impl Node {
     pub fn start(host: &Host, routers: Vec<(Config, Attachment)>) -> Result<Self, StartError> {
-        Self::start_with(host, DriverOptions::default(), routers, || {})
+        Self::start_with(host, DriverOptions::default(), routers, Vec::new(), || {})
+    }
+
+    /// Starts routers that are master together or not at all.
+    pub fn start_group(host: &Host, setups: Vec<Setup>) -> Self {
+        let group = SyncGroup::new(0..setups.len()).unwrap();
+        let built = setups.into_iter().map(|setup| {
+            let config = setup.config.build().unwrap();
+            (config, setup.attachment.build().unwrap())
+        });
+        let options = DriverOptions::default();
+        Self::start_with(host, options, built.collect(), vec![group], || {}).unwrap()
     }
 
     fn start_with(
         host: &Host,
         options: DriverOptions,
         routers: Vec<(Config, Attachment)>,
+        groups: Vec<SyncGroup>,
         work: impl Fn() + Send + 'static,
     ) -> Result<Self, StartError> {
         let (configs, attachments): (Vec<_>, Vec<_>) = routers.into_iter().unzip();
-        let router = |config: Config| {
-            let unset = match config.family() {
-                Family::Ipv4 => ip("0.0.0.0"),
-                Family::Ipv6 => ip("::"),
-            };
-            VirtualRouter::new(config, unset)
-        };
-        let set = RouterSet::new(configs.into_iter().map(router).collect());
+        let routers = configs.into_iter().map(router).collect();
+        let set = RouterSet::with_groups(routers, groups).unwrap();
         let (tell, events) = mpsc::channel();
         let handle = host.run(move || {
             vrrp_net::spawn_with(options, set, attachments, move |event| {
@@ -164,6 +186,23 @@ impl Node {
     pub fn stop(self) {
         self.handle.join().unwrap();
     }
+}
+
+/// Hands the first router's mastership over. On a busy machine nobody may take over in time; then it is asked again.
+pub fn switch_over(node: &Node) {
+    for _ in 0..10 {
+        node.handle
+            .command(RouterCommand::Switchover { router: 0 })
+            .unwrap();
+        let (_, end) = node.wait_for_event(|event| match event {
+            DriverEvent::Switchover { router: 0, end } => Some(*end),
+            _ => None,
+        });
+        if matches!(end, SwitchoverEnd::Done(_)) {
+            return;
+        }
+    }
+    panic!("nobody took over, ten times");
 }
 
 pub fn ip(address: &str) -> IpAddr {
