@@ -83,7 +83,10 @@ fn while_an_interface_has_another_name_the_other_node_serves_and_gives_back_afte
         let lab = lab();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let client = lab.host("client");
-        let high = Setup::new(a, 150, &[VIP]).start(a);
+        // No lease ends: whatever is left behind is so for good.
+        let high = Setup::new(a, 150, &[VIP])
+            .attachment(|attachment| attachment.lease(None))
+            .start(a);
         high.wait_for(State::Master);
         let low = Setup::new(b, 100, &[VIP]).start(b);
         low.wait_for(State::Backup);

@@ -203,28 +203,29 @@ pub(super) fn release(
 ) -> Result<(), AddressError> {
     let (mut wanted, mut messages) = (Vec::new(), Vec::new());
     for placement in placements {
-        let entry = table.find(placement.link, placement.address());
-        match (table.index(placement.link), entry) {
-            (Some(index), Some(entry)) if table.is_ours(placement.link, entry) => {
-                let peer = placement
-                    .options
-                    .peer
-                    .map_or(placement.address(), |peer| peer.addr());
-                messages.push(removal(index, placement.address(), peer, entry.prefix));
-                wanted.push((placement, entry.prefix));
-            }
-            _ => table.note_released(placement.link, placement.address(), None),
-        }
+        let (link, address) = (placement.link, placement.address());
+        let here = table
+            .find(link, address)
+            .filter(|entry| table.is_ours(link, entry));
+        let here = here.and_then(|entry| Some((table.index(link)?, entry.prefix)));
+        let Some((index, prefix)) = here.or_else(|| table.left_behind(link, address)) else {
+            table.note_released(link, address, None);
+            continue;
+        };
+        let peer = placement.options.peer.map_or(address, |peer| peer.addr());
+        messages.push(removal(index, address, peer, prefix));
+        // Of an interface by another name no report is heeded.
+        wanted.push((placement, here.map(|(_, prefix)| prefix)));
     }
     let mut first = Ok(());
-    for ((placement, prefix), result) in wanted.into_iter().zip(requests.make(messages)) {
+    for ((placement, reported), result) in wanted.into_iter().zip(requests.make(messages)) {
         let gone = |error: &io::Error| {
             matches!(
                 error.raw_os_error(),
                 Some(libc::EADDRNOTAVAIL | libc::ENODEV | libc::ENXIO)
             )
         };
-        let removed = result.is_ok().then_some(prefix);
+        let removed = reported.filter(|_| result.is_ok());
         table.note_released(placement.link, placement.address(), removed);
         match result {
             Err(error) if !gone(&error) && first.is_ok() => first = Err(refused(table, placement, error)),

@@ -50,6 +50,8 @@ struct Interface {
     running: bool,
     mac: Option<MacAddr>,
     addresses: Vec<Entry>,
+    /// Since it was renamed: the index that it goes on with, and what was on it.
+    renamed: Option<(u32, Vec<Entry>)>,
 }
 
 impl Table {
@@ -161,6 +163,13 @@ impl Table {
         entries.min_by_key(|entry| self.is_ours(link, entry))
     }
 
+    /// Where an address of ours is still though the interface is gone, for that was renamed: index and prefix.
+    pub(super) fn left_behind(&self, link: LinkId, address: IpAddr) -> Option<(u32, u8)> {
+        let (index, entries) = self.interfaces[link.0].renamed.as_ref()?;
+        let ours = |entry: &&Entry| entry.address == address && self.is_ours(link, entry);
+        entries.iter().find(ours).map(|entry| (*index, entry.prefix))
+    }
+
     /// Whether an address is there, usable, and none of those that we added.
     pub(super) fn has_own(&self, link: LinkId, address: IpAddr) -> bool {
         let entry = self.find(link, address);
@@ -256,11 +265,14 @@ impl Table {
                     interface.addresses.clear();
                 }
                 interface.index = Some(report.index);
+                interface.renamed = None;
                 interface.running = report.running;
                 interface.mac = report.mac;
             } else if interface.index == Some(report.index) {
                 // Renamed: it is no longer the one that was configured.
+                let left = std::mem::take(&mut interface.addresses);
                 interface.vanish();
+                interface.renamed = Some((report.index, left));
             }
             if self.interfaces[place].index != index_before || self.state(LinkId(place)) != before {
                 self.link_changed(LinkId(place));

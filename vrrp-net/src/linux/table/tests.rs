@@ -50,6 +50,21 @@ fn a_rename_ends_one_link_and_begins_another() {
 }
 
 #[test]
+fn what_is_on_a_renamed_link_is_known_until_the_name_is_back() {
+    let mut table = up();
+    table.read(RTM_NEWADDR, &address("192.0.2.10", 24).report(3));
+    table.read(RTM_NEWADDR, &address("192.0.2.100", 32).marked(MARK).report(3));
+    let [own, vip] = ["192.0.2.10", "192.0.2.100"].map(|address| address.parse().unwrap());
+    assert_eq!(table.left_behind(ETH0, vip), None, "it is where it should be");
+    table.read(RTM_NEWLINK, &link("other0", 3, UP));
+    table.read(RTM_NEWLINK, &link("other0", 3, UP));
+    assert_eq!(table.left_behind(ETH0, vip), Some((3, 32)));
+    assert_eq!(table.left_behind(ETH0, own), None, "not ours to remove");
+    table.read(RTM_NEWLINK, &link("eth0", 3, UP));
+    assert_eq!(table.left_behind(ETH0, vip), None);
+}
+
+#[test]
 fn a_link_made_anew_has_none_of_the_old_addresses() {
     let mut table = up();
     table.read(RTM_NEWADDR, &address("192.0.2.10", 24).report(3));
