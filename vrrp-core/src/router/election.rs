@@ -248,7 +248,23 @@ impl VirtualRouter {
     }
 
     fn announce_when_due(&mut self, now: Duration) {
-        let refresh = self.config.announce_refresh();
+        let Role::Master(master) = &mut self.role else {
+            return;
+        };
+        let again = master.announce_at.filter(|(at, _)| now >= *at);
+        let refresh = master.refresh_at.filter(|at| now >= *at);
+        if again.is_some() || refresh.is_some() {
+            self.announce(
+                now,
+                again.map(|(_, announcement)| announcement),
+                refresh.is_some(),
+            );
+        }
+    }
+
+    #[cold]
+    fn announce(&mut self, now: Duration, again: Option<Announcement>, refresh: bool) {
+        let period = self.config.announce_refresh();
         // Soon after a losing advert for what the other master said while it gave way, and by default once more.
         let (soon, late) = (
             self.config.lower_prio_announce_delay(),
@@ -258,20 +274,16 @@ impl VirtualRouter {
         let Role::Master(master) = &mut self.role else {
             return;
         };
-        let again = master.announce_at.filter(|(at, _)| now >= *at);
-        let due = master.refresh_at.is_some_and(|at| now >= at);
-        if due {
-            master.refresh_at = Some(now + refresh);
+        if refresh {
+            master.refresh_at = Some(now + period);
         }
-        if let Some((_, announcement)) = again {
+        if let Some(announcement) = again {
             let late = late.filter(|_| announcement == Announcement::Reassert);
             master.announce_at = late.map(|delay| (now + delay, Announcement::Again));
-            // One that is due for both reasons is sent as the stronger.
-            self.outputs.push_back(Output::AnnounceAddresses(announcement));
-        } else if due {
-            self.outputs
-                .push_back(Output::AnnounceAddresses(Announcement::Refresh));
         }
+        // One that is due for both reasons is sent as the stronger.
+        let announcement = again.unwrap_or(Announcement::Refresh);
+        self.outputs.push_back(Output::AnnounceAddresses(announcement));
     }
 }
 
