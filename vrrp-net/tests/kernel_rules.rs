@@ -44,7 +44,10 @@ fn rules_come_with_mastership_and_go_with_it() {
         let high = setup(a, 150).start(a);
         high.wait_for(State::Master);
         low.wait_for(State::Backup);
-        assert!(rules(b, MARK).is_empty() && marked_routes(b).is_empty());
+        // They stay with the addresses until the winner has announced itself.
+        within(PATIENCE, || {
+            rules(b, MARK).is_empty() && marked_routes(b).is_empty()
+        });
         let both = rules(a, MARK);
         assert_eq!(priority(&both[0]), VirtualRule::DEFAULT_PRIORITY);
         assert!(both[0].attributes.contains(&RuleAttribute::Table(100)));
