@@ -52,33 +52,16 @@ impl Options {
     }
 }
 
+/// Why the bench can't be run here.
+fn wrk_missing() -> Option<&'static str> {
+    let found = Command::new("wrk").arg("--version").output().is_ok();
+    (!found).then_some("wrk is not installed")
+}
+
 fn main() -> ExitCode {
-    if let Some(code) = testbed::node::main_if_asked() {
-        return code;
-    }
-    // `cargo bench` adds --bench.
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| argument != "--bench")
-        .collect();
-    let Some(options) = Options::parse(&arguments) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
-    if let Err(code) = testbed::enter() {
-        return code;
-    }
-    if Command::new("wrk").arg("--version").output().is_err() {
-        return testbed::skipped("wrk is not installed");
-    }
-    match run(&options) {
-        Ok(transitions) if options.check && transitions > 0 => ExitCode::FAILURE,
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("loaded: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    testbed::main("loaded", USAGE, Options::parse, wrk_missing, |options| {
+        Ok(run(options)? == 0 || !options.check)
+    })
 }
 
 fn run(options: &Options) -> Result<usize> {

@@ -74,32 +74,7 @@ fn list<T: std::str::FromStr>(text: &str) -> Option<Vec<T>> {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = testbed::node::main_if_asked() {
-        return code;
-    }
-    // `cargo bench` adds --bench.
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| argument != "--bench")
-        .collect();
-    let Some(options) = Options::parse(&arguments) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
-    if let Err(code) = testbed::enter() {
-        return code;
-    }
-    if keepalived::program().is_none() {
-        return testbed::skipped("keepalived is not installed");
-    }
-    match run(&options) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("scale: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    testbed::main("scale", USAGE, Options::parse, keepalived::missing, run)
 }
 
 fn run(options: &Options) -> Result<bool> {

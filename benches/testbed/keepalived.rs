@@ -133,6 +133,11 @@ impl Drop for Keepalived {
     }
 }
 
+/// Why a bench beside keepalived can't be run here.
+pub fn missing() -> Option<&'static str> {
+    program().is_none().then_some("keepalived is not installed")
+}
+
 /// Where keepalived is; it is often not on the path of an ordinary user.
 #[must_use]
 pub fn program() -> Option<PathBuf> {

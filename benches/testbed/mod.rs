@@ -47,6 +47,43 @@ pub enum Role {
     Other,
 }
 
+/// The `main` of a bench on the LAN: a node where it was started as one; else `run`, which says whether all is well, in
+/// namespaces of its own, with what `parse` makes of the arguments. `missing` tells what this machine lacks.
+pub fn main<O>(
+    name: &str,
+    usage: &str,
+    parse: impl FnOnce(&[String]) -> Option<O>,
+    missing: impl FnOnce() -> Option<&'static str>,
+    run: impl FnOnce(&O) -> Result<bool>,
+) -> ExitCode {
+    if let Some(code) = node::main_if_asked() {
+        return code;
+    }
+    // `cargo bench` adds --bench.
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let Some(options) = parse(&arguments) else {
+        eprintln!("{usage}");
+        return ExitCode::from(2);
+    };
+    if let Err(code) = enter() {
+        return code;
+    }
+    if let Some(reason) = missing() {
+        return skipped(reason);
+    }
+    match run(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Moves this process into namespaces. Call it before any thread exists.
 ///
 /// # Errors
