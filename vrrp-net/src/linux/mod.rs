@@ -15,6 +15,7 @@ mod mark;
 mod monitor;
 mod network;
 mod open;
+mod pace;
 mod placing;
 mod ready;
 mod report;
@@ -42,6 +43,7 @@ use frames::{ClaimSocket, FrameSocket};
 use ipv6::Ipv6Socket;
 use lock::Lock;
 use monitor::{Monitor, Resync};
+use pace::Pace;
 use ready::Ready;
 use requests::Requests;
 use routing::Routes;
@@ -81,6 +83,7 @@ pub struct LinuxNetwork {
     /// Open where there is IPv6.
     serving: Option<Ready>,
     buffer: Box<[u8]>,
+    pace: Pace,
     /// Which places may have something to read.
     ready: Vec<bool>,
     /// Which place is read next.

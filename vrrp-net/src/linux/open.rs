@@ -11,6 +11,7 @@ use super::frames::{ClaimSocket, FrameSocket};
 use super::ipv6::Ipv6Socket;
 use super::lock::Lock;
 use super::monitor::{self, Monitor, Resync};
+use super::pace::Pace;
 use super::ready::Ready;
 use super::reports::borrow;
 use super::requests::Requests;
@@ -91,6 +92,7 @@ impl LinuxNetwork {
                 .transpose()
                 .map_err(refused("a netlink socket"))?,
             buffer: vec![0; PACKET].into_boxed_slice(),
+            pace: Pace::default(),
             ready: Vec::new(),
             cursor: 0,
             reads: 0,

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
 use crate::ndp;
@@ -44,6 +45,10 @@ impl LinuxNetwork {
         // Begun in the monitor's turn.
         self.ready[0] |= self.resync.deadline().is_some();
         let until = [until, self.resync.deadline()].into_iter().flatten().min();
+        if let Some(rest) = self.pace.rest(self.now(), until) {
+            // The thread is the driver's own, and a millisecond is the most.
+            thread::sleep(rest);
+        }
         self.clock.arm(until)?;
         poll_fn(|context| self.note_ready(context)).await?;
         // The poller's word is of when it was asked. Late, more may have come since, and must be read before the timer
@@ -96,6 +101,7 @@ impl LinuxNetwork {
                 }
             }
         };
+        self.pace.note_packet();
         Some(match arrived {
             Ok(received) => Input::Packet {
                 link,
