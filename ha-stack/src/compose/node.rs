@@ -36,6 +36,8 @@ pub struct Node {
     events: VecDeque<NodeEvent>,
     /// Switchovers under way, by the index of the router that was named.
     switchovers: Vec<(usize, u64)>,
+    /// Those that are in fault for nothing but checks that have not reported yet, or will be when they start.
+    waiting: Vec<usize>,
 }
 
 /// What there is to a virtual router beside it.
@@ -47,8 +49,6 @@ struct Member {
     transitions: u64,
     /// How many adverts of lower priority it has told of.
     lower_received: u64,
-    /// Whether it is in fault for nothing but checks that have not reported yet, or will be when it starts.
-    waits: bool,
 }
 
 /// A sync group of a [`Node`]: instances by index that are master together or not at all.
@@ -264,15 +264,15 @@ impl Node {
             checks,
             events: VecDeque::new(),
             switchovers: Vec::new(),
+            waiting: Vec::new(),
         };
         for index in 0..node.members.len() {
             node.apply(Duration::ZERO, index);
         }
         // What the checks make of the priorities before the start is no change.
         node.events.clear();
-        for index in 0..node.members.len() {
-            node.members[index].waits = node.waits(index);
-        }
+        let waiting = (0..node.members.len()).filter(|index| node.waits(*index));
+        node.waiting = waiting.collect();
         node
     }
 
@@ -350,9 +350,8 @@ impl Node {
 
     /// Says for which virtual router the wait is over.
     fn waited(&mut self) -> Option<NodeEvent> {
-        let index =
-            (0..self.members.len()).find(|index| self.members[*index].waits && !self.waits(*index))?;
-        self.members[index].waits = false;
+        let place = self.waiting.iter().position(|index| !self.waits(*index))?;
+        let index = self.waiting.remove(place);
         Some(NodeEvent::Waited {
             router: index,
             fault: self.routers.router(index).state() == State::Fault,
@@ -591,7 +590,6 @@ impl Member {
             tracks: instance.tracks,
             transitions: 0,
             lower_received: 0,
-            waits: false,
         };
         (member, VirtualRouter::new(instance.config, source))
     }
