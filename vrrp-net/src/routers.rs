@@ -15,6 +15,13 @@ use crate::deadlines::Deadlines;
 /// How many backups may become master at a time: few enough that it takes less than the shortest advertisement
 /// interval; and as many advertise together from then on, with one wake for all.
 const TAKEOVERS: usize = 32;
+/// How many masters are gathered to advertise at one wake: few enough that a peer's receive buffer of the usual size
+/// holds their adverts.
+const GATHERED: usize = 64;
+/// They are gathered when their adverts are due within this part of their intervals.
+const SOON: u32 = 8;
+/// That part of the longest interval there is, 40.95 s.
+const LONGEST: Duration = Duration::from_millis(40_950 / SOON as u64);
 
 /// An effect of [`Routers`], in the order in which it must happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,6 +217,29 @@ impl RouterSet {
         self.settle(now);
     }
 
+    /// Some masters speak at this wake: has others that would soon, at most so many, speak along with them. From then on
+    /// they stay together.
+    fn gather(&mut self, now: Duration, most: usize) {
+        let soon = |index: &usize| {
+            let router = &self.seats.routers[*index];
+            let ahead = router.config().adver_interval().duration() / SOON;
+            router
+                .advert_due()
+                .is_some_and(|at| now < at && at <= now + ahead)
+        };
+        // Most are filtered by what lies close together in memory.
+        let near = |index: &usize| {
+            self.seats
+                .deadlines
+                .get(*index)
+                .is_some_and(|at| now < at && at <= now + LONGEST)
+        };
+        let gathered: Vec<_> = (0..self.len()).filter(near).filter(soon).take(most).collect();
+        for index in gathered {
+            self.router_mut(index).handle_advert_early(now);
+        }
+    }
+
     /// Hands over to the best backup, with the whole sync group; see [`VirtualRouter::handle_switchover`].
     ///
     /// # Errors
@@ -330,17 +360,22 @@ impl Routers for RouterSet {
 
     fn handle_timeout(&mut self, now: Duration) {
         self.seats.refresh();
-        let mut takeovers = 0;
+        let (mut takeovers, mut adverts) = (0, 0);
         for index in 0..self.len() {
             // Few are due at a wake, and the deadlines of all lie closer together than the routers.
             if !self.seats.deadlines.is_due(index, now) {
                 continue;
             }
-            let takes_over = self.seats.routers[index].state() == State::Backup;
+            let router = &self.seats.routers[index];
+            let takes_over = router.state() == State::Backup;
+            adverts += usize::from(router.advert_due().is_some_and(|at| at <= now));
             if !(takes_over && takeovers == TAKEOVERS) {
                 self.router_mut(index).handle_timeout(now);
                 takeovers += usize::from(takes_over);
             }
+        }
+        if adverts > 0 {
+            self.gather(now, GATHERED.saturating_sub(adverts));
         }
         self.settle(now);
     }
