@@ -57,8 +57,14 @@ impl Requests {
         while requests.peek().is_some() {
             let first = self.sequence;
             let mut batch = Vec::new();
-            for (request, flags) in requests.by_ref().take(MAX_BATCH) {
-                self.append(&mut batch, request, flags | NLM_F_ACK);
+            for place in 0..MAX_BATCH {
+                let Some((request, flags)) = requests.next() else {
+                    break;
+                };
+                // Errors are always told, and in order: one acknowledgement, of the last, says it for those before it.
+                let last = place + 1 == MAX_BATCH || requests.peek().is_none();
+                let ack = if last { NLM_F_ACK } else { 0 };
+                self.append(&mut batch, request, flags | ack);
             }
             let count = self.sequence.wrapping_sub(first) as usize;
             let before = results.len();
@@ -123,17 +129,19 @@ impl Requests {
 
     fn send_batch(&mut self, batch: &[u8], first: u32, results: &mut [io::Result<()>]) -> io::Result<()> {
         self.socket.send(batch, 0)?;
-        let mut open = results.len();
-        while open > 0 {
+        // The first that is not answered.
+        let mut open = 0;
+        while open < results.len() {
             self.receive()?;
             for message in messages(&self.buffer) {
                 let place = message.sequence_number().wrapping_sub(first) as usize;
                 // Older sequence numbers are answers to requests that were given up.
-                if message.message_type() == NLMSG_ERROR {
-                    if let Some(result) = results.get_mut(place) {
-                        *result = code(message.payload());
-                        open -= 1;
-                    }
+                if message.message_type() == NLMSG_ERROR && (open..results.len()).contains(&place) {
+                    results[open..place]
+                        .iter_mut()
+                        .for_each(|result| *result = Ok(()));
+                    results[place] = code(message.payload());
+                    open = place + 1;
                 }
             }
         }
