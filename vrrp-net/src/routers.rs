@@ -442,16 +442,6 @@ mod tests {
         let mut set = set(&[100; 2 * TAKEOVERS + 1]);
         start(&mut set);
         let first = set.poll_timeout().unwrap();
-        let advertised = |set: &mut RouterSet, now| {
-            set.handle_timeout(now);
-            let outputs = std::iter::from_fn(|| set.poll_output());
-            outputs
-                .filter_map(|effect| match effect {
-                    Effect::Router(router, Output::Advertise(_)) => Some(router),
-                    _ => None,
-                })
-                .collect::<Vec<_>>()
-        };
         assert!(advertised(&mut set, first).into_iter().eq(0..TAKEOVERS));
         assert_eq!(set.poll_timeout(), Some(first), "more are due");
         // The first takeovers took as long as an advertisement interval.
@@ -484,6 +474,45 @@ mod tests {
         set.handle_command(Duration::ZERO, RouterCommand::Shutdown { router: 1 });
         assert_eq!(set.router(1).state(), State::Initialize);
         assert_eq!(set.router(0).state(), State::Backup);
+    }
+
+    #[test]
+    fn masters_whose_adverts_are_due_soon_speak_together_from_then_on() {
+        // Skew times 4 ms and 387 ms apart.
+        let mut set = set(&[200, 199, 100]);
+        start(&mut set);
+        while set.routers().iter().any(|router| router.state() == State::Backup) {
+            let at = set.poll_timeout().unwrap();
+            set.handle_timeout(at);
+            drain(&mut set);
+        }
+        let due = |set: &RouterSet, index: usize| set.router(index).advert_due().unwrap();
+        let (first, last) = (due(&set, 0), due(&set, 2));
+        assert!(first < due(&set, 1) && due(&set, 1) < last);
+        assert_eq!(advertised(&mut set, first), [0, 1]);
+        assert_eq!(due(&set, 1), due(&set, 0));
+        assert_eq!(due(&set, 2), last, "too far off");
+        assert_eq!(advertised(&mut set, last), [2]);
+        let second = due(&set, 0);
+        assert_eq!(advertised(&mut set, second), [0, 1]);
+    }
+
+    #[test]
+    fn no_more_are_gathered_than_a_receive_buffer_holds() {
+        let mut set = set(&[100; 2 * GATHERED]);
+        start(&mut set);
+        expire(&mut set, Duration::from_secs(4));
+        let due = set.poll_timeout().unwrap();
+        set.router_mut(0)
+            .handle_advert_early(due - Duration::from_millis(100));
+        drain(&mut set);
+        let others = advertised(&mut set, due);
+        assert!(
+            others.into_iter().eq(1..2 * GATHERED),
+            "what is due is never kept back"
+        );
+        let along = advertised(&mut set, due + Duration::from_millis(900));
+        assert!(along.into_iter().eq(0..GATHERED));
     }
 
     #[test]
@@ -560,6 +589,15 @@ mod tests {
         let mut set = RouterSet::with_groups(routers, vec![group]).unwrap();
         start(&mut set);
         set
+    }
+
+    /// Who advertises at this moment.
+    fn advertised(set: &mut RouterSet, now: Duration) -> Vec<usize> {
+        set.handle_timeout(now);
+        let adverts = drain(set).into_iter();
+        adverts
+            .filter_map(|(index, output)| matches!(output, Output::Advertise(_)).then_some(index))
+            .collect()
     }
 
     /// Everything that is due, as a driver does it.

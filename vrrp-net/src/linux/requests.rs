@@ -177,3 +177,39 @@ fn code(payload: &[u8]) -> io::Result<()> {
         None => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The link of this index, which anybody may ask for.
+    fn link(index: u32) -> (RouteNetlinkMessage, u16) {
+        let mut message = rtnetlink::packet_route::link::LinkMessage::default();
+        message.header.index = index;
+        (RouteNetlinkMessage::GetLink(message), 0)
+    }
+
+    #[test]
+    fn each_request_of_a_batch_has_its_own_answer_wherever_one_fails() {
+        const LOOPBACK: u32 = 1;
+        const NOWHERE: u32 = i32::MAX as u32;
+        let mut requests = Requests::open().unwrap();
+        for failing in 0..3 {
+            let index = |place| if place == failing { NOWHERE } else { LOOPBACK };
+            let results = requests.make((0..3).map(|place| link(index(place))));
+            let failed: Vec<_> = results.iter().map(Result::is_err).collect();
+            assert_eq!(failed, (0..3).map(|place| place == failing).collect::<Vec<_>>());
+        }
+        let all = requests.make((0..3).map(|_| link(NOWHERE)));
+        assert!(all.len() == 3 && all.iter().all(Result::is_err));
+        assert!(requests.make([]).is_empty());
+    }
+
+    #[test]
+    fn batches_longer_than_one_send_are_answered_whole() {
+        const LOOPBACK: u32 = 1;
+        let mut requests = Requests::open().unwrap();
+        let results = requests.make((0..2 * MAX_BATCH + 1).map(|_| link(LOOPBACK)));
+        assert!(results.len() == 2 * MAX_BATCH + 1 && results.iter().all(Result::is_ok));
+    }
+}
