@@ -202,6 +202,67 @@ fn a_default_for_all_instances_is_that_of_each_one() {
 }
 
 #[test]
+fn a_default_in_toml_is_that_of_each_one_and_its_own_word_wins() {
+    let defaults = [
+        ("version = 3", "version = 2"),
+        ("checksum = \"message-only\"", "checksum = \"pseudo-header\""),
+        ("priority = 90", "priority = 110"),
+        ("adver_interval = \"2s\"", "adver_interval = \"3s\""),
+        ("preempt = false", "preempt = true"),
+        ("preempt_delay = \"5s\"", "preempt_delay = \"6s\""),
+        ("startup_delay = \"5s\"", "startup_delay = \"6s\""),
+        ("down_timer_adverts = 5", "down_timer_adverts = 4"),
+        (
+            "damping = { transitions = 3, window = \"5m\" }",
+            "damping = { transitions = 4, window = \"5m\" }",
+        ),
+        ("reassert = false", "reassert = true"),
+        (
+            "higher_prio_send_advert = false",
+            "higher_prio_send_advert = true",
+        ),
+        ("demotion = \"yield\"", "demotion = \"plain\""),
+        ("address_mismatch = \"accept\"", "address_mismatch = \"discard\""),
+        ("strict_mode = true", "strict_mode = false"),
+        ("announce_delay = \"2s\"", "announce_delay = \"3s\""),
+        ("announce_repeat = 2", "announce_repeat = 3"),
+        ("announce_refresh = \"60s\"", "announce_refresh = \"70s\""),
+        ("announce_refresh_repeat = 2", "announce_refresh_repeat = 3"),
+        (
+            "lower_prio_announce_delay = \"2s\"",
+            "lower_prio_announce_delay = \"3s\"",
+        ),
+        ("lower_prio_announce_repeat = 2", "lower_prio_announce_repeat = 3"),
+        ("source = \"192.0.2.10\"", "source = \"192.0.2.12\""),
+        ("peers = [\"192.0.2.11\"]", "peers = [\"192.0.2.12\"]"),
+        ("vmac = true", "vmac = false"),
+        ("accept = false", "accept = true"),
+        ("promote_secondaries = true", "promote_secondaries = false"),
+        ("track_primary = false", "track_primary = true"),
+        ("lease = false", "lease = \"5s\""),
+    ];
+    let plain = read("p.toml", &toml("")).instances().to_vec();
+    for (default, other) in defaults {
+        let with = |own| {
+            let text = format!("{}[vrrp_defaults]\n{default}\n", toml(own));
+            read("d.toml", &text).instances().to_vec()
+        };
+        let without = |own| read("o.toml", &toml(own)).instances().to_vec();
+        assert_eq!(with(""), without(default), "{default}");
+        assert_ne!(with(""), plain, "{default} changes nothing");
+        assert_eq!(with(other), without(other), "{other} is its own word");
+        assert_ne!(with(other), with(""), "{other} does not win");
+    }
+    let no_interface =
+        toml("").replace("interface = \"eth0\"", "") + "[vrrp_defaults]\ninterface = \"eth0\"\n";
+    assert_eq!(read("i.toml", &no_interface).instances(), plain);
+    // IPv6 has version 3, whatever the default is.
+    let dual = toml("").replace("[\"192.0.2.100\"]", "[\"192.0.2.100\", \"fe80::100\"]");
+    let both = read("6.toml", &format!("{dual}[vrrp_defaults]\nversion = 2\n"));
+    assert_eq!(both.instances(), read("6.toml", &dual).instances());
+}
+
+#[test]
 fn what_keepalived_has_no_word_for_means_something() {
     let plain = read("a.toml", &toml("")).instances().to_vec();
     for option in [

@@ -8,7 +8,7 @@ use super::draft::{CheckDraft, Draft, Format};
 use super::instance::{InstanceDraft, Tracking};
 use super::notify::NotifyParts;
 use super::suggest::nearest;
-use super::{Diagnostic, Diagnostics, Span, Spanned};
+use super::{Diagnostic, Diagnostics, Span, Spanned, lint};
 
 /// A sync group as a file writes it.
 #[derive(Debug)]
@@ -66,6 +66,8 @@ fn join_one(group: GroupDraft, draft: &mut Draft, diagnostics: &mut Diagnostics)
             .extend(group.tracking.interfaces.iter().cloned());
         members.push(instance.name.value.clone());
     }
+    let joined: Vec<&InstanceDraft> = instances.iter().filter(|one| is_member(one)).collect();
+    lint::members(&group.name, &joined, diagnostics);
     // Its own weights count in any case, and nobody else's are left.
     let weighted = weighted(&group.tracking, checks).next().is_some();
     Group {

@@ -6,7 +6,7 @@ use ha_health::Weight;
 
 use super::draft::{CheckDraft, CheckSource, Format};
 use super::instance::InstanceDraft;
-use super::{Diagnostic, Diagnostics};
+use super::{Diagnostic, Diagnostics, Spanned};
 
 /// What a virtual router says that is likely not to be meant.
 pub(super) fn instance(instance: &InstanceDraft, checks: &[CheckDraft], diagnostics: &mut Diagnostics) {
@@ -78,6 +78,50 @@ pub(super) fn protection(instance: &InstanceDraft, diagnostics: &mut Diagnostics
             Diagnostic::warning(format!("the first IPv6 address, {first}, is not link-local"))
                 .at(place.unwrap_or(instance.name.span))
                 .help("put one such as fe80::100 first: hosts use it as their router (RFC 9568 §5.2.9)"),
+        );
+    }
+}
+
+/// Members of a sync group that would not go the same way by themselves. What the other nodes say is not known here:
+/// where they agree with it, all is well.
+pub(super) fn members(name: &Spanned<String>, members: &[&InstanceDraft], diagnostics: &mut Diagnostics) {
+    let Some((first, others)) = members.split_first() else {
+        return;
+    };
+    let place = |member: &InstanceDraft| member.priority_at.unwrap_or(member.name.span);
+    let priority = |member: &InstanceDraft| member.config.priority();
+    if let Some(other) = others.iter().find(|other| priority(other) != priority(first)) {
+        diagnostics.push(
+            Diagnostic::warning(format!(
+                "members of the sync group `{}` differ in priority, {} and {}: a peer that is between them wins one and loses the other, and the group takes turns or never settles",
+                name.value,
+                priority(first),
+                priority(other),
+            ))
+            .at(place(other))
+            .also(place(first), "the first member's")
+            .help("give all members the same priority, on each node"),
+        );
+    }
+    if let Some(other) = others
+        .iter()
+        .find(|other| other.config.preempt() != first.config.preempt())
+    {
+        let [preempting, patient] = match first.config.preempt() {
+            true => [first, other],
+            false => [other, first],
+        };
+        diagnostics.push(
+            Diagnostic::warning(format!(
+                "members of the sync group `{}` differ in preemption: `{}` takes over where `{}` does not, so that the group does not follow its priority",
+                name.value, preempting.name.value, patient.name.value,
+            ))
+            .at(patient.nopreempt_at.unwrap_or(patient.name.span))
+            .also(preempting.name.span, "this one preempts")
+            .help(patient.format.choose(
+                "write `preempt = false` in all members or in none",
+                "write `nopreempt` in all members or in none",
+            )),
         );
     }
 }

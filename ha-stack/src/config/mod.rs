@@ -9,6 +9,9 @@
 //! [node]
 //! name = "lb1"                          # default: the host's name
 //!
+//! [vrrp_defaults]                       # what each [[vrrp]] of this file says unless it says otherwise
+//! version = 2
+//!
 //! [[vrrp]]                              # a virtual router
 //! name = "VI_1"
 //! interface = "eth0"

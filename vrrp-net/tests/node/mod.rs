@@ -126,6 +126,15 @@ impl Node {
         Self::start_with(host, options, built.collect(), vec![group], || {}).unwrap()
     }
 
+    /// Starts routers on one thread, which runs `work` after each transition.
+    pub fn start_working(host: &Host, setups: Vec<Setup>, work: impl Fn() + Send + 'static) -> Self {
+        let built = setups.into_iter().map(|setup| {
+            let config = setup.config.build().unwrap();
+            (config, setup.attachment.build().unwrap())
+        });
+        Self::start_with(host, DriverOptions::default(), built.collect(), Vec::new(), work).unwrap()
+    }
+
     fn start_with(
         host: &Host,
         options: DriverOptions,

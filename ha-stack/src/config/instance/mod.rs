@@ -62,6 +62,8 @@ pub(crate) struct InstanceDraft {
     pub(crate) definition: String,
     pub(crate) format: Format,
     pub(crate) vrid_at: Span,
+    /// Where the priority is given.
+    pub(crate) priority_at: Option<Span>,
     /// Where preemption is turned off.
     pub(crate) nopreempt_at: Option<Span>,
     /// Where a password is that anyone on the link can read.
@@ -143,6 +145,7 @@ impl InstanceParts {
             definition: definition.to_owned(),
             format,
             vrid_at: self.vrid?.span,
+            priority_at: self.protocol.priority.map(|priority| priority.span),
             nopreempt_at: self.protocol.nopreempt_at(),
             clear_text_at: self.authentication.clear_text_at(),
             config: config?,

@@ -30,6 +30,11 @@ const SECTIONS: &[Entry] = &[
         "table",
         "The thread that sends and receives adverts.",
     ),
+    Entry::new(
+        "vrrp_defaults",
+        "table",
+        "What virtual routers of the same file say unless they say otherwise.",
+    ),
     Entry::new("vrrp", "array of tables", "Virtual routers."),
     Entry::new(
         "sync_group",
@@ -79,6 +84,11 @@ pub(super) fn sections() -> Vec<Section> {
             groups: vec![("", keys::entries(thread::KEYS).collect())],
         },
         Section {
+            header: "[vrrp_defaults]",
+            about: "What each `[[vrrp]]` of the same file says unless it says otherwise. A default of version 2 is for IPv4 alone.",
+            groups: vrrp::defaults::groups(),
+        },
+        Section {
             header: "[[vrrp]]",
             about: "A virtual router.",
             groups: vrrp::groups().to_vec(),
@@ -124,6 +134,8 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
     let root = document.get_ref();
     let start = file.span(0..0);
     Table::new(root, file, start, "the file", SECTIONS, diagnostics);
+    // They may stand behind what they concern.
+    let defaults = vrrp_defaults(root, file, diagnostics);
     for (key, value) in root {
         let name: &str = key.get_ref();
         let at = file.span(key.span());
@@ -139,7 +151,8 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
                 table.read(thread::KEYS, &mut options);
                 draft.thread.push(Spanned::new(options, at));
             }
-            ("node" | "vrrp_thread", _) => {
+            ("vrrp_defaults", DeValue::Table(_)) => {}
+            ("node" | "vrrp_thread" | "vrrp_defaults", _) => {
                 diagnostics.push(section_error(at, name, &format!("[{name}]")));
             }
             (
@@ -149,7 +162,10 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
                 for element in array {
                     let at = file.span(element.span());
                     match element.get_ref() {
-                        DeValue::Table(table) => section(name, table, file, at, draft, diagnostics),
+                        DeValue::Table(table) => {
+                            let tables = (table, defaults);
+                            section(name, tables, file, at, draft, diagnostics);
+                        }
                         _ => diagnostics.push(section_error(at, name, &format!("[[{name}]]"))),
                     }
                 }
@@ -162,9 +178,22 @@ pub(crate) fn read(sources: &Sources, file: FileId, draft: &mut Draft, diagnosti
     }
 }
 
+/// The table of defaults, if it can be used.
+fn vrrp_defaults<'a, 'i>(
+    root: &'a DeTable<'i>,
+    file: FileId,
+    diagnostics: &mut Diagnostics,
+) -> Option<&'a DeTable<'i>> {
+    let value = root.get("vrrp_defaults")?;
+    let table = value.get_ref().as_table()?;
+    let at = file.span(value.span());
+    vrrp::defaults::check(table, file, at, diagnostics).then_some(table)
+}
+
+/// Reads one of several. With its table come the defaults of virtual routers.
 fn section(
     name: &str,
-    table: &DeTable<'_>,
+    (table, defaults): (&DeTable<'_>, Option<&DeTable<'_>>),
     file: FileId,
     at: Span,
     draft: &mut Draft,
@@ -176,7 +205,7 @@ fn section(
             check.map(|check| draft.checks.push(check))
         }
         "vrrp" => {
-            let instance = vrrp::read(table, file, at, &mut draft.mentioned, diagnostics);
+            let instance = vrrp::read(table, defaults, file, at, &mut draft.mentioned, diagnostics);
             instance.map(|instances| draft.instances.extend(instances))
         }
         "sync_group" => {

@@ -43,6 +43,8 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
 /// A table whose keys are known.
 pub(super) struct Table<'a, 'i> {
     table: &'a DeTable<'i>,
+    /// Has the keys that the table does not have.
+    defaults: Option<&'a DeTable<'i>>,
     file: FileId,
     /// Where the table begins, to say what it lacks.
     at: Span,
@@ -80,11 +82,17 @@ impl<'a, 'i> Table<'a, 'i> {
         }
         Self {
             table,
+            defaults: None,
             file,
             at,
             diagnostics,
             errors_before,
         }
+    }
+
+    /// Looks for what it does not have in another table of the same file.
+    pub(super) fn or(self, defaults: Option<&'a DeTable<'i>>) -> Self {
+        Self { defaults, ..self }
     }
 
     /// Whether nothing was wrong so far, in it or below.
@@ -113,7 +121,8 @@ impl<'a, 'i> Table<'a, 'i> {
 
     /// The value of a key as it stands.
     pub(super) fn raw(&self, key: &str) -> Option<&'a TomlSpanned<DeValue<'i>>> {
-        self.table.get(key)
+        let default = || self.defaults.and_then(|defaults| defaults.get(key));
+        self.table.get(key).or_else(default)
     }
 
     /// The place of a key's value.
@@ -125,6 +134,16 @@ impl<'a, 'i> Table<'a, 'i> {
     pub(super) fn read<P>(&mut self, keys: &[Key<P>], to: &mut P) {
         for key in keys {
             (key.read)(self, key.entry.name, to);
+        }
+    }
+
+    /// Reads those of its keys that are there, and `known`: none is required.
+    pub(super) fn read_given<P>(&mut self, keys: &[Key<P>], known: &[Entry], to: &mut P) {
+        for key in keys {
+            let name = key.entry.name;
+            if self.raw(name).is_some() && known.iter().any(|entry| entry.name == name) {
+                (key.read)(self, name, to);
+            }
         }
     }
 

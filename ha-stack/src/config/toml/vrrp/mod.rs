@@ -3,6 +3,7 @@
 mod addresses;
 mod announcements;
 pub(in crate::config) mod authentication;
+pub(super) mod defaults;
 mod network;
 mod protocol;
 pub(super) mod tracking;
@@ -59,6 +60,11 @@ pub(super) fn groups() -> [(&'static str, Vec<Entry>); 7] {
         ("Announcements", entries(announcements::KEYS).collect()),
         ("Tracking", entries(tracking::KEYS).collect()),
     ]
+}
+
+/// Those of [`KEYS`] that may be a default of all.
+fn strict_entries() -> impl Iterator<Item = Entry> {
+    entries(KEYS).filter(|entry| entry.name == "strict_mode")
 }
 
 /// Tables that stand for values in the section.
@@ -122,8 +128,10 @@ pub(super) fn tables() -> Vec<Section> {
     ]
 }
 
+/// Reads one. What it does not say itself stands in `defaults`.
 pub(super) fn read(
     table: &DeTable<'_>,
+    defaults: Option<&DeTable<'_>>,
     file: FileId,
     at: Span,
     mentioned: &mut Vec<String>,
@@ -131,7 +139,8 @@ pub(super) fn read(
 ) -> Option<Vec<InstanceDraft>> {
     let groups = groups();
     let known: Vec<Entry> = groups.into_iter().flat_map(|(_, entries)| entries).collect();
-    let mut table = Table::new(table, file, at, "[[vrrp]]", &known, diagnostics);
+    let version_is_own = table.contains_key("version");
+    let mut table = Table::new(table, file, at, "[[vrrp]]", &known, diagnostics).or(defaults);
     let mut parts = InstanceParts::new(Spanned::new(String::new(), at));
     table.read(KEYS, &mut parts);
     table.read(network::KEYS, &mut parts.network);
@@ -139,6 +148,9 @@ pub(super) fn read(
     table.read(protocol::KEYS, &mut parts.protocol);
     table.read(authentication::KEYS, &mut parts.authentication);
     table.read(announcements::KEYS, &mut parts.announcements);
+    if !version_is_own {
+        defaults::leave_version_to_family(&mut parts);
+    }
     table.read(tracking::KEYS, &mut parts.tracking);
     let tracked: Vec<String> = parts.tracking.names().collect();
     // What is wrong together is told even when something is wrong by itself, as far as it can be known.

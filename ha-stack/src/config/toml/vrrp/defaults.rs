@@ -1,0 +1,63 @@
+//! `[vrrp_defaults]`: what each `[[vrrp]]` of the same file says unless it says otherwise.
+
+use ::toml::de::DeTable;
+use vrrp_core::Version;
+
+use super::super::keys::{Entry, entries};
+use super::super::reader::Table;
+use super::{announcements, network, protocol, strict_entries};
+use crate::config::instance::InstanceParts;
+use crate::config::{Diagnostics, FileId, Span, Spanned};
+
+/// Keys of the network that are one virtual router's own.
+const OWN: [&str; 2] = ["routes", "rules"];
+
+/// All keys of the section, with headings.
+pub(in crate::config::toml) fn groups() -> Vec<(&'static str, Vec<Entry>)> {
+    let network = entries(network::KEYS).filter(|entry| !OWN.contains(&entry.name));
+    let network = network.map(|entry| match entry.name {
+        "interface" => Entry {
+            about: "Interface that adverts are sent and received on.",
+            ..entry
+        },
+        _ => entry,
+    });
+    vec![
+        ("Network", network.collect()),
+        (
+            "Protocol",
+            strict_entries().chain(entries(protocol::KEYS)).collect(),
+        ),
+        ("Announcements", entries(announcements::KEYS).collect()),
+    ]
+}
+
+/// Tells what is wrong with the section by itself. `false` when anything is: then nobody falls back to it, so that it is
+/// told once.
+pub(in crate::config::toml) fn check(
+    table: &DeTable<'_>,
+    file: FileId,
+    at: Span,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let known: Vec<Entry> = groups().into_iter().flat_map(|(_, entries)| entries).collect();
+    let mut table = Table::new(table, file, at, "[vrrp_defaults]", &known, diagnostics);
+    let mut parts = InstanceParts::new(Spanned::new(String::new(), at));
+    table.read_given(super::KEYS, &known, &mut parts);
+    table.read_given(network::KEYS, &known, &mut parts.network);
+    table.read_given(protocol::KEYS, &known, &mut parts.protocol);
+    table.read_given(announcements::KEYS, &known, &mut parts.announcements);
+    table.is_sound()
+}
+
+/// Version 2 as a default is for IPv4: IPv6 has version 3 whatever it says, as with keepalived's `vrrp_version`.
+pub(super) fn leave_version_to_family(parts: &mut InstanceParts) {
+    let mut addresses = parts.addresses.advertised.iter();
+    if addresses.any(|one| one.value.address().is_ipv6()) {
+        // What is not said is version 2 for IPv4.
+        parts
+            .protocol
+            .version
+            .take_if(|version| version.value == Version::V2);
+    }
+}
