@@ -8,7 +8,7 @@ mod report;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cell::{Cell, Measured, Program};
+use cell::{Cell, Program};
 use ha_benches::testbed::{self, Result, keepalived};
 use report::Report;
 
