@@ -10,7 +10,7 @@ use lb_proxy::proxy::{ProxyConfig, Server, ServerHandle};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 use vrrp_core::{HmacConfig, NoHmac, SwitchoverEnd};
-use vrrp_net::{Commands, DriverHandle};
+use vrrp_net::{Commands, DriverCounters, DriverHandle};
 
 use super::bus::Bus;
 use super::event::Event;
@@ -90,6 +90,14 @@ impl Drive {
             bus,
             commands,
             inbox,
+        }
+    }
+
+    /// What the VRRP thread has counted, if there is one.
+    fn counters(&self) -> Option<DriverCounters> {
+        match self {
+            Self::Thread(driver) => Some(driver.counters()),
+            Self::Here { .. } => None,
         }
     }
 
@@ -353,6 +361,7 @@ impl Control {
     fn status(&self, node: NodeStatus) -> Status {
         Status {
             node: Arc::clone(&self.name),
+            driver: self.drive.as_ref().and_then(Drive::counters),
             instances: node.instances,
             checks: node.checks,
             upstreams: self.upstreams.iter().map(|one| one.upstream.status()).collect(),
