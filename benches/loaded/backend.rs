@@ -7,6 +7,8 @@ use vrrp_net::lab::Host;
 
 /// Where it listens, on the node's own host.
 pub(crate) const ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080));
+/// What every answer ends with.
+pub(crate) const BODY: &[u8] = b"ok\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n";
 
 /// Starts it; it goes on until this process ends.

@@ -1,20 +1,22 @@
 //! Whether mastership stays where it is while the proxy of the same process is under full load: two nodes that advertise
-//! each 10 ms, and `wrk` with 256 connections to the virtual address.
+//! each 10 ms, and 256 connections to the virtual address that ask without a rest.
 //!
 //! `cargo bench -p ha-benches --bench loaded` prints a line a node; with `--check` it fails on any change of state.
 
 mod backend;
+mod load;
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use ha_benches::testbed::lan::{Lan, Side};
 use ha_benches::testbed::process::Usage;
 use ha_benches::testbed::{self, Node, Result, Role, Setup, Variant, pause, wait_until};
 
-const USAGE: &str = "usage: loaded [--seconds N] [--realtime] [--json] [--check]
+const USAGE: &str = "usage: loaded [--seconds N] [--realtime | --nice N] [--json] [--check]
   --seconds N  how long the load lasts (60)
   --realtime   VRRP with real-time priority (root)
+  --nice N     VRRP with another nice value than by default: 0 is without CAP_SYS_NICE
   --json       prints one JSON object instead of lines
   --check      fails if any node changes its state";
 
@@ -26,6 +28,7 @@ const WARM_UP: Duration = Duration::from_secs(6);
 struct Options {
     seconds: u64,
     realtime: bool,
+    nice: Option<i8>,
     json: bool,
     check: bool,
 }
@@ -35,6 +38,7 @@ impl Options {
         let mut options = Self {
             seconds: 60,
             realtime: false,
+            nice: None,
             json: false,
             check: false,
         };
@@ -43,6 +47,7 @@ impl Options {
             match &**argument {
                 "--seconds" => options.seconds = arguments.next()?.parse().ok().filter(|n| *n > 0)?,
                 "--realtime" => options.realtime = true,
+                "--nice" => options.nice = Some(arguments.next()?.parse().ok()?),
                 "--json" => options.json = true,
                 "--check" => options.check = true,
                 _ => return None,
@@ -52,16 +57,14 @@ impl Options {
     }
 }
 
-/// Why the bench can't be run here.
-fn wrk_missing() -> Option<&'static str> {
-    let found = Command::new("wrk").arg("--version").output().is_ok();
-    (!found).then_some("wrk is not installed")
-}
-
 fn main() -> ExitCode {
-    testbed::main("loaded", USAGE, Options::parse, wrk_missing, |options| {
-        Ok(run(options)? == 0 || !options.check)
-    })
+    testbed::main(
+        "loaded",
+        USAGE,
+        Options::parse,
+        || None,
+        |options| Ok(run(options)? == 0 || !options.check),
+    )
 }
 
 fn run(options: &Options) -> Result<usize> {
@@ -70,6 +73,7 @@ fn run(options: &Options) -> Result<usize> {
         Setup::new(Variant::v3(1), side, priority)
             .proxy(backend::ADDRESS)
             .realtime(options.realtime)
+            .nice(options.nice)
     };
     for side in Side::BOTH {
         backend::start(lan.host(side))?;
@@ -86,7 +90,8 @@ fn run(options: &Options) -> Result<usize> {
 
     let transitions = [nodes[0].transitions(), nodes[1].transitions()];
     let cpu = [Usage::of(nodes[0].pid())?.cpu, Usage::of(nodes[1].pid())?.cpu];
-    let requests_per_second = load(&lan, options.seconds)?;
+    let before = [nodes[0].ask()?, nodes[1].ask()?];
+    let (requests_per_second, by) = load::run(&lan, options.seconds)?;
     let mut total = 0;
     let mut rows = Vec::new();
     for (index, side) in Side::BOTH.into_iter().enumerate() {
@@ -94,17 +99,25 @@ fn run(options: &Options) -> Result<usize> {
         let changes = node.transitions() - transitions[index];
         let used = Usage::of(node.pid())?.cpu.saturating_sub(cpu[index]);
         let cpu_percent = used.as_secs_f64() / options.seconds as f64 * 100.0;
+        let answer = node.ask()?;
+        let late_ms = [&before[index], &answer].map(|answer| answer.max_lateness.as_secs_f64() * 1000.0);
+        let pauses = answer.pauses - before[index].pauses;
         total += changes;
         if !options.json {
             println!(
-                "{} {:?}: {changes} transitions, {cpu_percent:.0} % of a core",
+                "{} {:?}: {changes} transitions, latest {:.1} ms late ({:.1} before the load), {pauses} pauses, {cpu_percent:.0} % of a core",
                 side.name(),
-                node.role()
+                node.role(),
+                late_ms[1],
+                late_ms[0]
             );
         }
         rows.push(serde_json::json!({
             "node": side.name(),
             "transitions": changes,
+            "max_lateness_ms": late_ms[1],
+            "max_lateness_ms_before": late_ms[0],
+            "pauses": pauses,
             "cpu_percent": cpu_percent,
         }));
     }
@@ -112,31 +125,17 @@ fn run(options: &Options) -> Result<usize> {
         let report = serde_json::json!({
             "seconds": options.seconds,
             "realtime": options.realtime,
+            "nice": options.nice,
+            "load": by,
             "requests_per_second": requests_per_second,
             "nodes": rows,
         });
         println!("{report:#}");
     } else {
-        println!("{requests_per_second:.0} requests/s for {} s", options.seconds);
+        println!(
+            "{requests_per_second:.0} requests/s for {} s, by {by}",
+            options.seconds
+        );
     }
     Ok(total)
-}
-
-/// Runs `wrk` on the client's host; gives requests a second. No requests at all are an error: that was no load.
-fn load(lan: &Lan, seconds: u64) -> Result<f64> {
-    let mut command = Command::new("wrk");
-    command.args(["-c256", "-t2", &format!("-d{seconds}s")]);
-    command.arg(format!("http://{}/", testbed::lan::virtual_address(1, false)));
-    let output = lan.client().output(command)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if text.contains("Non-2xx") {
-        return Err(format!("the proxy answers with errors:\n{text}").into());
-    }
-    text.lines()
-        .find_map(|line| line.trim().strip_prefix("Requests/sec:")?.trim().parse().ok())
-        .filter(|rate| *rate > 0.0)
-        .ok_or_else(|| {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            format!("wrk tells no rate:\n{text}{errors}").into()
-        })
 }

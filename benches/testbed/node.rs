@@ -62,6 +62,10 @@ pub struct Answer {
     pub discarded: u64,
     /// Of the first virtual router.
     pub priority: u8,
+    /// The latest that the VRRP thread acted upon a timer since its start, after its deadline.
+    pub max_lateness: Duration,
+    /// Times that it stood still for too long to go on as if nothing had been.
+    pub pauses: u64,
 }
 
 impl Node {
@@ -267,7 +271,10 @@ fn answer(stack: &Handle) -> Result<Answer> {
     let counters = || status.instances.iter().map(|instance| &instance.counters);
     let discarded =
         |counters: &vrrp_core::Counters| counters.discards.total() - counters.discards.not_running;
+    let driver = status.driver.ok_or("our node has no VRRP thread")?;
     Ok(Answer {
+        max_lateness: driver.max_lateness,
+        pauses: driver.pauses,
         received: counters().map(|counters| counters.adverts_received).sum(),
         sent: counters().map(|counters| counters.adverts_sent).sum(),
         discarded: counters().map(discarded).sum(),
@@ -285,6 +292,7 @@ fn name(vrid: u8) -> String {
 fn stack(setup: &Setup) -> Result<Stack> {
     let options = DriverOptions {
         realtime: setup.realtime.then_some(REALTIME),
+        nice: setup.nice,
         ..DriverOptions::default()
     };
     let mut builder = Stack::builder(setup.side.name()).driver_options(options);

@@ -28,6 +28,8 @@ pub struct Setup {
     pub process: Option<String>,
     /// Whether VRRP runs with real-time priority.
     pub realtime: bool,
+    /// Nice value of the VRRP thread; `None` is what the library does by itself.
+    pub nice: Option<i8>,
     /// A proxy on port 80 of every address, with this backend.
     pub proxy: Option<SocketAddr>,
 }
@@ -55,6 +57,7 @@ impl Setup {
             check: None,
             process: None,
             realtime: false,
+            nice: None,
             proxy: None,
         }
     }
@@ -84,6 +87,13 @@ impl Setup {
     #[must_use]
     pub fn realtime(mut self, realtime: bool) -> Self {
         self.realtime = realtime;
+        self
+    }
+
+    /// The same with a nice value of the VRRP thread.
+    #[must_use]
+    pub fn nice(mut self, nice: Option<i8>) -> Self {
+        self.nice = nice;
         self
     }
 

@@ -263,6 +263,24 @@ fn a_default_in_toml_is_that_of_each_one_and_its_own_word_wins() {
 }
 
 #[test]
+fn the_place_of_the_vrrp_thread_means_the_same_in_both_formats() {
+    for (toml, conf, told) in [
+        ("nice = -10", "vrrp_priority -10", "nice: Some(-10)"),
+        ("realtime = 50", "vrrp_rt_priority 50", "realtime: Some(50)"),
+        ("lock_memory = true", "vrrp_no_swap", "lock_memory: true"),
+    ] {
+        let toml = read("t.toml", &format!("[vrrp_thread]\n{toml}\n{}", self::toml("")));
+        let conf = read(
+            "t.conf",
+            &format!("global_defs {{\n{conf}\n}}\n{}", self::conf("")),
+        );
+        for builder in [toml, conf] {
+            assert!(format!("{builder:?}").contains(told), "{builder:?}");
+        }
+    }
+}
+
+#[test]
 fn what_keepalived_has_no_word_for_means_something() {
     let plain = read("a.toml", &toml("")).instances().to_vec();
     for option in [

@@ -5,9 +5,10 @@ use std::io;
 
 use crate::sys;
 
-/// How the thread of [`spawn_with`](crate::spawn_with) runs. The default asks for nothing.
+/// How the thread of [`spawn_with`](crate::spawn_with) runs. The default takes the best place among ordinary threads
+/// where that is allowed, and asks for nothing else.
 ///
-/// Both settings are against late adverts on a machine that is short of CPU or of memory. They take rights that a
+/// All settings are against late adverts on a machine that is short of CPU or of memory. They take rights that a
 /// service has to be given; where one is missing the driver doesn't start, unless `best_effort` is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DriverOptions {
@@ -16,6 +17,14 @@ pub struct DriverOptions {
     /// It then runs before all ordinary threads of the machine. Its own children are ordinary again. Takes CAP_SYS_NICE
     /// or a limit RLIMIT_RTPRIO (`LimitRTPRIO=` of systemd) of at least this priority.
     pub realtime: Option<u8>,
+    /// Nice value, -20 to 19 (sched(7)), of the VRRP thread alone; without effect under `realtime`. Default: `None`, which
+    /// is -20 where that is allowed, and what the process has where it is not.
+    ///
+    /// Below 0 the thread comes before the proxy's workers when all cores are busy: beside them it may wait for longer
+    /// than adverts of a few hundredths of a second allow. Its own children are ordinary again. A value below that of the
+    /// process takes CAP_SYS_NICE or a limit RLIMIT_NICE (`LimitNICE=` of systemd). It counts among the threads of one
+    /// control group; for the place of the whole service among others see `CPUWeight=` of systemd.
+    pub nice: Option<i8>,
     /// Keeps all memory of the process in RAM, once it has been used (mlockall(2)). Default: no.
     ///
     /// Takes CAP_IPC_LOCK, or RLIMIT_MEMLOCK without a limit (`LimitMEMLOCK=infinity` of systemd): under a limit the
@@ -28,6 +37,10 @@ pub struct DriverOptions {
 impl DriverOptions {
     /// Most that SCHED_FIFO knows.
     pub const REALTIME_MAX: u8 = 99;
+    /// Nice value of the thread that comes first.
+    pub const NICE_MIN: i8 = -20;
+    /// Nice value of the thread that comes last.
+    pub const NICE_MAX: i8 = 19;
 
     /// Brings the calling thread, and the memory of the process, into the wanted state.
     pub(crate) fn apply(self) -> Result<(), OptionsError> {
@@ -37,9 +50,20 @@ impl DriverOptions {
         {
             return Err(OptionsError::Priority { got });
         }
+        let range = Self::NICE_MIN..=Self::NICE_MAX;
+        if let Some(got) = self.nice.filter(|got| !range.contains(got)) {
+            return Err(OptionsError::NiceRange { got });
+        }
+        let nice = match self.nice {
+            Some(nice) => sys::set_nice(nice).map_err(|error| OptionsError::Nice { nice, error }),
+            None => {
+                take_first_place();
+                Ok(())
+            }
+        };
         let realtime = self.realtime.map_or(Ok(()), take_realtime);
         let memory = if self.lock_memory { lock_memory() } else { Ok(()) };
-        for result in [realtime, memory] {
+        for result in [nice, realtime, memory] {
             match result {
                 Err(error) if self.best_effort => tracing::warn!(%error, "going on without"),
                 other => other?,
@@ -58,6 +82,24 @@ pub enum OptionsError {
     Priority {
         /// The priority given.
         got: u8,
+    },
+    /// There is no such nice value.
+    #[error("nice value {got}: use -20 to 19, or none")]
+    NiceRange {
+        /// The value given.
+        got: i8,
+    },
+    /// The kernel allows no such nice value.
+    #[error(
+        "missing CAP_SYS_NICE for nice value {nice} ({error}): run as root, or give the service \
+         AmbientCapabilities=CAP_SYS_NICE or LimitNICE={nice}; in a container, --cap-add=SYS_NICE"
+    )]
+    Nice {
+        /// The value asked for.
+        nice: i8,
+        /// What the kernel said.
+        #[source]
+        error: io::Error,
     },
     /// The kernel allows no such priority.
     #[error(
@@ -82,6 +124,40 @@ pub enum OptionsError {
         #[source]
         error: io::Error,
     },
+}
+
+fn take_first_place() {
+    let Err(error) = sys::set_nice(DriverOptions::NICE_MIN) else {
+        return;
+    };
+    tracing::debug!(%error, "no CAP_SYS_NICE: the VRRP thread weighs as much as others");
+    // Short turns are to be had without a right, and without them nothing has changed.
+    let _ = sys::nice().map(sys::set_nice);
+}
+
+/// The place of a thread among others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    Realtime(u8),
+    Nice(i8),
+}
+
+impl Place {
+    /// That of the calling thread; `None` if it can't be told.
+    pub(crate) fn here() -> Option<Self> {
+        sys::realtime()
+            .map(Self::Realtime)
+            .or_else(|| sys::nice().map(Self::Nice))
+    }
+
+    /// Takes the same place for the calling thread: one that another thread waits for needs it too, and would not
+    /// inherit it.
+    pub(crate) fn take(self) -> io::Result<()> {
+        match self {
+            Self::Realtime(priority) => sys::set_realtime(priority),
+            Self::Nice(nice) => sys::set_nice(nice),
+        }
+    }
 }
 
 fn take_realtime(priority: u8) -> Result<(), OptionsError> {
@@ -134,8 +210,61 @@ mod tests {
     }
 
     #[test]
-    fn the_default_asks_for_nothing() {
-        assert!(DriverOptions::default().apply().is_ok());
+    fn a_nice_value_that_does_not_exist_is_refused_whatever_the_effort() {
+        for got in [-21, 20] {
+            let options = DriverOptions {
+                nice: Some(got),
+                best_effort: true,
+                ..DriverOptions::default()
+            };
+            let error = options.apply().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("nice value {got}: use -20 to 19, or none")
+            );
+        }
+    }
+
+    #[test]
+    fn the_default_takes_no_right_that_it_can_not_do_without() {
+        std::thread::spawn(|| assert!(DriverOptions::default().apply().is_ok()))
+            .join()
+            .unwrap();
+    }
+
+    #[test]
+    fn a_nice_value_is_of_the_calling_thread_alone() {
+        std::thread::spawn(|| {
+            let options = DriverOptions {
+                nice: Some(7),
+                ..DriverOptions::default()
+            };
+            options.apply().unwrap();
+            assert_eq!(sys::nice(), Some(7));
+        })
+        .join()
+        .unwrap();
+        assert_ne!(sys::nice(), Some(7));
+    }
+
+    #[test]
+    fn a_place_before_others_is_not_inherited() {
+        std::thread::spawn(|| {
+            // Without the right to it there is nothing to inherit.
+            if sys::set_nice(-5).is_err() {
+                return;
+            }
+            assert_eq!(sys::nice(), Some(-5));
+            let place = Place::here().unwrap();
+            let child = std::thread::spawn(move || {
+                let inherited = sys::nice();
+                place.take().unwrap();
+                (inherited, sys::nice())
+            });
+            assert_eq!(child.join().unwrap(), (Some(0), Some(-5)));
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]

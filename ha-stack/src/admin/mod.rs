@@ -31,7 +31,7 @@ mod server;
 mod socket;
 
 pub use client::{FetchError, fetch, resume, switchover};
-pub use report::{BackendReport, CheckReport, Report, RouterReport, UpstreamReport};
+pub use report::{BackendReport, CheckReport, Report, RouterReport, ThreadReport, UpstreamReport};
 pub use socket::{AdminSocket, SocketError};
 
 /// Where the daemon listens unless told otherwise.

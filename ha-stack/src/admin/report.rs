@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use lb_proxy::balance::UpstreamStatus;
 use serde::{Deserialize, Serialize};
+use vrrp_net::DriverCounters;
 
 use crate::{CheckStatus, InstanceStatus, Status};
 
@@ -12,12 +13,38 @@ use crate::{CheckStatus, InstanceStatus, Status};
 pub struct Report {
     /// Name of the node.
     pub node: String,
+    /// What the VRRP thread saw and did; `null` without virtual routers.
+    #[serde(default)]
+    pub vrrp_thread: Option<ThreadReport>,
     /// Virtual routers.
     pub vrrp: Vec<RouterReport>,
     /// Checks.
     pub checks: Vec<CheckReport>,
     /// Upstreams.
     pub upstreams: Vec<UpstreamReport>,
+}
+
+/// The thread that sends and receives adverts; all of it counts since its start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThreadReport {
+    /// The latest that it acted upon a timer, in milliseconds after its deadline.
+    pub max_lateness_ms: f64,
+    /// Times that it had stood still for so long that a virtual router stepped down and listened anew.
+    pub pauses: u64,
+    /// Packets that are no adverts.
+    pub malformed: u64,
+    /// Adverts for virtual routers that are none of ours.
+    pub unknown_vrid: u64,
+    /// Adverts that could not be sent.
+    pub send_errors: u64,
+    /// Announcements that could not be sent.
+    pub announce_errors: u64,
+    /// Times that virtual addresses could not be added or kept.
+    pub address_errors: u64,
+    /// Virtual addresses put back that somebody had removed.
+    pub restored: u64,
+    /// Times that a stranger claimed a virtual address of ours.
+    pub conflicts: u64,
 }
 
 /// A virtual router.
@@ -109,9 +136,26 @@ impl From<&Status> for Report {
     fn from(status: &Status) -> Self {
         Self {
             node: status.node.to_string(),
+            vrrp_thread: status.driver.as_ref().map(ThreadReport::from),
             vrrp: status.instances.iter().map(RouterReport::from).collect(),
             checks: status.checks.iter().map(CheckReport::from).collect(),
             upstreams: status.upstreams.iter().map(UpstreamReport::from).collect(),
+        }
+    }
+}
+
+impl From<&DriverCounters> for ThreadReport {
+    fn from(counters: &DriverCounters) -> Self {
+        Self {
+            max_lateness_ms: counters.max_lateness.as_secs_f64() * 1000.0,
+            pauses: counters.pauses,
+            malformed: counters.malformed.total(),
+            unknown_vrid: counters.unknown_vrid,
+            send_errors: counters.send_errors,
+            announce_errors: counters.announce_errors,
+            address_errors: counters.address_errors,
+            restored: counters.restored,
+            conflicts: counters.conflicts,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::admin::{BackendReport, CheckReport, Report, RouterReport};
+use crate::admin::{BackendReport, CheckReport, Report, RouterReport, ThreadReport};
 
 /// Widest line, in characters.
 const WIDTH: usize = 80;
@@ -10,6 +10,9 @@ const WIDTH: usize = 80;
 /// Shows a status.
 pub(super) fn render(report: &Report) -> String {
     let mut text = fit(&format!("node {}", report.node));
+    if let Some(thread) = &report.vrrp_thread {
+        text.push_str(&thread_line(thread));
+    }
     if !report.vrrp.is_empty() {
         let header = router_line("VIRTUAL ROUTER", "VRID", "INTERFACE", "STATE", "PRIORITY");
         let _ = write!(text, "\n{}", fit(&header));
@@ -42,6 +45,17 @@ pub(super) fn render(report: &Report) -> String {
         }
     }
     text
+}
+
+fn thread_line(thread: &ThreadReport) -> String {
+    let ThreadReport {
+        max_lateness_ms,
+        pauses,
+        ..
+    } = thread;
+    fit(&format!(
+        "VRRP thread: latest {max_lateness_ms:.1} ms late, {pauses} pauses"
+    ))
 }
 
 fn router_line(name: &str, vrid: &str, interface: &str, state: &str, priority: &str) -> String {
@@ -173,6 +187,17 @@ mod tests {
     fn report(router: &str, upstream: &str) -> Report {
         Report {
             node: "lb1".to_owned(),
+            vrrp_thread: Some(ThreadReport {
+                max_lateness_ms: 1.23,
+                pauses: 0,
+                malformed: 0,
+                unknown_vrid: 0,
+                send_errors: 0,
+                announce_errors: 0,
+                address_errors: 0,
+                restored: 0,
+                conflicts: 0,
+            }),
             vrrp: vec![RouterReport {
                 name: router.to_owned(),
                 vrid: 33,

@@ -232,6 +232,7 @@ impl Control {
     fn status(&self, node: NodeStatus) -> Status {
         Status {
             node: Arc::clone(&self.name),
+            driver: self.drive.as_ref().and_then(Drive::counters),
             instances: node.instances,
             checks: node.checks,
             upstreams: self.backends.status(),

@@ -1,7 +1,7 @@
 //! Who drives the node, and how commands get there.
 
 use tokio::sync::mpsc;
-use vrrp_net::{Commands, DriverHandle};
+use vrrp_net::{Commands, DriverCounters, DriverHandle};
 
 use super::bus::Bus;
 use super::node::{Command, Node};
@@ -28,6 +28,14 @@ impl Drive {
             bus,
             commands,
             inbox,
+        }
+    }
+
+    /// What the VRRP thread has counted, if there is one.
+    pub(super) fn counters(&self) -> Option<DriverCounters> {
+        match self {
+            Self::Thread(driver) => Some(driver.counters()),
+            Self::Here { .. } => None,
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ha_health::{Check, Outcome};
 use lb_proxy::balance::UpstreamStatus;
 use vrrp_core::{Counters, Family, Faults, Priority, State, Version, Vrid};
+use vrrp_net::DriverCounters;
 
 /// A stack at one moment.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ use vrrp_core::{Counters, Family, Faults, Priority, State, Version, Vrid};
 pub struct Status {
     /// Name of the node.
     pub node: Arc<str>,
+    /// What the VRRP thread saw and did; `None` without virtual routers.
+    pub driver: Option<DriverCounters>,
     /// Virtual routers in the order of the configuration.
     pub instances: Vec<InstanceStatus>,
     /// Checks in the order of the configuration.

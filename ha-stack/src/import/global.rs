@@ -50,6 +50,11 @@ pub(super) const BLOCK: Grammar<Globals> = Grammar {
                 to.thread(priority.span).realtime = Some(priority.value);
             }
         }),
+        Keyword::new("vrrp_priority", |statement, to, diagnostics| {
+            if let Some(nice) = statement.number(-20, 19, "-20", diagnostics) {
+                to.thread(nice.span).nice = Some(nice.value);
+            }
+        }),
         Keyword::new("vrrp_no_swap", |statement, to, _| {
             to.thread(statement.keyword.span).lock_memory = true;
         }),

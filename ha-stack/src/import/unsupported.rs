@@ -146,7 +146,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
     Unsupported {
         keywords: &[
             "max_auto_priority",
-            "vrrp_priority",
             "vrrp_cpu_affinity",
             "vrrp_rlimit_rttime",
             "vrrp_rlimit_rtime",
@@ -154,7 +153,7 @@ pub(super) const GLOBAL: &[Unsupported] = &[
             "checker_no_swap",
             "min_auto_priority_delay",
         ],
-        consequence: "adverts are sent by a thread of their own; `vrrp_rt_priority` and `vrrp_no_swap` are for it",
+        consequence: "adverts are sent by a thread of their own; `vrrp_priority`, `vrrp_rt_priority` and `vrrp_no_swap` are for it",
     },
     Unsupported {
         keywords: &["vrrp_mcast_group4", "vrrp_mcast_group6"],

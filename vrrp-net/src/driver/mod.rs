@@ -217,9 +217,10 @@ impl<R: Routers, N: Network> Driver<R, N> {
             let router = self.routers.router(index);
             // Few are due at a wake, and patience takes reckoning.
             let overdue = router.poll_timeout().and_then(|at| now.checked_sub(at));
-            if overdue.is_none_or(|overdue| overdue <= slot::patience(router)) {
+            let Some(overdue) = overdue.filter(|overdue| *overdue > slot::patience(router)) else {
                 continue;
-            }
+            };
+            self.cells.note_lateness(overdue);
             self.pause(now, index);
             self.drain(now, events);
         }

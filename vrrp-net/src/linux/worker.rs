@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use super::clock::boot_time;
 use super::monitor::{Snapshot, dump};
 use super::requests::{MAX_BATCH, Requests};
-use crate::sys;
+use crate::options::Place;
 
 /// A request and its flags.
 pub(super) type Request = (RouteNetlinkMessage, u16);
@@ -111,10 +111,10 @@ impl Worker {
         let alive = Alive::default();
         alive.note();
         let driver = alive.clone();
-        let realtime = sys::realtime();
+        let place = Place::here();
         let main = move || {
             // The driver's thread may wait for this one. It had the right a moment ago.
-            if let Some(Err(error)) = realtime.map(sys::set_realtime) {
+            if let Some(Err(error)) = place.map(Place::take) {
                 tracing::warn!(%error, "the netlink thread runs as an ordinary one");
             }
             for job in inbox {

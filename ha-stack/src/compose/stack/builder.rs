@@ -132,7 +132,8 @@ impl StackBuilder {
         self
     }
 
-    /// How the VRRP thread runs: real-time priority, and memory that stays in RAM. Default: as any other.
+    /// How the VRRP thread runs: its nice value, real-time priority, and memory that stays in RAM. Default: first among
+    /// ordinary threads where that is allowed.
     pub fn driver_options(mut self, options: DriverOptions) -> Self {
         self.driver = options;
         self
@@ -201,6 +202,7 @@ impl fmt::Debug for StackBuilder {
         f.debug_struct("StackBuilder")
             .field("node", &self.node)
             .field("instances", &self.instances)
+            .field("driver", &self.driver)
             .finish_non_exhaustive()
     }
 }

@@ -18,6 +18,18 @@ pub(super) const KEYS: &[Key<DriverOptions>] = &[
         },
     ),
     Key::new(
+        "nice",
+        "-20 to 19",
+        "Nice value of that thread alone, without effect under `realtime`; one below 0 takes CAP_SYS_NICE. Default: -20 where allowed.",
+        |table, key, to| {
+            let nice = table.optional(key, |value| {
+                let (min, max) = (DriverOptions::NICE_MIN, DriverOptions::NICE_MAX);
+                values::integer(value, min.into(), max.into())
+            });
+            to.nice = nice.map(|one| one.value);
+        },
+    ),
+    Key::new(
         "lock_memory",
         "true or false",
         "Whether the process stays in RAM; takes CAP_IPC_LOCK. Default: false.",
