@@ -8,12 +8,12 @@ mod report;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cell::{Cell, Measured, Program};
+use cell::{Cell, Program};
 use ha_benches::testbed::{self, Result, keepalived};
 use report::Report;
 
 const USAGE: &str = "usage: scale [--short] [--json] [--check] [--limit RATIO] [--realtime] [--window SECONDS]
-             [--routers N,N] [--interval MS,MS]
+             [--routers N,N] [--interval MS,MS] [--alone]
   --short           a few seconds and a few cells
   --json            prints one JSON object instead of the table
   --check           fails if ours takes more than half of keepalived's CPU (or RATIO), more than 10 MiB, or changes state
@@ -21,13 +21,15 @@ const USAGE: &str = "usage: scale [--short] [--json] [--check] [--limit RATIO] [
   --realtime        both programs with real-time priority (root)
   --window SECONDS  how long each cell is measured (10; short: 4)
   --routers N,N     numbers of virtual routers (1,50,255; short: 255)
-  --interval MS,MS  advertisement intervals (1000,100,10; short: 1000,100)";
+  --interval MS,MS  advertisement intervals (1000,100,10; short: 1000,100)
+  --alone           ours only, for changes of state over a long window";
 
 struct Options {
     json: bool,
     check: bool,
     limit: f64,
     realtime: bool,
+    alone: bool,
     window: Duration,
     routers: Vec<u8>,
     intervals_cs: Vec<u16>,
@@ -41,6 +43,7 @@ impl Options {
             check: false,
             limit: 0.5,
             realtime: false,
+            alone: false,
             window: Duration::from_secs(if short { 4 } else { 10 }),
             routers: if short { vec![255] } else { vec![1, 50, 255] },
             intervals_cs: if short { vec![100, 10] } else { vec![100, 10, 1] },
@@ -53,6 +56,7 @@ impl Options {
                 "--check" => options.check = true,
                 "--limit" => options.limit = arguments.next()?.parse().ok()?,
                 "--realtime" => options.realtime = true,
+                "--alone" => options.alone = true,
                 "--window" => options.window = Duration::from_secs(arguments.next()?.parse().ok()?),
                 "--routers" => options.routers = list(arguments.next()?)?,
                 "--interval" => {
@@ -87,10 +91,12 @@ fn run(options: &Options) -> Result<bool> {
                 realtime: options.realtime,
                 window: options.window,
             };
-            let [ours, theirs]: [Measured; 2] =
-                [cell.measure(Program::Ours)?, cell.measure(Program::Keepalived)?];
+            let ours = cell.measure(Program::Ours)?;
+            let theirs = (!options.alone)
+                .then(|| cell.measure(Program::Keepalived))
+                .transpose()?;
             if !options.json {
-                eprintln!("{}", report::progress(&cell, &ours, &theirs));
+                eprintln!("{}", report::progress(&cell, &ours, theirs.as_ref()));
             }
             report.add(cell, ours, theirs);
         }

@@ -18,7 +18,8 @@ pub(crate) struct Report {
     window: Duration,
     /// Most of keepalived's CPU that ours may take.
     limit: f64,
-    cells: Vec<(Cell, Measured, Measured)>,
+    /// Keepalived's second, where it was measured.
+    cells: Vec<(Cell, Measured, Option<Measured>)>,
 }
 
 impl Report {
@@ -30,7 +31,7 @@ impl Report {
         }
     }
 
-    pub(crate) fn add(&mut self, cell: Cell, ours: Measured, theirs: Measured) {
+    pub(crate) fn add(&mut self, cell: Cell, ours: Measured, theirs: Option<Measured>) {
         self.cells.push((cell, ours, theirs));
     }
 
@@ -43,11 +44,12 @@ impl Report {
                 broken.push(format!("{name}: {} changes of state", ours.transitions));
             }
             let roles = [
-                ("master", ours.master, theirs.master),
-                ("backup", ours.backup, theirs.backup),
+                ("master", ours.master, theirs.map(|theirs| theirs.master)),
+                ("backup", ours.backup, theirs.map(|theirs| theirs.backup)),
             ];
             for (role, ours, theirs) in roles {
-                if ours.cpu_percent > CPU_FLOOR && ours.cpu_percent > theirs.cpu_percent * self.limit {
+                let most = theirs.map(|theirs| (theirs.cpu_percent * self.limit).max(CPU_FLOOR));
+                if most.is_some_and(|most| ours.cpu_percent > most) {
                     broken.push(format!(
                         "{name}: the {role} takes {} of keepalived's CPU",
                         ratio(ours, theirs)
@@ -73,7 +75,7 @@ impl Report {
                     "routers": cell.routers,
                     "interval_ms": cell.interval_cs * 10,
                     "ours": measured(ours),
-                    "keepalived": measured(theirs),
+                    "keepalived": theirs.as_ref().map(measured),
                 })
             })
             .collect();
@@ -98,14 +100,20 @@ fn measured(measured: &Measured) -> Value {
 }
 
 /// One line about a cell, while the others go on.
-pub(crate) fn progress(cell: &Cell, ours: &Measured, theirs: &Measured) -> String {
+pub(crate) fn progress(cell: &Cell, ours: &Measured, theirs: Option<&Measured>) -> String {
+    let both = |role: fn(&Measured) -> &Cost| {
+        let ours = format!("{:.2} %", role(ours).cpu_percent);
+        match theirs {
+            Some(theirs) => format!("{ours} against {:.2} %", role(theirs).cpu_percent),
+            None => ours,
+        }
+    };
     format!(
-        "{}: master {:.2} % against {:.2} %, backup {:.2} % against {:.2} %",
+        "{}: master {}, backup {}, {} changes of state",
         name(cell),
-        ours.master.cpu_percent,
-        theirs.master.cpu_percent,
-        ours.backup.cpu_percent,
-        theirs.backup.cpu_percent
+        both(|measured| &measured.master),
+        both(|measured| &measured.backup),
+        ours.transitions
     )
 }
 
@@ -114,8 +122,10 @@ fn name(cell: &Cell) -> String {
     format!("{} {routers} at {} ms", cell.routers, cell.interval_cs * 10)
 }
 
-fn ratio(ours: Cost, theirs: Cost) -> String {
-    format!("{:.2}", ours.cpu_percent / theirs.cpu_percent)
+fn ratio(ours: Cost, theirs: Option<Cost>) -> String {
+    theirs.map_or_else(String::new, |theirs| {
+        format!("{:.2}", ours.cpu_percent / theirs.cpu_percent)
+    })
 }
 
 impl fmt::Display for Report {
@@ -139,21 +149,28 @@ impl fmt::Display for Report {
         ]);
         for (cell, ours, theirs) in &self.cells {
             let both = |of: fn(&Cost) -> f64, role: fn(&Measured) -> &Cost, digits: usize| {
-                format!("{:.digits$} / {:.digits$}", of(role(ours)), of(role(theirs)))
+                let ours = format!("{:.digits$}", of(role(ours)));
+                match theirs {
+                    Some(theirs) => format!("{ours} / {:.digits$}", of(role(theirs))),
+                    None => ours,
+                }
             };
             let master: fn(&Measured) -> &Cost = |measured| &measured.master;
             let backup: fn(&Measured) -> &Cost = |measured| &measured.backup;
             table.row([
                 name(cell),
                 both(|cost| cost.cpu_percent, master, 2),
-                ratio(ours.master, theirs.master),
+                ratio(ours.master, theirs.map(|theirs| theirs.master)),
                 both(|cost| cost.per_advert_us, master, 1),
                 both(|cost| cost.cpu_percent, backup, 2),
-                ratio(ours.backup, theirs.backup),
+                ratio(ours.backup, theirs.map(|theirs| theirs.backup)),
                 both(|cost| cost.per_advert_us, backup, 1),
                 both(|cost| cost.resident_mib, master, 1),
                 both(|cost| cost.resident_mib, backup, 1),
-                format!("{} / {}", ours.transitions, theirs.transitions),
+                match theirs {
+                    Some(theirs) => format!("{} / {}", ours.transitions, theirs.transitions),
+                    None => ours.transitions.to_string(),
+                },
             ]);
         }
         table.fmt(f)

@@ -44,9 +44,14 @@ impl Deadlines {
         self.tree.get(1).copied().flatten()
     }
 
+    /// That of one.
+    pub(crate) fn get(&self, index: usize) -> Option<Duration> {
+        self.tree[index + self.tree.len() / 2]
+    }
+
     /// Whether one has come.
     pub(crate) fn is_due(&self, index: usize, now: Duration) -> bool {
-        self.tree[index + self.tree.len() / 2].is_some_and(|at| at <= now)
+        self.get(index).is_some_and(|at| at <= now)
     }
 }
 

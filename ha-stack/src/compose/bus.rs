@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc};
 use vrrp_net::DriverEvent;
 
-use super::control::Input;
 use super::event::Event;
+use super::input::Input;
 use super::node::NodeEvent;
 use super::notify::Notifier;
 

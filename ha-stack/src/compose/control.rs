@@ -5,24 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ha_health::{Failure, Outcome};
-use lb_proxy::balance::{BackendId, BackendState, Upstream};
-use lb_proxy::proxy::{ProxyConfig, Server, ServerHandle};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
-use vrrp_core::{HmacConfig, NoHmac, SwitchoverEnd};
-use vrrp_net::{Commands, DriverHandle};
 
-use super::bus::Bus;
+use super::backends::Backends;
+use super::drive::{Drive, NodeCommands};
 use super::event::Event;
-use super::handle::ProxyError;
-use super::hmac::{HmacChanges, SetHmacReply};
+use super::hmac::HmacChanges;
+use super::input::Input;
 use super::local;
-use super::node::{Command, Node};
+use super::node::Command;
 use super::notify::Notifying;
+use super::proxies::{Proxies, ProxyError};
 use super::sources::Sources;
-use super::stack::BackendCheck;
-use super::status::{NodeStatus, ProxyStatus, Status};
-use super::switchover::{ResumeReply, SwitchoverReply, Switchovers};
+use super::status::{NodeStatus, Status};
+use super::switchover::Switchovers;
 
 /// How often backends are looked at for changes that requests caused.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -31,108 +28,6 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 const VRRP_STOP: Duration = Duration::from_secs(5);
 /// Most questions about the status that wait for an answer; more are not answered.
 const MAX_QUESTIONS: usize = 256;
-
-/// What the control thread is told.
-#[derive(Debug)]
-pub(super) enum Input {
-    /// A check wants its probe run.
-    StartProbe { check: usize, timeout: Duration },
-    /// A check went up or down.
-    CheckChanged { check: usize, up: bool },
-    /// The node's part of a status.
-    NodeStatus { token: u64, status: Box<NodeStatus> },
-    /// A switchover has ended.
-    SwitchedOver { token: u64, end: Option<SwitchoverEnd> },
-    /// HMAC settings were taken, or not.
-    HmacSet {
-        token: u64,
-        result: Option<Result<(), NoHmac>>,
-    },
-    /// A hold has ended.
-    Resumed { token: u64, found: bool },
-    /// Somebody asks for the status.
-    Status(oneshot::Sender<Status>),
-    /// Hand over a virtual router or a sync group.
-    Switchover(Arc<str>, SwitchoverReply),
-    /// Change the HMAC settings of a virtual router.
-    SetHmac(Arc<str>, HmacConfig, SetHmacReply),
-    /// End the hold after that.
-    Resume(Arc<str>, ResumeReply),
-    /// End a proxy at once.
-    AbortProxy(String, oneshot::Sender<Result<(), ProxyError>>),
-    /// Start a proxy again.
-    StartProxy(String, oneshot::Sender<Result<(), ProxyError>>),
-    /// Whoever drove the node has ended, or is about to.
-    DriveEnded,
-    /// Stop everything.
-    Shutdown(Duration, oneshot::Sender<usize>),
-}
-
-/// Who drives the node.
-#[derive(Debug)]
-pub(super) enum Drive {
-    /// vrrp-net, on a thread of its own.
-    Thread(DriverHandle<Command>),
-    /// There is no virtual router: checks alone, on the control thread.
-    Here {
-        node: Box<Node>,
-        bus: Bus,
-        commands: mpsc::UnboundedSender<Command>,
-        inbox: mpsc::UnboundedReceiver<Command>,
-    },
-}
-
-impl Drive {
-    pub(super) fn here(node: Node, bus: Bus) -> Self {
-        let (commands, inbox) = mpsc::unbounded_channel();
-        Self::Here {
-            node: Box::new(node),
-            bus,
-            commands,
-            inbox,
-        }
-    }
-
-    /// Sends commands to the node from any thread.
-    pub(super) fn commands(&self) -> NodeCommands {
-        match self {
-            Self::Thread(driver) => NodeCommands::Thread(driver.commands()),
-            Self::Here { commands, .. } => NodeCommands::Here(commands.clone()),
-        }
-    }
-}
-
-/// A proxy that runs, or can be started again.
-#[derive(Debug)]
-pub(super) struct ProxySlot {
-    pub(super) name: Arc<str>,
-    pub(super) config: ProxyConfig,
-    pub(super) server: Option<ServerHandle>,
-}
-
-/// An upstream with what was last told of its backends.
-#[derive(Debug)]
-struct Watched {
-    upstream: Upstream,
-    states: HashMap<BackendId, BackendState>,
-}
-
-/// Sends commands to the node, wherever it is driven.
-#[derive(Clone, Debug)]
-pub(super) enum NodeCommands {
-    Thread(Commands<Command>),
-    Here(mpsc::UnboundedSender<Command>),
-}
-
-impl NodeCommands {
-    /// Whether somebody took it.
-    pub(super) fn send(&self, command: Command) -> bool {
-        match self {
-            Self::Thread(commands) => commands.send(command).is_ok(),
-            Self::Here(commands) => commands.send(command).is_ok(),
-        }
-    }
-}
 
 /// A probe under way. However it ends, the check is told, which waits for it: a probe that panics has failed.
 struct ProbeRun {
@@ -166,9 +61,8 @@ pub(super) struct Control {
     notifying: Option<Notifying>,
     /// Probes under way, one a check at most.
     running: JoinSet<()>,
-    upstreams: Vec<Watched>,
-    backend_checks: Vec<BackendCheck>,
-    proxies: Vec<ProxySlot>,
+    backends: Backends,
+    proxies: Proxies,
     questions: HashMap<u64, oneshot::Sender<Status>>,
     next_token: u64,
     switchovers: Switchovers,
@@ -181,25 +75,16 @@ impl Control {
         events: broadcast::Sender<Event>,
         drive: Drive,
         sources: Sources,
-        upstreams: Vec<Upstream>,
-        backend_checks: Vec<BackendCheck>,
-        proxies: Vec<ProxySlot>,
+        backends: Backends,
+        proxies: Proxies,
     ) -> Self {
-        let watch = |upstream: Upstream| {
-            let backends = upstream.status().backends;
-            Watched {
-                states: backends.into_iter().map(|one| (one.id, one.state)).collect(),
-                upstream,
-            }
-        };
         Self {
             name,
             events,
             drive: Some(drive),
             sources,
             running: JoinSet::new(),
-            upstreams: upstreams.into_iter().map(watch).collect(),
-            backend_checks,
+            backends,
             proxies,
             questions: HashMap::new(),
             next_token: 0,
@@ -223,8 +108,8 @@ impl Control {
             // 1. Wait for one input, or for the next look at what tells nothing by itself.
             let input = tokio::select! {
                 input = inbox.recv() => input,
-                _ = watch.tick(), if !self.upstreams.is_empty() => {
-                    self.watch_backends();
+                _ = watch.tick(), if !self.backends.is_empty() => {
+                    self.backends.watch(&self.events);
                     continue;
                 }
             };
@@ -266,7 +151,10 @@ impl Control {
     fn handle(&mut self, input: Input, commands: &NodeCommands) {
         match input {
             Input::StartProbe { check, timeout } => self.start_probe(check, timeout, commands.clone()),
-            Input::CheckChanged { check, up } => self.apply_check(check, up),
+            Input::CheckChanged { check, up } => {
+                self.backends.apply_check(check, up);
+                self.backends.watch(&self.events);
+            }
             Input::Status(reply) => self.question(reply, commands),
             Input::NodeStatus { token, status } => {
                 if let Some(reply) = self.questions.remove(&token) {
@@ -304,8 +192,8 @@ impl Control {
             Input::StartProxy(name, reply) => {
                 let _ = reply.send(self.start_proxy(&name));
             }
-            // The loop takes it.
             Input::DriveEnded => self.end_drive(),
+            // The loop takes it.
             Input::Shutdown(..) => {}
         }
     }
@@ -328,15 +216,6 @@ impl Control {
         });
     }
 
-    fn apply_check(&mut self, check: usize, up: bool) {
-        for one in self.backend_checks.iter().filter(|one| one.check == check) {
-            let upstream = &self.upstreams[one.upstream].upstream;
-            // Unknown only if somebody has replaced the backends meanwhile.
-            let _ = upstream.set_check(lb_proxy::proxy::now(), &one.backend, up);
-        }
-        self.watch_backends();
-    }
-
     fn question(&mut self, reply: oneshot::Sender<Status>, commands: &NodeCommands) {
         // A question whose asker has gone is none.
         self.questions.retain(|_, reply| !reply.is_closed());
@@ -355,23 +234,13 @@ impl Control {
             node: Arc::clone(&self.name),
             instances: node.instances,
             checks: node.checks,
-            upstreams: self.upstreams.iter().map(|one| one.upstream.status()).collect(),
-            proxies: self
-                .proxies
-                .iter()
-                .map(|proxy| ProxyStatus {
-                    name: Arc::clone(&proxy.name),
-                    server: proxy.server.as_ref().map(ServerHandle::status),
-                })
-                .collect(),
+            upstreams: self.backends.status(),
+            proxies: self.proxies.status(),
         }
     }
 
     fn abort_proxy(&mut self, name: &str) -> Result<(), ProxyError> {
-        let slot = self.slot(name)?;
-        if let Some(server) = slot.server.take() {
-            server.abort();
-            let proxy = Arc::clone(&slot.name);
+        if let Some(proxy) = self.proxies.abort(name)? {
             self.tell(Event::Proxy {
                 proxy,
                 running: false,
@@ -381,40 +250,9 @@ impl Control {
     }
 
     fn start_proxy(&mut self, name: &str) -> Result<(), ProxyError> {
-        let slot = self.slot(name)?;
-        if slot.server.is_some() {
-            return Err(ProxyError::Running(name.to_owned()));
-        }
-        slot.server = Some(Server::spawn(slot.config.clone())?);
-        let proxy = Arc::clone(&slot.name);
+        let proxy = self.proxies.restart(name)?;
         self.tell(Event::Proxy { proxy, running: true });
         Ok(())
-    }
-
-    fn slot(&mut self, name: &str) -> Result<&mut ProxySlot, ProxyError> {
-        let found = self.proxies.iter_mut().find(|proxy| &*proxy.name == name);
-        found.ok_or_else(|| ProxyError::Unknown(name.to_owned()))
-    }
-
-    /// Requests take backends out and bring them back; that shows in their states alone.
-    fn watch_backends(&mut self) {
-        for Watched { upstream, states } in &mut self.upstreams {
-            upstream.handle_timeout(lb_proxy::proxy::now());
-            let status = upstream.status();
-            for backend in status.backends {
-                let from = states.insert(backend.id.clone(), backend.state);
-                let Some(from) = from.filter(|from| *from != backend.state) else {
-                    continue;
-                };
-                // Nobody may be listening.
-                let _ = self.events.send(Event::Backend {
-                    upstream: Arc::clone(&status.name),
-                    backend: backend.id,
-                    from,
-                    to: backend.state,
-                });
-            }
-        }
     }
 
     /// The VRRP thread ended without having been asked to.
@@ -455,16 +293,7 @@ impl Control {
                 0
             });
         }
-        for proxy in &mut self.proxies {
-            if let Some(server) = proxy.server.take() {
-                drains.spawn(async move {
-                    let cut = server.shutdown(deadline).await;
-                    // Its threads have nothing left to do; this waits for them to be gone.
-                    server.abort();
-                    cut
-                });
-            }
-        }
+        self.proxies.drain(deadline, &mut drains);
         let mut cut = 0;
         while let Some(drained) = drains.join_next().await {
             cut += drained.unwrap_or(0);

@@ -7,20 +7,16 @@ use std::sync::mpsc as blocking;
 use std::thread;
 use std::time::Duration;
 
-use lb_proxy::proxy::{Server, ServerHandle};
-use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc};
 use vrrp_core::HmacConfig;
-use vrrp_net::Routers as _;
 
-use super::bus::Bus;
-use super::control::{Control, Drive, Input, ProxySlot};
 use super::event::{Event, Events};
 use super::hmac::SetHmacError;
-use super::notify::{FifoError, Notifying, NotifyingError, Start};
+use super::input::Input;
+use super::proxies::ProxyError;
 use super::reply::{Reply, Stopped};
-use super::sources::Sources;
 use super::stack::Stack;
+use super::start::{StartError, start_parts};
 use super::status::Status;
 use super::switchover::SwitchoverError;
 
@@ -40,10 +36,21 @@ pub struct Controller {
     inputs: mpsc::UnboundedSender<Input>,
 }
 
+impl Stack {
+    /// Starts everything in the network namespace of the calling thread: VRRP on a thread of its own, probes on a
+    /// control thread, each worker of a proxy on a thread. No runtime is needed to call it.
+    ///
+    /// # Errors
+    /// The first thing that doesn't start, in one line. Nothing runs then. See [`StartError`].
+    pub fn spawn(self) -> Result<Handle, StartError> {
+        Handle::start(self)
+    }
+}
+
 impl Handle {
     /// Everything starts on the control thread, which has the caller's namespaces and capabilities, and no runtime
     /// around it: the caller may be inside of one, where runtimes can be neither waited for nor dropped.
-    pub(super) fn start(stack: Stack) -> Result<Self, StartError> {
+    fn start(stack: Stack) -> Result<Self, StartError> {
         let (inputs, inbox) = mpsc::unbounded_channel();
         let (events, first) = broadcast::channel(Events::CAPACITY);
         let weak = events.downgrade();
@@ -194,137 +201,6 @@ impl Controller {
         let _ = self.inputs.send(input(sender));
         reply
     }
-}
-
-fn start_parts(
-    stack: Stack,
-    events: broadcast::Sender<Event>,
-    inputs: mpsc::UnboundedSender<Input>,
-) -> Result<(Runtime, Control), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(StartError::Control)?;
-    let checks = stack.checks.iter().map(|check| Arc::clone(&check.name)).collect();
-    let starts: Vec<_> = (0..stack.instances.len())
-        .map(|index| Start {
-            priority: stack.node.router(index).priority(),
-            waits: stack.node.waits(index),
-        })
-        .collect();
-    let (notifier, notifying) =
-        Notifying::start(stack.targets, &starts, stack.fifos, events.clone())?.unzip();
-    let mut bus = Bus::new(stack.instances, checks, events.clone(), inputs, notifier);
-    let proxies = start_proxies(stack.proxies)?;
-    // VRRP last: whoever becomes master should be able to serve.
-    let drive = if stack.attachments.is_empty() {
-        Drive::here(stack.node, bus)
-    } else {
-        let driver = vrrp_net::spawn_with(stack.driver, stack.node, stack.attachments, move |event| {
-            bus.publish(event);
-        })?;
-        Drive::Thread(driver)
-    };
-    let sources = Sources::start(stack.checks, &drive.commands()).map_err(StartError::Watching)?;
-    let control = Control::new(
-        stack.name,
-        events,
-        drive,
-        sources,
-        stack.upstreams,
-        stack.backend_checks,
-        proxies,
-    )
-    .notifying(notifying);
-    Ok((runtime, control))
-}
-
-fn start_proxies(
-    configs: Vec<(Arc<str>, lb_proxy::proxy::ProxyConfig)>,
-) -> Result<Vec<ProxySlot>, StartError> {
-    // On an error the handles of those before are dropped, which ends them.
-    let start = |(name, config): (Arc<str>, lb_proxy::proxy::ProxyConfig)| {
-        let server: ServerHandle = Server::spawn(config.clone()).map_err(|error| StartError::Proxy {
-            name: Arc::clone(&name),
-            error,
-        })?;
-        Ok(ProxySlot {
-            name,
-            config,
-            server: Some(server),
-        })
-    };
-    configs.into_iter().map(start).collect()
-}
-
-/// Why a stack doesn't start. Nothing runs then.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// VRRP doesn't: a privilege or an interface is missing, or an address can't be held.
-    #[error(transparent)]
-    Vrrp(#[from] vrrp_net::StartError),
-    /// A proxy doesn't: its port is taken, or not allowed.
-    #[error("proxy {name}: {error}{}", bind_hint(.error))]
-    Proxy {
-        /// The proxy.
-        name: Arc<str>,
-        /// The reason.
-        error: lb_proxy::proxy::StartError,
-    },
-    /// The system gives no thread or no runtime.
-    #[error("cannot start the control thread: {0}")]
-    Control(#[source] io::Error),
-    /// The system gives no thread or no runtime for watches.
-    #[error("cannot start the thread that watches processes, files and interfaces: {0}")]
-    Watching(#[source] io::Error),
-    /// The system gives no thread or no runtime for notify scripts.
-    #[error("cannot start the thread of notify scripts: {0}")]
-    Notifying(#[source] io::Error),
-    /// A FIFO for notifications is not to be had.
-    #[error(transparent)]
-    Fifo(#[from] FifoError),
-    /// The control thread panicked before anything ran: a bug.
-    #[error("the control thread panicked at its start")]
-    Panicked,
-}
-
-impl From<NotifyingError> for StartError {
-    fn from(error: NotifyingError) -> Self {
-        match error {
-            NotifyingError::Thread(error) => Self::Notifying(error),
-            NotifyingError::Fifo(error) => Self::Fifo(error),
-        }
-    }
-}
-
-fn bind_hint(error: &lb_proxy::proxy::StartError) -> &'static str {
-    let lb_proxy::proxy::StartError::Bind { source, .. } = error else {
-        return "";
-    };
-    match source.kind() {
-        io::ErrorKind::AddrInUse => ": another program listens there",
-        io::ErrorKind::AddrNotAvailable => {
-            ": no interface has the address; set freebind if it is a virtual one"
-        }
-        io::ErrorKind::PermissionDenied => ": ports below 1024 need CAP_NET_BIND_SERVICE",
-        _ => "",
-    }
-}
-
-/// Why a proxy was not started or ended.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProxyError {
-    /// There is none of that name.
-    #[error("there is no proxy {0}")]
-    Unknown(String),
-    /// It runs already.
-    #[error("proxy {0} runs already")]
-    Running(String),
-    /// It can't be started.
-    #[error(transparent)]
-    Start(#[from] lb_proxy::proxy::StartError),
 }
 
 impl From<Stopped> for io::Error {

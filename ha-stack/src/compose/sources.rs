@@ -12,7 +12,7 @@ use ha_health::{Check, CheckConfig, Failure, Outcome, WatchConfig, Weight};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::control::NodeCommands;
+use super::drive::NodeCommands;
 use super::node::Command;
 
 /// After a watch has ended by itself, until it is begun anew.

@@ -39,7 +39,7 @@ use vrrp_core::{
 use super::input::Input;
 
 /// How many kinds of facts there are.
-pub const FACTS: u8 = 13;
+pub const FACTS: u8 = 14;
 
 /// Facts that one input may feed; the rest of it is not read.
 const MAX_FACTS: usize = 4096;
@@ -204,6 +204,12 @@ impl Watch {
                 assert!(!begun || !std::mem::replace(&mut self.switching, true));
                 assert!(!begun || before.state() == State::Master && before.priority() != Priority::OWNER);
                 Fact::Own
+            }
+            12 => {
+                let speaks = self.router.advert_due().is_some();
+                let fact = self.own(|router| router.handle_advert_early(now));
+                assert!(!speaks || self.router.advert_due() > Some(now));
+                fact
             }
             _ => {
                 let fact = self.own(|router| router.handle_resume(now));

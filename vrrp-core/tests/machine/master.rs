@@ -2,7 +2,7 @@
 
 use vrrp_core::Announcement;
 use vrrp_core::Output::{AnnounceAddresses, HandOverAddresses, ReleaseAddresses};
-use vrrp_core::{Reason, State};
+use vrrp_core::{Demotion, Fault, Reason, State};
 
 use crate::support::*;
 
@@ -43,6 +43,38 @@ fn it_does_not_catch_up_on_adverts_that_it_missed() {
     assert_eq!(bench.timeout(), [sends(100)]);
     assert_eq!(bench.deadline(), secs(1));
     assert_eq!(bench.timeout(), []);
+}
+
+#[test]
+fn an_advert_that_is_sent_early_moves_the_beat_and_nothing_else() {
+    for version in BOTH {
+        let mut bench = Bench::master(builder(version, 100).announce_delay(ms(1500)));
+        let due = bench.now + secs(1);
+        assert_eq!(bench.router.advert_due(), Some(due));
+        bench.wait(ms(900));
+        assert_eq!(bench.timeout(), [], "not of itself");
+        bench.router.handle_advert_early(bench.now);
+        assert_eq!(bench.outputs(), [sends(100)]);
+        assert_eq!(bench.router.advert_due(), Some(bench.now + secs(1)));
+        assert_eq!(bench.deadline(), ms(600), "the announcement stays where it was");
+    }
+}
+
+#[test]
+fn who_keeps_silent_on_purpose_or_is_no_master_sends_nothing_early() {
+    let mut offering = Bench::master(v3(100).demotion(Demotion::Yield));
+    assert_eq!(offering.set_priority(80), [sends(0)]);
+    let mut backup = Bench::started(v3(100));
+    let mut stopped = Bench::new(v3(100));
+    let mut faulty = Bench::started(v3(100));
+    faulty.fault(Fault::Link);
+    for bench in [&mut offering, &mut backup, &mut stopped, &mut faulty] {
+        let before = bench.router.clone();
+        assert_eq!(bench.router.advert_due(), None);
+        bench.router.handle_advert_early(bench.now);
+        assert_eq!(bench.outputs(), []);
+        assert_eq!(bench.router, before);
+    }
 }
 
 /// keepalived's garp_master_delay.

@@ -37,7 +37,7 @@ fn any_config() -> impl Strategy<Value = ConfigBuilder> {
 }
 
 fn any_steps() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec((0..9_u8, any::<u8>()), 0..16)
+    prop::collection::vec((0..10_u8, any::<u8>()), 0..16)
 }
 
 /// Feeds the facts, from `epoch` on, and gives what came of each and how long it would wait after.
@@ -58,6 +58,10 @@ fn play(config: &ConfigBuilder, steps: &[Step], epoch: Duration) -> (Bench, Vec<
             6 => {
                 bench.wait(ms(u64::from(value) * 10));
                 Vec::new()
+            }
+            7 => {
+                bench.router.handle_advert_early(bench.now);
+                bench.outputs()
             }
             _ => {
                 bench.now = bench.router.poll_timeout().unwrap_or(bench.now).max(bench.now);

@@ -57,8 +57,14 @@ impl Requests {
         while requests.peek().is_some() {
             let first = self.sequence;
             let mut batch = Vec::new();
-            for (request, flags) in requests.by_ref().take(MAX_BATCH) {
-                self.append(&mut batch, request, flags | NLM_F_ACK);
+            for place in 0..MAX_BATCH {
+                let Some((request, flags)) = requests.next() else {
+                    break;
+                };
+                // Errors are always told, and in order: one acknowledgement, of the last, says it for those before it.
+                let last = place + 1 == MAX_BATCH || requests.peek().is_none();
+                let ack = if last { NLM_F_ACK } else { 0 };
+                self.append(&mut batch, request, flags | ack);
             }
             let count = self.sequence.wrapping_sub(first) as usize;
             let before = results.len();
@@ -123,17 +129,19 @@ impl Requests {
 
     fn send_batch(&mut self, batch: &[u8], first: u32, results: &mut [io::Result<()>]) -> io::Result<()> {
         self.socket.send(batch, 0)?;
-        let mut open = results.len();
-        while open > 0 {
+        // The first that is not answered.
+        let mut open = 0;
+        while open < results.len() {
             self.receive()?;
             for message in messages(&self.buffer) {
                 let place = message.sequence_number().wrapping_sub(first) as usize;
                 // Older sequence numbers are answers to requests that were given up.
-                if message.message_type() == NLMSG_ERROR {
-                    if let Some(result) = results.get_mut(place) {
-                        *result = code(message.payload());
-                        open -= 1;
-                    }
+                if message.message_type() == NLMSG_ERROR && (open..results.len()).contains(&place) {
+                    results[open..place]
+                        .iter_mut()
+                        .for_each(|result| *result = Ok(()));
+                    results[place] = code(message.payload());
+                    open = place + 1;
                 }
             }
         }
@@ -167,5 +175,41 @@ fn code(payload: &[u8]) -> io::Result<()> {
         Some(0) => Ok(()),
         Some(code) => Err(io::Error::from_raw_os_error(code.wrapping_neg())),
         None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The link of this index, which anybody may ask for.
+    fn link(index: u32) -> (RouteNetlinkMessage, u16) {
+        let mut message = rtnetlink::packet_route::link::LinkMessage::default();
+        message.header.index = index;
+        (RouteNetlinkMessage::GetLink(message), 0)
+    }
+
+    #[test]
+    fn each_request_of_a_batch_has_its_own_answer_wherever_one_fails() {
+        const LOOPBACK: u32 = 1;
+        const NOWHERE: u32 = i32::MAX as u32;
+        let mut requests = Requests::open().unwrap();
+        for failing in 0..3 {
+            let index = |place| if place == failing { NOWHERE } else { LOOPBACK };
+            let results = requests.make((0..3).map(|place| link(index(place))));
+            let failed: Vec<_> = results.iter().map(Result::is_err).collect();
+            assert_eq!(failed, (0..3).map(|place| place == failing).collect::<Vec<_>>());
+        }
+        let all = requests.make((0..3).map(|_| link(NOWHERE)));
+        assert!(all.len() == 3 && all.iter().all(Result::is_err));
+        assert!(requests.make([]).is_empty());
+    }
+
+    #[test]
+    fn batches_longer_than_one_send_are_answered_whole() {
+        const LOOPBACK: u32 = 1;
+        let mut requests = Requests::open().unwrap();
+        let results = requests.make((0..2 * MAX_BATCH + 1).map(|_| link(LOOPBACK)));
+        assert!(results.len() == 2 * MAX_BATCH + 1 && results.iter().all(Result::is_ok));
     }
 }

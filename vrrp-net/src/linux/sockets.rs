@@ -16,7 +16,6 @@ use crate::plan::LinkPlan;
 use super::LinuxNetwork;
 use super::ipv4::Ipv4Socket;
 use super::ipv6::Ipv6Socket;
-use super::turns::Read;
 
 /// Receive buffer of adverts: those of 255 routers at 10 ms intervals over a tenth of a second, 2,730 in all (the kernel
 /// doubles it, and counts 768 octets for a small packet). Without CAP_NET_ADMIN in the initial user namespace the kernel
@@ -108,19 +107,6 @@ impl LinuxNetwork {
             Some(socket) => socket.send_packet(destination, packet),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
-    }
-
-    pub(super) fn read_packet(&mut self, link: LinkId, socket: usize) -> io::Result<Read> {
-        let sockets = &mut self.links[link.0];
-        let received = match (socket, &sockets.ipv4, &mut sockets.ipv6, &sockets.ah) {
-            (0, Some(socket), ..) => socket.receive(&mut self.buffer)?,
-            (1, _, Some(socket), _) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
-            (2, .., Some(socket)) => {
-                return Ok(Read::Ah(link, socket.receive_packet(&mut self.buffer)?));
-            }
-            _ => return Ok(Read::Dry),
-        };
-        Ok(received.map_or(Read::Other, |received| Read::Packet(link, received)))
     }
 }
 

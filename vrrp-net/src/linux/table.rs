@@ -200,17 +200,23 @@ impl Table {
     /// Notes an addition of ours before its report comes.
     pub(super) fn note_acquired(&mut self, link: LinkId, address: IpAddr, prefix: u8, permanent: bool) {
         self.acquired.insert((link, address));
-        let entry = Entry {
+        let mark = self.marks.then_some(MARK);
+        let interface = &mut self.interfaces[link.0];
+        let known = interface.get(address, prefix);
+        if known.is_some_and(|known| known.mark == mark && known.permanent == permanent) {
+            // Renewed: what is known of it stays.
+            return;
+        }
+        interface.put(Entry {
             address,
             // Its own report says more.
             peer: address,
             prefix,
-            mark: self.marks.then_some(MARK),
+            mark,
             permanent,
             secondary: true,
             tentative: false,
-        };
-        self.interfaces[link.0].put(entry);
+        });
     }
 
     /// Notes when an address is added.
@@ -296,6 +302,11 @@ impl Table {
         };
         if let Some(link) = self.link(report.index) {
             let address = report.entry.address;
+            let known = self.interfaces[link.0].get(address, report.entry.prefix);
+            if known == Some(&report.entry) {
+                // A lease was renewed.
+                return;
+            }
             let before = (self.state(link), self.has_own(link, address));
             self.interfaces[link.0].put(report.entry);
             if (self.state(link), self.has_own(link, address)) != before {
@@ -337,6 +348,11 @@ impl Table {
 }
 
 impl Interface {
+    fn get(&self, address: IpAddr, prefix: u8) -> Option<&Entry> {
+        let same = |entry: &&Entry| entry.address == address && entry.prefix == prefix;
+        self.addresses.iter().find(same)
+    }
+
     fn put(&mut self, entry: Entry) {
         let same = |other: &&mut Entry| other.address == entry.address && other.prefix == entry.prefix;
         match self.addresses.iter_mut().find(same) {

@@ -46,7 +46,10 @@ impl LinuxNetwork {
         self.ready[0] |= self.resync.deadline().is_some();
         let until = [until, self.resync.deadline()].into_iter().flatten().min();
         if let Some(rest) = self.pace.rest(self.now(), until) {
-            // The thread is the driver's own, and a millisecond is the most.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a millisecond at most, and never past a deadline"
+            )]
             thread::sleep(rest);
         }
         self.clock.arm(until)?;
@@ -177,6 +180,19 @@ impl LinuxNetwork {
                 Read::Dry
             }
         }))
+    }
+
+    fn read_packet(&mut self, link: LinkId, socket: usize) -> io::Result<Read> {
+        let sockets = &mut self.links[link.0];
+        let received = match (socket, &sockets.ipv4, &mut sockets.ipv6, &sockets.ah) {
+            (0, Some(socket), ..) => socket.receive(&mut self.buffer)?,
+            (1, _, Some(socket), _) => socket.receive(&mut self.buffer)?.map(|(received, _)| received),
+            (2, .., Some(socket)) => {
+                return Ok(Read::Ah(link, socket.receive_packet(&mut self.buffer)?));
+            }
+            _ => return Ok(Read::Dry),
+        };
+        Ok(received.map_or(Read::Other, |received| Read::Packet(link, received)))
     }
 
     fn read_arp_claim(&mut self) -> io::Result<Read> {
