@@ -44,6 +44,7 @@ fn rows() -> Vec<Row> {
         let variant = Variant::v2().authentication(authentication);
         variants.extend([variant, variant.unicast()]);
     }
+    variants.push(Variant::v2().vmac());
     for variant in [V3, V3.ipv6()] {
         variants.extend([variant, variant.unicast(), variant.vmac()]);
     }
