@@ -5,6 +5,7 @@ mod node;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+use node::lan::pair;
 use node::netlink::{add, held};
 use node::{PATIENCE, Setup, has, ip, pause, within};
 use rtnetlink::packet_route::address::AddressFlags;
@@ -19,7 +20,7 @@ const LEASE_END: Duration = Duration::from_millis(1900);
 #[test]
 fn a_driver_that_hangs_loses_its_addresses_within_the_lease() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let (release, hang) = std::sync::mpsc::channel::<()>();
         let setup = Setup::new(a, 255, &[VIP]).attachment(|attachment| attachment.lease(one_second()));
@@ -41,7 +42,7 @@ fn a_driver_that_hangs_loses_its_addresses_within_the_lease() {
 #[test]
 fn without_a_lease_an_address_stays_until_it_is_released() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let node = Setup::new(a, 255, &[VIP])
             .attachment(|attachment| attachment.lease(None))
@@ -57,7 +58,7 @@ fn without_a_lease_an_address_stays_until_it_is_released() {
 #[test]
 fn an_added_address_has_our_mark_and_a_lease_and_serves_at_once() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let node = Setup::new(a, 255, &["fe80::200", VIP6]).start(a);
         node.wait_for(State::Master);
@@ -78,7 +79,7 @@ fn an_added_address_has_our_mark_and_a_lease_and_serves_at_once() {
 #[test]
 fn leftovers_are_swept_at_the_start() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         // An earlier run without leases held these: one is still configured, the other no longer.
         add(a, VIP, Some(112), u32::MAX);
@@ -98,7 +99,7 @@ fn leftovers_are_swept_at_the_start() {
 #[test]
 fn a_second_process_leaves_what_the_first_holds_without_a_lease() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let start = |vrid, vip| {
             Setup::with_vrid(a, Vrid::new(vrid).unwrap(), Priority::OWNER, &[vip])
@@ -117,7 +118,7 @@ fn a_second_process_leaves_what_the_first_holds_without_a_lease() {
 #[test]
 fn a_virtual_router_that_another_process_runs_is_refused() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let first = Setup::new(a, 255, &[VIP]).start(a);
         first.wait_for(State::Master);
@@ -136,7 +137,7 @@ fn a_virtual_router_that_another_process_runs_is_refused() {
 #[test]
 fn somebody_elses_equal_address_keeps_the_node_from_starting() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         for theirs in ["192.0.2.100/32", "192.0.2.100/24"] {
             let theirs: IpNet = theirs.parse().unwrap();
@@ -160,7 +161,7 @@ fn somebody_elses_equal_address_keeps_the_node_from_starting() {
 #[test]
 fn an_owner_keeps_its_own_address() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let own: IpNet = "192.0.2.100/24".parse().unwrap();
         a.add_address(own).unwrap();
@@ -182,7 +183,7 @@ fn an_owner_keeps_its_own_address() {
 #[test]
 fn an_address_that_somebody_adds_meanwhile_is_a_fault_and_not_touched() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let high = Setup::new(a, 150, &[VIP]).start(a);
         high.wait_for(State::Master);
@@ -201,7 +202,7 @@ fn an_address_that_somebody_adds_meanwhile_is_a_fault_and_not_touched() {
 #[test]
 fn an_address_that_somebody_removes_is_put_back() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let four = Setup::new(a, 255, &[VIP]).start(a);
         four.wait_for(State::Master);
@@ -230,7 +231,7 @@ fn an_address_that_somebody_removes_is_put_back() {
 #[test]
 fn a_longer_prefix_does_not_take_the_interfaces_address_with_it() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         // Below the primary of the subnet, and in a subnet of its own.
         let inside: IpNet = "192.0.2.100/24".parse().unwrap();
@@ -279,7 +280,7 @@ fn a_leased_primary_that_expires_leaves_the_other_addresses() {
 #[test]
 fn an_address_may_be_on_another_interface_than_the_adverts() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let vip = VirtualAddress::from(ip(VIP)).on("lo");
         let node = Setup::new(a, 255, &[VIP])
@@ -296,7 +297,7 @@ fn an_address_may_be_on_another_interface_than_the_adverts() {
 #[test]
 fn an_address_may_have_a_label_and_be_more_than_advertised() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let setup = Setup::new(a, 255, &[VIP]).attachment(|attachment| {
             let labelled = VirtualAddress::from(ip(VIP)).labelled("eth0:vip");
@@ -312,14 +313,6 @@ fn an_address_may_have_a_label_and_be_more_than_advertised() {
         node.stop();
         assert!(!has(a, VIP) && !has(a, VIP6) && !has(a, "192.0.2.101"));
     });
-}
-
-fn lab() -> Lab {
-    Lab::builder()
-        .host("a", ["192.0.2.10/24"])
-        .host("b", ["192.0.2.11/24"])
-        .build()
-        .unwrap()
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "the setting is optional")]

@@ -6,7 +6,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use node::{Node, PATIENCE, Setup, ip, pause};
+use node::lan::trio;
+use node::{A_WHILE, Node, PATIENCE, Setup, ip, pause};
 use socket2::{Domain, Protocol, Socket, Type};
 use vrrp_core::{
     AuthenticationConfig, ChecksumForm, GROUP_V4, HmacConfig, HmacKey, HmacKeys, HmacMode, PROTOCOL,
@@ -16,17 +17,6 @@ use vrrp_net::lab::{self, Capture, Frame, Host, Lab};
 use vrrp_net::{DriverEvent, RouterCommand, Vmac};
 
 const VIP: &str = "192.0.2.100";
-/// Longer than any Master_Down_Interval at 100 ms.
-const A_WHILE: Duration = Duration::from_millis(800);
-
-fn test_lab() -> Lab {
-    Lab::builder()
-        .host("a", ["192.0.2.10/24"])
-        .host("b", ["192.0.2.11/24"])
-        .host("c", ["192.0.2.12/24"])
-        .build()
-        .unwrap()
-}
 
 fn key(id: u8) -> HmacKey {
     HmacKey::new(id, &[id ^ 0x5a; 32]).unwrap()
@@ -59,22 +49,6 @@ fn elected(lab: &Lab, authentication: &AuthenticationConfig) -> (Node, Node) {
     let low = setup(b, 100, authentication.clone()).start(b);
     low.wait_for(State::Backup);
     (high, low)
-}
-
-#[track_caller]
-fn assert_no_transition(node: &Node) {
-    let events = node.take_events();
-    let changed = |event: &&DriverEvent<_>| matches!(event, DriverEvent::Transition { .. });
-    assert!(events.iter().find(changed).is_none(), "{events:?}");
-}
-
-#[track_caller]
-fn wait_for_rival(node: &Node) -> RivalCause {
-    let rival = |event: &DriverEvent<_>| match event {
-        DriverEvent::Rival { rival, .. } => Some(rival.cause),
-        _ => None,
-    };
-    node.wait_for_event(rival).1
 }
 
 /// Sends an IPv4 packet with its header on a host's interface, whatever its source.
@@ -149,11 +123,11 @@ fn key_id(packet: &[u8]) -> Option<u8> {
 #[test]
 fn two_nodes_elect_take_over_and_hand_over_with_hmac() {
     lab::test(|| {
-        let lab = test_lab();
+        let lab = trio();
         let mut capture = lab.capture().unwrap();
         let (high, low) = elected(&lab, &hmac().into());
         pause(A_WHILE);
-        assert_no_transition(&low);
+        low.assert_no_transition();
         lab.cut_silently("a").unwrap();
         low.wait_for(State::Master);
         lab.heal("a").unwrap();
@@ -176,7 +150,7 @@ fn two_nodes_elect_take_over_and_hand_over_with_hmac_over_ipv6_and_by_unicast() 
             ("fe80::100", link_local, true),
             (VIP, own_ipv4, true),
         ] {
-            let lab = test_lab();
+            let lab = trio();
             let (a, b) = (lab.host("a"), lab.host("b"));
             let mut capture = lab.capture().unwrap();
             // Before one of them is master.
@@ -192,7 +166,7 @@ fn two_nodes_elect_take_over_and_hand_over_with_hmac_over_ipv6_and_by_unicast() 
             let low = start(b, 100, of_a);
             low.wait_for(State::Backup);
             pause(A_WHILE);
-            assert_no_transition(&low);
+            low.assert_no_transition();
             assert_eq!(low.handle.counters().malformed.total(), 0);
             high.stop();
             low.wait_for(State::Master);
@@ -229,7 +203,7 @@ fn first(host: &Host, wanted: fn(&IpAddr) -> bool) -> IpAddr {
 fn authentication_and_a_virtual_mac_go_together() {
     lab::test(|| {
         for authentication in [hmac().into(), AuthenticationConfig::ah("secret").unwrap()] {
-            let lab = test_lab();
+            let lab = trio();
             let (a, b) = (lab.host("a"), lab.host("b"));
             let mut capture = lab.capture().unwrap();
             let start = |host, priority| {
@@ -262,7 +236,7 @@ fn authentication_and_a_virtual_mac_go_together() {
 fn all_unicast_peers_get_the_same_sequence_number() {
     lab::test(|| {
         for authentication in [hmac().into(), AuthenticationConfig::ah("secret").unwrap()] {
-            let lab = test_lab();
+            let lab = trio();
             let a = lab.host("a");
             let mut capture = lab.capture().unwrap();
             let peers = [ip("192.0.2.11"), ip("192.0.2.12")];
@@ -299,7 +273,7 @@ fn a_capture_that_is_played_again_moves_nobody() {
             (hmac().into(), false),
             (ah, false),
         ] {
-            let lab = test_lab();
+            let lab = trio();
             let mut capture = lab.capture().unwrap();
             let (high, low) = elected(&lab, &authentication);
             pause(A_WHILE);
@@ -314,7 +288,7 @@ fn a_capture_that_is_played_again_moves_nobody() {
                 low.wait_for(State::Backup);
             } else {
                 pause(A_WHILE);
-                assert_no_transition(&low);
+                low.assert_no_transition();
             }
             low.stop();
         }
@@ -324,7 +298,7 @@ fn a_capture_that_is_played_again_moves_nobody() {
 #[test]
 fn an_advert_without_the_key_moves_nobody_and_is_told_as_a_rival() {
     lab::test(|| {
-        let lab = test_lab();
+        let lab = trio();
         let (high, low) = elected(&lab, &hmac().into());
         for foreign in [
             AuthenticationConfig::None,
@@ -334,10 +308,10 @@ fn an_advert_without_the_key_moves_nobody_and_is_told_as_a_rival() {
             let c = lab.host("c");
             let foreign = setup(c, 254, foreign).start(c);
             foreign.wait_for(State::Master);
-            assert_eq!(wait_for_rival(&high), RivalCause::Authentication);
+            assert_eq!(high.wait_for_rival(), RivalCause::Authentication);
             foreign.stop();
-            assert_no_transition(&low);
-            assert_no_transition(&high);
+            low.assert_no_transition();
+            high.assert_no_transition();
             // Forgotten after three intervals of silence.
             pause(A_WHILE);
         }
@@ -350,7 +324,7 @@ fn an_advert_without_the_key_moves_nobody_and_is_told_as_a_rival() {
 #[test]
 fn a_clock_that_is_off_by_more_than_the_window_is_told_with_how_much() {
     lab::test(|| {
-        let lab = test_lab();
+        let lab = trio();
         let a = lab.host("a");
         let node = setup(a, 100, hmac()).start(a);
         node.wait_for(State::Master);
@@ -405,14 +379,14 @@ fn walk(high: &Node, low: &Node, steps: &[HmacConfig]) {
             pause(A_WHILE);
         }
     }
-    assert_no_transition(high);
-    assert_no_transition(low);
+    high.assert_no_transition();
+    low.assert_no_transition();
 }
 
 #[test]
 fn a_network_moves_to_hmac_without_a_transition() {
     lab::test(|| {
-        let lab = test_lab();
+        let lab = trio();
         let receive_only = hmac().with_mode(HmacMode::ReceiveOnly);
         let (high, low) = elected(&lab, &receive_only.into());
         walk(&high, &low, &[hmac().with_mode(HmacMode::Permissive), hmac()]);
@@ -427,26 +401,26 @@ fn a_network_moves_to_hmac_without_a_transition() {
 fn a_node_that_only_receives_is_heard_by_one_without_keys_and_hears_it() {
     lab::test(|| {
         for mode in [HmacMode::ReceiveOnly, HmacMode::Permissive] {
-            let lab = test_lab();
+            let lab = trio();
             let (a, b) = (lab.host("a"), lab.host("b"));
             let plain = setup(a, 200, AuthenticationConfig::None).start(a);
             plain.wait_for(State::Master);
             let moving = setup(b, 100, hmac().with_mode(mode)).start(b);
             moving.wait_for(State::Backup);
             pause(A_WHILE);
-            assert_no_transition(&moving);
+            moving.assert_no_transition();
             plain.stop();
             moving.wait_for(State::Master);
             moving.stop();
         }
-        let lab = test_lab();
+        let lab = trio();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let moving = setup(a, 200, hmac().with_mode(HmacMode::ReceiveOnly)).start(a);
         moving.wait_for(State::Master);
         let plain = setup(b, 100, AuthenticationConfig::None).start(b);
         plain.wait_for(State::Backup);
         pause(A_WHILE);
-        assert_no_transition(&plain);
+        plain.assert_no_transition();
         plain.stop();
         moving.stop();
     });
@@ -455,7 +429,7 @@ fn a_node_that_only_receives_is_heard_by_one_without_keys_and_hears_it() {
 #[test]
 fn keys_are_rotated_without_a_transition() {
     lab::test(|| {
-        let lab = test_lab();
+        let lab = trio();
         let mut capture = lab.capture().unwrap();
         let (high, low) = elected(&lab, &hmac().into());
         let both = |active| hmac().with_keys(HmacKeys::new([key(1), key(2)], active).unwrap());
@@ -477,7 +451,7 @@ fn keys_are_rotated_without_a_transition() {
 #[test]
 fn the_socket_of_ah_is_open_where_a_router_uses_it() {
     lab::test(|| {
-        let lab = test_lab();
+        let lab = trio();
         let a = lab.host("a");
         for (authentication, expected) in [
             (hmac().into(), false),
@@ -495,14 +469,14 @@ fn the_socket_of_ah_is_open_where_a_router_uses_it() {
 #[test]
 fn a_wrong_password_of_ah_is_told_as_a_rival() {
     lab::test(|| {
-        let lab = test_lab();
+        let lab = trio();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let node = setup(a, 100, AuthenticationConfig::ah("secret").unwrap()).start(a);
         node.wait_for(State::Master);
         let other = setup(b, 200, AuthenticationConfig::ah("Secret").unwrap()).start(b);
         other.wait_for(State::Master);
-        assert_eq!(wait_for_rival(&node), RivalCause::Authentication);
-        assert_no_transition(&node);
+        assert_eq!(node.wait_for_rival(), RivalCause::Authentication);
+        node.assert_no_transition();
         assert_eq!(node.handle.counters().malformed.total(), 0);
         other.stop();
         node.stop();

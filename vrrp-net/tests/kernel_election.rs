@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use node::lan::pair;
 use node::{PATIENCE, Setup, has, ip, within};
 use vrrp_core::{AdverInterval, AuthenticationConfig, Priority, Reason, State, Version};
 use vrrp_net::RouterCommand;
-use vrrp_net::lab::{self, Host, Lab, LabTest};
+use vrrp_net::lab::{self, Host, LabTest};
 
 const VIP: &str = "192.0.2.100";
 /// How often two nodes may be watched until nothing happens.
@@ -42,7 +43,7 @@ fn two_nodes_elect_the_higher_priority_with_version_2_and_a_password() {
 #[test]
 fn two_nodes_elect_the_higher_priority_by_unicast() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         for (vips, of_a, of_b) in [
             (&[VIP][..], ip("192.0.2.10"), ip("192.0.2.11")),
@@ -83,7 +84,7 @@ fn link_local(host: &Host) -> IpAddr {
 
 /// A lower node alone becomes master, a higher one preempts it, stops, and the lower one takes over at once.
 fn elect(vips: &[&str], change: impl Fn(Setup) -> Setup) {
-    let lab = lab();
+    let lab = pair();
     let (a, b) = (lab.host("a"), lab.host("b"));
     let low = change(Setup::new(b, 100, vips)).start(b);
     low.wait_for(State::Master);
@@ -118,7 +119,7 @@ fn elect(vips: &[&str], change: impl Fn(Setup) -> Setup) {
 #[test]
 fn a_cut_link_is_a_fault_and_healing_it_a_recovery() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let high = Setup::new(a, 150, &[VIP]).start(a);
         high.wait_for(State::Master);
@@ -140,7 +141,7 @@ fn a_cut_link_is_a_fault_and_healing_it_a_recovery() {
 #[test]
 fn a_silent_cut_makes_two_masters_and_healing_it_one() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let high = Setup::new(a, 150, &[VIP]).start(a);
         high.wait_for(State::Master);
@@ -162,7 +163,7 @@ fn a_silent_cut_makes_two_masters_and_healing_it_one() {
 #[test]
 fn a_lowered_priority_moves_the_address_to_the_backup() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let high = Setup::new(a, 150, &[VIP]).start(a);
         high.wait_for(State::Master);
@@ -181,7 +182,7 @@ fn a_lowered_priority_moves_the_address_to_the_backup() {
 #[test]
 fn a_master_at_ten_milliseconds_is_followed_without_a_flap() {
     LabTest::new().timeout(Duration::from_secs(60)).run(|| {
-        let lab = lab();
+        let lab = pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let fast =
             |config: vrrp_core::ConfigBuilder| config.adver_interval(AdverInterval::from_centis(1).unwrap());
@@ -208,7 +209,7 @@ fn a_master_at_ten_milliseconds_is_followed_without_a_flap() {
 #[test]
 fn dropping_the_handle_stops_the_node() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let node = Setup::new(a, 150, &[VIP]).start(a);
         node.wait_for(State::Master);
@@ -217,12 +218,4 @@ fn dropping_the_handle_stops_the_node() {
         within(Duration::from_secs(1), || !has(a, VIP));
         drop(events);
     });
-}
-
-fn lab() -> Lab {
-    Lab::builder()
-        .host("a", ["192.0.2.10/24"])
-        .host("b", ["192.0.2.11/24"])
-        .build()
-        .unwrap()
 }

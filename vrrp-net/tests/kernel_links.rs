@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+use node::lan::pair;
 use node::{Node, Setup, has, ip, pause, within};
 use rtnetlink::{Handle, LinkUnspec, LinkVeth};
 use vrrp_core::{AddressList, AdverInterval, Config, Fault, Priority, Reason, State, Version, Vrid};
@@ -17,7 +18,7 @@ const VIP: &str = "192.0.2.100";
 #[test]
 fn an_interface_that_is_deleted_and_made_anew_is_used_again() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         make_interface(a);
         let node = on_own_interface(255).start(a);
@@ -48,7 +49,7 @@ fn an_interface_that_is_deleted_and_made_anew_is_used_again() {
 #[test]
 fn a_renamed_interface_is_gone_until_the_name_is_back() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         make_interface(a);
         let node = on_own_interface(255).start(a);
@@ -63,7 +64,7 @@ fn a_renamed_interface_is_gone_until_the_name_is_back() {
 #[test]
 fn a_link_that_is_down_at_the_start_is_a_fault_until_it_is_up() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         lab.cut("a").unwrap();
         let a = lab.host("a");
         let node = Setup::new(a, 255, &[VIP]).start(a);
@@ -76,7 +77,7 @@ fn a_link_that_is_down_at_the_start_is_a_fault_until_it_is_up() {
 #[test]
 fn an_interface_that_does_not_exist_is_refused_in_one_line() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let error = on_own_interface(255).try_start(a).err().unwrap();
         assert!(matches!(error, StartError::Open(OpenError::NoInterface { .. })));
@@ -90,7 +91,7 @@ fn an_interface_that_does_not_exist_is_refused_in_one_line() {
 #[test]
 fn a_stranger_that_claims_the_address_after_a_takeover_is_reported_with_its_mac() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         for (vips, theirs) in [
             (&[VIP][..], "192.0.2.100/32"),
@@ -115,7 +116,7 @@ fn a_stranger_that_claims_the_address_after_a_takeover_is_reported_with_its_mac(
 #[test]
 fn a_stranger_is_found_on_another_interface_than_the_adverts_as_well() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         make_interface(a);
         // Whoever asks on one end of the cable is answered by the other: it is a host with the same address.
@@ -161,7 +162,7 @@ fn a_stranger_is_found_without_a_link_local_address_to_ask_from() {
 #[test]
 fn the_last_master_that_still_has_the_address_is_no_stranger() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let backup = Setup::new(a, 100, &[VIP]).start(a);
         backup.wait_for(State::Backup);
@@ -188,7 +189,7 @@ fn the_last_master_that_still_has_the_address_is_no_stranger() {
 #[test]
 fn nobody_on_the_link_is_no_conflict() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let node = Setup::new(a, 255, &[VIP]).start(a);
         node.wait_for(State::Master);
@@ -201,7 +202,7 @@ fn nobody_on_the_link_is_no_conflict() {
 #[test]
 fn all_255_virtual_routers_of_an_interface_move_together() {
     LabTest::new().timeout(Duration::from_secs(60)).run(|| {
-        let lab = lab();
+        let lab = pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let low = Node::start(b, routers(b, 100)).unwrap();
         let masters = |node: &Node, state| {
@@ -251,14 +252,6 @@ fn routers(host: &Host, priority: u8) -> Vec<(Config, Attachment)> {
         )
     };
     (1..=255).map(router).collect()
-}
-
-fn lab() -> Lab {
-    Lab::builder()
-        .host("a", ["192.0.2.10/24"])
-        .host("b", ["192.0.2.11/24"])
-        .build()
-        .unwrap()
 }
 
 fn on_own_interface(priority: u8) -> Setup {

@@ -7,12 +7,13 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+use node::lan::pair;
 use node::netlink::held;
 use node::routing::{add_interface, routes};
 use node::{PATIENCE, Setup, has, ip, pause, within};
 use rtnetlink::packet_route::address::AddressFlags;
 use vrrp_core::State;
-use vrrp_net::lab::{self, Host, Lab};
+use vrrp_net::lab::{self, Host};
 use vrrp_net::{Broadcast, DriverEvent, PreferredLft, Scope, VirtualAddress};
 
 const VIP: &str = "192.0.2.100";
@@ -21,7 +22,7 @@ const VIP6: &str = "2001:db8::100";
 #[test]
 fn addresses_of_ipv4_have_the_options_that_they_are_given() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let one = |address: &str| VirtualAddress::new(net(address));
         let node = master(
@@ -81,7 +82,7 @@ fn addresses_of_ipv4_have_the_options_that_they_are_given() {
 #[test]
 fn addresses_of_ipv6_have_the_options_that_they_are_given() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let one = |address: &str| VirtualAddress::new(net(address));
         let node = master(
@@ -125,16 +126,13 @@ fn addresses_of_ipv6_have_the_options_that_they_are_given() {
 #[test]
 fn a_scope_that_its_subnet_does_not_have_is_named() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let vip = VirtualAddress::new(net("192.0.2.100/24")).scope(Scope::LINK);
         let node = Setup::new(a, 255, &[VIP])
             .attachment(|attachment| attachment.address(vip))
             .start(a);
-        let (_, reason) = node.wait_for_event(|event| match event {
-            DriverEvent::AddressesRefused { reason, .. } => Some(reason.clone()),
-            _ => None,
-        });
+        let reason = node.wait_for_refusal();
         assert_eq!(
             reason,
             "192.0.2.100/24 of scope link: the subnet's first address on eth0 has another scope; use that one, or a \
@@ -146,7 +144,7 @@ fn a_scope_that_its_subnet_does_not_have_is_named() {
 #[test]
 fn a_preferred_lifetime_counts_from_when_the_address_was_added() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let short = |address: &str| {
             VirtualAddress::from(ip(address)).preferred_lft(PreferredLft::For(Duration::from_secs(2)))
@@ -178,7 +176,7 @@ fn a_preferred_lifetime_counts_from_when_the_address_was_added() {
 #[test]
 fn a_multicast_group_is_joined_while_master_and_never_announced() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let mut announced = lab.capture().unwrap();
         let group = VirtualAddress::from(ip("239.1.2.3")).autojoin();
@@ -209,7 +207,7 @@ fn a_multicast_group_is_joined_while_master_and_never_announced() {
 #[test]
 fn promote_secondaries_is_set_where_it_is_asked_for() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         add_interface(a, "vrrp0", "198.51.100.1/24");
         let path = |name: &str| format!("/proc/sys/net/ipv4/conf/{name}/promote_secondaries");
@@ -236,7 +234,7 @@ fn promote_secondaries_is_set_where_it_is_asked_for() {
 #[test]
 fn three_hundred_excluded_addresses_come_and_go_in_bounded_time() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let all: Vec<String> = (0..300)
             .map(|n| format!("10.0.{}.{}", n / 250, n % 250 + 1))
@@ -313,14 +311,6 @@ fn master<const N: usize>(host: &Host, advertised: &[&str], addresses: [VirtualA
         _ => None,
     });
     node
-}
-
-fn lab() -> Lab {
-    Lab::builder()
-        .host("a", ["192.0.2.10/24"])
-        .host("b", ["192.0.2.11/24"])
-        .build()
-        .unwrap()
 }
 
 fn net(net: &str) -> IpNet {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use node::lan::pair;
 use node::{PATIENCE, Setup, has, ip, pause, within};
 use vrrp_core::{AddressList, AdverInterval, Config, Priority, State, Version, VirtualRouter, Vrid};
 use vrrp_net::lab::{self, Host, Lab, LabTest};
@@ -23,7 +24,7 @@ const INTERFACE: &str = "VRRP_TEST_NODE_INTERFACE";
 #[test]
 fn a_killed_process_loses_its_addresses_within_the_lease() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let mut program = spawn_node(a);
         within(PATIENCE, || has(a, VIP) && has(a, VIP6));
@@ -43,7 +44,7 @@ fn a_killed_process_loses_its_addresses_within_the_lease() {
 #[test]
 fn a_stopped_process_steps_down_before_it_sends_anything() {
     LabTest::new().timeout(Duration::from_secs(60)).run(|| {
-        let lab = lab();
+        let lab = pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let mut program = spawn_node(a);
         let pid = Pid::from_raw(i32::try_from(program.id()).unwrap());
@@ -78,7 +79,7 @@ fn a_stopped_process_steps_down_before_it_sends_anything() {
 #[test]
 fn of_a_node_stopped_and_resumed_50_times_never_do_two_answer_for_long_nor_after_the_resume() {
     LabTest::new().timeout(Duration::from_secs(240)).run(|| {
-        let lab = lab();
+        let lab = pair_and_client();
         let (a, b, client) = (lab.host("a"), lab.host("b"), lab.host("client"));
         let mut program = spawn_node(a);
         let pid = Pid::from_raw(i32::try_from(program.id()).unwrap());
@@ -177,7 +178,7 @@ fn question(host: &Host) -> Vec<u8> {
 #[test]
 fn a_missing_right_is_one_line_that_names_it() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         // In a user namespace of its own it has every right, but none over the host's network.
         let mut program = Command::new("unshare");
@@ -247,7 +248,7 @@ fn node_process() {
     }
 }
 
-fn lab() -> Lab {
+fn pair_and_client() -> Lab {
     Lab::builder()
         .host("a", ["192.0.2.10/24"])
         .host("b", ["192.0.2.11/24"])

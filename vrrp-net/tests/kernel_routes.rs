@@ -4,6 +4,7 @@ mod node;
 
 use std::time::{Duration, Instant};
 
+use node::lan::dual_stack_pair;
 use node::routing::{
     MARK, add_interface, add_route, del_interface, del_route, gateway, interface_index, marked_routes, net,
     routes, set_link,
@@ -13,7 +14,7 @@ use rtnetlink::packet_route::route::{
     RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteScope, RouteType, RouteVia,
 };
 use vrrp_core::{Family, Fault, Reason, State};
-use vrrp_net::lab::{self, Lab};
+use vrrp_net::lab;
 use vrrp_net::{DriverEvent, NextHop, RouteKind, RouteSetting, Scope, VirtualRoute, VirtualRouteBuilder};
 
 const VIP: &str = "192.0.2.100";
@@ -21,7 +22,7 @@ const VIP: &str = "192.0.2.100";
 #[test]
 fn routes_come_with_mastership_and_go_with_it() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         // The gateway of these hosts' clients: what arrives goes on by a way that only the master has.
         let setup = |host, priority| {
@@ -62,7 +63,7 @@ fn routes_come_with_mastership_and_go_with_it() {
 #[test]
 fn each_kind_of_route_is_what_it_says() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         add_interface(a, "vrrp0", "198.51.100.1/24");
         let settings = to("10.1.0.0/16")
@@ -169,7 +170,7 @@ fn each_kind_of_route_is_what_it_says() {
 #[test]
 fn a_route_that_somebody_removes_is_put_back() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         let setup = Setup::new(a, 255, &[VIP]).attachment(|attachment| {
             attachment
@@ -200,7 +201,7 @@ fn a_route_that_somebody_removes_is_put_back() {
 #[test]
 fn a_route_whose_source_goes_is_a_fault_until_it_is_back() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         // On an interface that no virtual router is on.
         add_interface(a, "vrrp0", "203.0.113.1/24");
@@ -220,7 +221,7 @@ fn a_route_whose_source_goes_is_a_fault_until_it_is_back() {
 #[test]
 fn a_route_over_an_interface_that_flaps_comes_back_by_itself() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         add_interface(a, "vrrp0", "198.51.100.1/24");
         // One that the router can't do without, one that it can, one over its own interface.
@@ -241,10 +242,7 @@ fn a_route_over_an_interface_that_flaps_comes_back_by_itself() {
         };
         let node = start(true);
         set_link(a, "vrrp0", false);
-        let (_, reason) = node.wait_for_event(|event| match event {
-            DriverEvent::AddressesRefused { reason, .. } => Some(reason.clone()),
-            _ => None,
-        });
+        let reason = node.wait_for_refusal();
         assert_eq!(
             reason,
             "route 10.1.0.0/16 via 198.51.100.2 dev vrrp0: its gateway is on no network of this host that is up; correct it, or add onlink"
@@ -281,7 +279,7 @@ fn a_route_over_an_interface_that_flaps_comes_back_by_itself() {
 #[test]
 fn what_cannot_all_be_had_is_had_not_at_all() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         let five = |attachment| {
             (1..=5).fold(attachment, |attachment: vrrp_net::AttachmentBuilder, n| {
@@ -290,10 +288,7 @@ fn what_cannot_all_be_had_is_had_not_at_all() {
             })
         };
         let node = Setup::new(a, 255, &[VIP]).attachment(five).start(a);
-        let (_, reason) = node.wait_for_event(|event| match event {
-            DriverEvent::AddressesRefused { reason, .. } => Some(reason.clone()),
-            _ => None,
-        });
+        let reason = node.wait_for_refusal();
         assert_eq!(
             reason,
             "route 10.3.0.0/16 via 203.0.113.1: its gateway is on no network of this host that is up; correct it, or add \
@@ -311,16 +306,13 @@ fn what_cannot_all_be_had_is_had_not_at_all() {
 #[test]
 fn a_source_that_is_no_address_here_is_named() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         let setup = Setup::new(a, 255, &[VIP]).attachment(|attachment| {
             attachment.route(built(to("10.1.0.0/16").dev("eth0").src(ip("203.0.113.1"))))
         });
         let node = setup.start(a);
-        let (_, reason) = node.wait_for_event(|event| match event {
-            DriverEvent::AddressesRefused { reason, .. } => Some(reason.clone()),
-            _ => None,
-        });
+        let reason = node.wait_for_refusal();
         assert_eq!(
             reason,
             "route 10.1.0.0/16 dev eth0: the kernel refuses it, likely since its src is no address of this host; make it \
@@ -332,7 +324,7 @@ fn a_source_that_is_no_address_here_is_named() {
 #[test]
 fn somebody_elses_route_is_not_touched() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         add_route(a, "10.1.0.0/16", 4, a.interface_index());
         add_route(a, "2001:db8:1::/48", 4, a.interface_index());
@@ -347,10 +339,7 @@ fn somebody_elses_route_is_not_touched() {
                 })
             };
             let node = setup(None).start(a);
-            let (_, reason) = node.wait_for_event(|event| match event {
-                DriverEvent::AddressesRefused { reason, .. } => Some(reason.clone()),
-                _ => None,
-            });
+            let reason = node.wait_for_refusal();
             assert_eq!(
                 reason,
                 format!(
@@ -373,7 +362,7 @@ fn somebody_elses_route_is_not_touched() {
 #[test]
 fn routes_that_a_killed_process_left_are_swept_at_the_start() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         let eth0 = a.interface_index();
         let left = ["10.1.0.0/16", "10.2.0.0/16", "2001:db8:1::/48"];
@@ -404,7 +393,7 @@ fn routes_that_a_killed_process_left_are_swept_at_the_start() {
 #[test]
 fn a_start_leaves_the_routes_of_a_living_sibling_alone() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         let first = Setup::new(a, 255, &[VIP])
             .attachment(|attachment| attachment.route(built(to("10.1.0.0/16").dev("eth0"))));
@@ -428,14 +417,6 @@ fn a_start_leaves_the_routes_of_a_living_sibling_alone() {
         let disturbed = |event: &_| matches!(event, DriverEvent::RoutingRestored { .. });
         assert!(!first.take_events().iter().any(disturbed));
     });
-}
-
-fn lab() -> Lab {
-    Lab::builder()
-        .host("a", ["192.0.2.10/24", "2001:db8::10/64"])
-        .host("b", ["192.0.2.11/24", "2001:db8::11/64"])
-        .build()
-        .unwrap()
 }
 
 fn to(to: &str) -> VirtualRouteBuilder {

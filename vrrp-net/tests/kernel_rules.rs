@@ -4,13 +4,14 @@ mod node;
 
 use std::time::{Duration, Instant};
 
+use node::lan::pair;
 use node::routing::{MARK, add_rule, changes, del_rule, marked_routes, net, rules};
 use node::{Node, PATIENCE, Setup, has, ip, within};
 use rtnetlink::packet_route::rule::{
     RuleAction as Action, RuleAttribute, RuleFlags, RuleMessage, RulePortRange, RuleUidRange,
 };
 use vrrp_core::{Family, Priority, State, Vrid};
-use vrrp_net::lab::{self, Lab};
+use vrrp_net::lab;
 use vrrp_net::{
     DriverEvent, PlanError, RuleAction, StartError, VirtualRoute, VirtualRule, VirtualRuleBuilder,
 };
@@ -20,7 +21,7 @@ const VIP: &str = "192.0.2.100";
 #[test]
 fn rules_come_with_mastership_and_go_with_it() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let setup = |host, priority| {
             Setup::new(host, priority, &[VIP]).attachment(|attachment| {
@@ -60,7 +61,7 @@ fn rules_come_with_mastership_and_go_with_it() {
 #[test]
 fn addresses_come_first_and_rules_last_and_they_go_the_other_way() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let node = Setup::new(a, 100, &[VIP]).attachment(|attachment| {
             let route = VirtualRoute::default_route(Family::Ipv4)
@@ -83,7 +84,7 @@ fn addresses_come_first_and_rules_last_and_they_go_the_other_way() {
 #[test]
 fn each_selector_and_action_is_what_it_says() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let all = [
             lookup()
@@ -185,7 +186,7 @@ fn each_selector_and_action_is_what_it_says() {
 #[test]
 fn a_rule_that_somebody_removes_is_put_back() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let node = with_rule(255).start(a);
         node.wait_for(State::Master);
@@ -205,7 +206,7 @@ fn a_rule_that_somebody_removes_is_put_back() {
 #[test]
 fn somebody_elses_rule_is_not_touched_even_if_it_is_the_same() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         add_rule(a, "10.0.0.0/8", 100, VirtualRule::DEFAULT_PRIORITY, 4);
         let node = with_rule(255).start(a);
@@ -219,7 +220,7 @@ fn somebody_elses_rule_is_not_touched_even_if_it_is_the_same() {
 #[test]
 fn rules_that_a_killed_process_left_are_swept_at_the_start_and_those_of_a_living_one_are_not() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         add_rule(a, "10.0.0.0/8", 100, VirtualRule::DEFAULT_PRIORITY, MARK);
         add_rule(a, "11.0.0.0/8", 200, 77, MARK);
@@ -243,7 +244,7 @@ fn rules_that_a_killed_process_left_are_swept_at_the_start_and_those_of_a_living
 #[test]
 fn rules_that_the_kernel_would_confuse_are_refused_at_the_start() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let setup = with_rule(100).attachment(|attachment| attachment.rule(built(lookup())));
         let error = setup.try_start(a).err().unwrap();
@@ -262,7 +263,7 @@ fn rules_that_the_kernel_would_confuse_are_refused_at_the_start() {
 #[test]
 fn a_rule_the_kernel_refuses_is_a_fault_unless_it_is_not_tracked() {
     lab::test(|| {
-        let lab = lab();
+        let lab = pair();
         let a = lab.host("a");
         let refused = |track| {
             // A user that is none.
@@ -272,10 +273,7 @@ fn a_rule_the_kernel_refuses_is_a_fault_unless_it_is_not_tracked() {
                 .start(a)
         };
         let node: Node = refused(true);
-        let (_, reason) = node.wait_for_event(|event| match event {
-            DriverEvent::AddressesRefused { reason, .. } => Some(reason.clone()),
-            _ => None,
-        });
+        let reason = node.wait_for_refusal();
         assert!(reason.starts_with("rule from all"), "{reason}");
         node.wait_for(State::Fault);
         node.stop();
@@ -305,12 +303,4 @@ fn priority(rule: &RuleMessage) -> u32 {
         _ => None,
     });
     priority.unwrap_or(0)
-}
-
-fn lab() -> Lab {
-    Lab::builder()
-        .host("a", ["192.0.2.10/24"])
-        .host("b", ["192.0.2.11/24"])
-        .build()
-        .unwrap()
 }

@@ -2,27 +2,14 @@
 
 mod node;
 
-use std::time::Duration;
-
-use node::{Node, Setup, has, ip, pause};
+use node::lan::trio;
+use node::{A_WHILE, Setup, has, ip, pause};
 use vrrp_core::{RivalCause, State, UnicastPeer};
-use vrrp_net::DriverEvent;
 use vrrp_net::lab::{self, Host, Lab};
 
 const VIP: &str = "192.0.2.100";
 const A: &str = "192.0.2.10";
 const B: &str = "192.0.2.11";
-/// Longer than any Master_Down_Interval at 100 ms.
-const A_WHILE: Duration = Duration::from_millis(800);
-
-fn test_lab() -> Lab {
-    Lab::builder()
-        .host("a", ["192.0.2.10/24"])
-        .host("b", ["192.0.2.11/24"])
-        .host("c", ["192.0.2.12/24"])
-        .build()
-        .unwrap()
-}
 
 fn setup(host: &Host, priority: u8, peer: UnicastPeer) -> Setup {
     Setup::new(host, priority, &[VIP]).config(|config| config.peers(&[peer]))
@@ -32,18 +19,12 @@ fn peer(address: &str) -> UnicastPeer {
     UnicastPeer::new(ip(address))
 }
 
-fn transitions(node: &Node) -> usize {
-    let events = node.take_events();
-    let changed = |event: &&DriverEvent<_>| matches!(event, DriverEvent::Transition { .. });
-    events.iter().filter(changed).count()
-}
-
 /// A peer that seems to be behind a router is believed where the limit allows it.
 #[test]
 fn a_peer_is_heard_within_its_limits_of_ttl_alone() {
     lab::test(|| {
         for (min_ttl, heard) in [(253, true), (254, true), (255, false)] {
-            let lab = test_lab();
+            let lab = trio();
             let (a, b) = (lab.host("a"), lab.host("b"));
             let mut capture = lab.capture().unwrap();
             let far = setup(a, 200, peer(B))
@@ -54,14 +35,10 @@ fn a_peer_is_heard_within_its_limits_of_ttl_alone() {
             if heard {
                 near.wait_for(State::Backup);
                 pause(A_WHILE);
-                assert_eq!(transitions(&near), 0);
+                near.assert_no_transition();
             } else {
                 near.wait_for(State::Master);
-                let rival = |event: &DriverEvent<_>| match event {
-                    DriverEvent::Rival { rival, .. } => Some(rival.cause),
-                    _ => None,
-                };
-                assert_eq!(near.wait_for_event(rival).1, RivalCause::NotAPeer);
+                assert_eq!(near.wait_for_rival(), RivalCause::NotAPeer);
             }
             near.stop();
             far.stop();
@@ -76,7 +53,7 @@ fn a_peer_is_heard_within_its_limits_of_ttl_alone() {
 fn a_stranger_moves_nobody_unless_the_source_is_not_checked() {
     lab::test(|| {
         for (check, state) in [(true, State::Master), (false, State::Backup)] {
-            let lab = test_lab();
+            let lab = trio();
             let (a, c) = (lab.host("a"), lab.host("c"));
             let node = setup(a, 100, peer(B))
                 .config(|config| config.check_unicast_src(check))
@@ -88,7 +65,7 @@ fn a_stranger_moves_nobody_unless_the_source_is_not_checked() {
                 node.wait_for(state);
             } else {
                 pause(A_WHILE);
-                assert_eq!(transitions(&node), 0);
+                node.assert_no_transition();
                 assert!(has(a, VIP));
             }
             stranger.stop();
@@ -124,7 +101,7 @@ fn adverts_come_from_the_configured_source() {
             let low = start(b, 100, of_b, of_a);
             low.wait_for(State::Backup);
             pause(A_WHILE);
-            assert_eq!(transitions(&low), 0);
+            low.assert_no_transition();
             high.stop();
             low.wait_for(State::Master);
             low.stop();
@@ -136,15 +113,15 @@ fn adverts_come_from_the_configured_source() {
 #[test]
 fn multicast_and_unicast_routers_of_one_vrid_do_not_hear_each_other() {
     lab::test(|| {
-        let lab = test_lab();
+        let lab = trio();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let unicast = setup(a, 100, peer(B)).start(a);
         unicast.wait_for(State::Master);
         let multicast = Setup::new(b, 200, &[VIP]).start(b);
         multicast.wait_for(State::Master);
         pause(A_WHILE);
-        assert_eq!(transitions(&unicast), 0);
-        assert_eq!(transitions(&multicast), 0);
+        unicast.assert_no_transition();
+        multicast.assert_no_transition();
         multicast.stop();
         unicast.stop();
     });
@@ -154,7 +131,7 @@ fn multicast_and_unicast_routers_of_one_vrid_do_not_hear_each_other() {
 #[test]
 fn a_host_is_in_the_group_for_its_multicast_routers_alone() {
     lab::test(|| {
-        let lab = test_lab();
+        let lab = trio();
         let a = lab.host("a");
         let groups = |host: &Host| {
             host.run(|| {
@@ -189,7 +166,7 @@ fn a_host_is_in_the_group_for_its_multicast_routers_alone() {
 fn a_unicast_backup_that_comes_up_announces_its_own_address() {
     lab::test(|| {
         for unicast in [true, false] {
-            let lab = test_lab();
+            let lab = trio();
             let b = lab.host("b");
             let mut capture = lab.capture().unwrap();
             let node = match unicast {
@@ -205,7 +182,7 @@ fn a_unicast_backup_that_comes_up_announces_its_own_address() {
             });
             assert_eq!(own.count(), usize::from(unicast));
         }
-        let lab = test_lab();
+        let lab = trio();
         let b = lab.host("b");
         let mut capture = lab.capture().unwrap();
         let node = Setup::new(b, 100, &["fe80::100"])

@@ -8,11 +8,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
+use node::lan::dual_stack_pair;
 use node::netlink::{Interface, add, count_interfaces, delete, held, interface, with_netlink};
 use node::{Node, PATIENCE, Setup, ip, pause, within};
 use rtnetlink::{LinkUnspec, LinkVeth};
 use vrrp_core::{AddressList, AdverInterval, Config, Fault, Priority, Reason, State, Version, Vrid};
-use vrrp_net::lab::{self, Host, Lab, LabTest};
+use vrrp_net::lab::{self, Host, LabTest};
 use vrrp_net::{AddressError, Attachment, DriverEvent, OpenError, StartError, Vmac};
 
 const VIP: &str = "192.0.2.100";
@@ -23,7 +24,7 @@ const INTERFACE: &str = "VRRP_TEST_NODE_INTERFACE";
 #[test]
 fn the_interface_is_there_while_the_driver_runs_and_up_while_it_is_master() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let high = setup(a, 150, &[VIP]).start(a);
         high.wait_for(State::Master);
@@ -53,7 +54,7 @@ fn the_interface_is_there_while_the_driver_runs_and_up_while_it_is_master() {
 #[test]
 fn settings_are_as_they_must_be_and_are_put_back() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         let base = |setting: &str| conf(a, &format!("ipv4/conf/eth0/{setting}"));
         let before = [base("arp_ignore"), base("arp_announce")];
@@ -84,7 +85,7 @@ fn settings_are_as_they_must_be_and_are_put_back() {
 #[test]
 fn the_interface_of_ipv6_has_no_address_but_the_virtual_ones() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         let node = setup(a, 255, &["fe80::200", VIP6]).start(a);
         node.wait_for(State::Master);
@@ -104,7 +105,7 @@ fn the_interface_of_ipv6_has_no_address_but_the_virtual_ones() {
 #[test]
 fn what_a_killed_process_left_is_swept_by_the_next() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         let mut program = spawn_node(a);
         within(PATIENCE, || held(a, VIP).len() == 1);
@@ -136,7 +137,7 @@ fn what_a_killed_process_left_is_swept_by_the_next() {
 #[test]
 fn somebody_elses_interface_of_that_name_is_refused_and_not_touched() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         with_netlink(a, async |handle| {
             let theirs = LinkVeth::new("vrrp.51", "peer9").build();
@@ -161,7 +162,7 @@ fn somebody_elses_interface_of_that_name_is_refused_and_not_touched() {
 #[test]
 fn an_interface_that_somebody_deletes_is_back_with_its_addresses_at_once() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         // At a long interval: a machine that stands still for a moment is no pause.
         let node = Setup::with_vrid(a, Vrid::new(51).unwrap(), Priority::OWNER, &["fe80::200", VIP6])
@@ -190,7 +191,7 @@ fn an_interface_that_somebody_deletes_is_back_with_its_addresses_at_once() {
 #[test]
 fn an_interface_that_somebody_sets_down_is_up_again_with_its_addresses() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         for (vips, name) in [(&[VIP][..], "vrrp.51"), (&["fe80::200", VIP6], "vrrp6.51")] {
             let node = setup(a, 255, vips).start(a);
@@ -218,7 +219,7 @@ fn an_interface_that_somebody_sets_down_is_up_again_with_its_addresses() {
 #[test]
 fn a_carrier_that_is_deleted_and_made_anew_gets_its_virtual_mac_again() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         make_carrier(a);
         let vrid = Vrid::new(51).unwrap();
@@ -249,7 +250,7 @@ fn a_carrier_that_is_deleted_and_made_anew_gets_its_virtual_mac_again() {
 #[test]
 fn a_carrier_that_is_renamed_takes_no_virtual_mac_with_it() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         make_carrier(a);
         let vrid = Vrid::new(51).unwrap();
@@ -274,7 +275,7 @@ fn a_carrier_that_is_renamed_takes_no_virtual_mac_with_it() {
 #[test]
 fn settings_that_are_read_only_keep_no_virtual_mac_from_serving() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let bind = |flags| mount(Some("/proc/sys"), "/proc/sys", None::<&str>, flags, None::<&str>);
         let read_only = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
@@ -300,7 +301,7 @@ fn settings_that_are_read_only_keep_no_virtual_mac_from_serving() {
 #[test]
 fn an_address_of_the_carrier_itself_is_refused() {
     lab::test(|| {
-        let lab = lab();
+        let lab = dual_stack_pair();
         let a = lab.host("a");
         add(a, VIP, None, u32::MAX);
         for priority in [100, 255] {
@@ -335,7 +336,7 @@ fn all_255_virtual_macs_of_both_families_move_together() {
 const FOUR_MINUTES: Duration = Duration::from_secs(240);
 
 fn all_move_together(vmac: Option<&Vmac>) {
-    let lab = lab();
+    let lab = dual_stack_pair();
     let (a, b) = (lab.host("a"), lab.host("b"));
     let interfaces = if vmac.is_some() { 2 + 510 } else { 2 };
     // The whole may take a while on a busy machine.
@@ -453,14 +454,6 @@ fn conf(host: &Host, setting: &str) -> String {
     let path = format!("/proc/sys/net/{setting}");
     let value = host.run(|| fs::read_to_string(path).unwrap());
     value.trim_end().to_owned()
-}
-
-fn lab() -> Lab {
-    Lab::builder()
-        .host("a", ["192.0.2.10/24", "2001:db8::10/64"])
-        .host("b", ["192.0.2.11/24", "2001:db8::11/64"])
-        .build()
-        .unwrap()
 }
 
 fn spawn_node(host: &Host) -> Child {

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 
 pub mod client;
+pub mod lan;
 pub mod netlink;
 pub mod probe;
 pub mod routing;
@@ -11,8 +12,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use vrrp_core::{
-    AddressList, AdverInterval, Config, ConfigBuilder, Family, Priority, State, SwitchoverEnd, SyncGroup,
-    Transition, Version, VirtualRouter, Vrid,
+    AddressList, AdverInterval, Config, ConfigBuilder, Family, Priority, RivalCause, State, SwitchoverEnd,
+    SyncGroup, Transition, Version, VirtualRouter, Vrid,
 };
 use vrrp_net::lab::Host;
 use vrrp_net::{
@@ -22,6 +23,8 @@ use vrrp_net::{
 
 /// What no test should need.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than any Master_Down_Interval at 100 ms.
+pub const A_WHILE: Duration = Duration::from_millis(800);
 
 /// A virtual router to be started.
 pub struct Setup {
@@ -190,6 +193,34 @@ impl Node {
     /// Everything that has happened and was not waited for.
     pub fn take_events(&self) -> Vec<DriverEvent<std::convert::Infallible>> {
         self.events.try_iter().map(|(_, event)| event).collect()
+    }
+
+    /// Waits until another master is told of, and gives the cause.
+    #[track_caller]
+    pub fn wait_for_rival(&self) -> RivalCause {
+        let rival = |event: &DriverEvent<_>| match event {
+            DriverEvent::Rival { rival, .. } => Some(rival.cause),
+            _ => None,
+        };
+        self.wait_for_event(rival).1
+    }
+
+    /// Waits until the kernel has refused addresses, routes or rules, and gives the reason.
+    #[track_caller]
+    pub fn wait_for_refusal(&self) -> String {
+        let reason = |event: &DriverEvent<_>| match event {
+            DriverEvent::AddressesRefused { reason, .. } => Some(reason.clone()),
+            _ => None,
+        };
+        self.wait_for_event(reason).1
+    }
+
+    /// None that was not waited for.
+    #[track_caller]
+    pub fn assert_no_transition(&self) {
+        let events = self.take_events();
+        let changed = |event: &&DriverEvent<_>| matches!(event, DriverEvent::Transition { .. });
+        assert!(events.iter().find(changed).is_none(), "{events:?}");
     }
 
     pub fn stop(self) {

@@ -40,7 +40,7 @@ const KEYS: &[Key<GroupDraft>] = &[
         "true or false",
         "Whether the weights of what members track count, for all of them together. Default: false; faults always do.",
         |table, key, to| {
-            to.tracking_weight = table.optional(key, values::boolean).is_some_and(|one| one.value);
+            to.tracking_weight = values::flag(table, key);
         },
     ),
     Key::new(

@@ -30,7 +30,7 @@ pub(super) const KEYS: &[Key<Reader>] = &[
         "secure",
         "true or false",
         "Whether a script that others than root can change is not run as root. Default: false.",
-        |table, key, to| to.secure = table.optional(key, values::boolean).is_some_and(|one| one.value),
+        |table, key, to| to.secure = values::flag(table, key),
     ),
     Key::new(
         "master",

@@ -34,7 +34,7 @@ pub(super) const KEYS: &[Key<DriverOptions>] = &[
         "true or false",
         "Whether the process stays in RAM; takes CAP_IPC_LOCK. Default: false.",
         |table, key, to| {
-            to.lock_memory = table.optional(key, values::boolean).is_some_and(|one| one.value);
+            to.lock_memory = values::flag(table, key);
         },
     ),
     Key::new(
@@ -42,7 +42,7 @@ pub(super) const KEYS: &[Key<DriverOptions>] = &[
         "true or false",
         "Whether to go on with a warning where a right for these is missing. Default: false.",
         |table, key, to| {
-            to.best_effort = table.optional(key, values::boolean).is_some_and(|one| one.value);
+            to.best_effort = values::flag(table, key);
         },
     ),
 ];

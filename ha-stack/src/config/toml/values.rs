@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use vrrp_core::{AdverInterval, Priority, Version, Vrid};
 use vrrp_net::VirtualAddress;
 
-use super::reader::Wrong;
+use super::reader::{Table, Wrong};
 
 type Read<T> = Result<T, Wrong>;
 
@@ -40,6 +40,11 @@ pub(super) fn boolean(value: &DeValue<'_>) -> Read<bool> {
     value
         .as_bool()
         .ok_or_else(|| Wrong::kind(value, "write `true` or `false`"))
+}
+
+/// A key that is false unless it is `true`.
+pub(super) fn flag(table: &mut Table<'_, '_>, key: &str) -> bool {
+    table.optional(key, boolean).is_some_and(|one| one.value)
 }
 
 /// A whole number within bounds.

@@ -95,6 +95,6 @@ pub(super) const FILE_KEYS: &[Key<FileParts>] = &[
         "overwrite",
         "true or false",
         "With `init`: whether that is written whatever it held. Default: false.",
-        |table, key, to| to.overwrite = table.optional(key, values::boolean).is_some_and(|one| one.value),
+        |table, key, to| to.overwrite = values::flag(table, key),
     ),
 ];
