@@ -96,7 +96,7 @@ fn a_proxy_alone_needs_no_privilege_and_answers_status() {
     let output = ha_stack(&["status", "--json", "--socket", daemon.socket.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0));
     let expected = "{\"node\":\"lb1\",\"vrrp\":[],\"checks\":[],\"upstreams\":[{\"name\":\"app\",\"backends\":\
-                    [{\"address\":\"127.0.0.1:9\",\"weight\":1,\"state\":\"up\",\"active\":0,\"requests\":0,\"failures\":0}]}]}\n";
+                    [{\"address\":\"127.0.0.1:9\",\"weight\":1,\"state\":\"up\",\"active\":0,\"requests\":0,\"failures\":0}]}],\"vrrp_thread\":null}\n";
     assert_eq!(text(&output.stdout), expected);
     let table = ha_stack(&["status", "--socket", daemon.socket.to_str().unwrap()]);
     assert!(text(&table.stdout).contains("127.0.0.1:9"), "{table:?}");

@@ -13,15 +13,15 @@ use crate::{CheckStatus, InstanceStatus, Status};
 pub struct Report {
     /// Name of the node.
     pub node: String,
-    /// What the VRRP thread saw and did; `null` without virtual routers.
-    #[serde(default)]
-    pub vrrp_thread: Option<ThreadReport>,
     /// Virtual routers.
     pub vrrp: Vec<RouterReport>,
     /// Checks.
     pub checks: Vec<CheckReport>,
     /// Upstreams.
     pub upstreams: Vec<UpstreamReport>,
+    /// What the VRRP thread saw and did; `null` without virtual routers.
+    #[serde(default)]
+    pub vrrp_thread: Option<ThreadReport>,
 }
 
 /// The thread that sends and receives adverts; all of it counts since its start.
