@@ -89,10 +89,10 @@ fn an_excluded_address_is_held_and_announced_and_not_advertised() {
             let _daemon = start();
             wait_until(|| who_has(lab) == [own]);
             let answers = who_has_address(lab, OTHER) == [own];
-            wait_until(|| wire.announcements_of(VIP) == 5);
+            wait_until(|| wire.announcements_of(vip) == 5);
             pause(Duration::from_millis(300));
             let advert = wire.advert_after(started);
-            (answers, wire.announcements_of(OTHER), advertised(&advert))
+            (answers, wire.announcements_of(other), advertised(&advert))
         });
     });
 }

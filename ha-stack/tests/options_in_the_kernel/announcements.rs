@@ -1,5 +1,6 @@
 //! When the addresses are announced, how often, and what a master says to another.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use vrrp_net::lab::Lab;
@@ -62,13 +63,35 @@ fn a_master_announces_again_and_again_with_a_refresh() {
     lab_test().run(|| compare("refresh", &rows, bursts_of_a_takeover));
 }
 
-fn bursts_of_a_takeover(lab: &Lab, start: Start<'_>) -> Vec<Burst> {
-    let mut wire = Wire::listen(lab);
-    let started = Instant::now();
-    let _daemon = start();
-    let first = wire.announcement_after(started).at;
-    pause_until(first + WINDOW);
-    wire.bursts_since(first)
+#[test]
+fn neighbour_advertisements_are_repeated_as_gratuitous_arp_is() {
+    const IPV6: Said<'_> = Said {
+        addresses: ("\"fe80::100\"", "fe80::100"),
+        ..STILL
+    };
+    let rows = [
+        (IPV6, vec![burst(0, 5)]),
+        (
+            IPV6.and(
+                "announce_repeat = 2\nannounce_delay = \"1s\"",
+                "garp_master_repeat 2\ngarp_master_delay 1",
+            ),
+            vec![burst(0, 2), burst(1, 2)],
+        ),
+        (
+            IPV6.and(
+                "announce_refresh = \"1s\"\nannounce_refresh_repeat = 3",
+                "garp_master_refresh 1\ngarp_master_refresh_repeat 3",
+            ),
+            vec![burst(0, 5), burst(1, 3), burst(2, 3)],
+        ),
+    ];
+    let vip = "fe80::100".parse().unwrap();
+    lab_test().run(|| {
+        compare("ipv6", &rows, |lab, start| {
+            bursts(Wire::listen_for(lab, vip), start)
+        });
+    });
 }
 
 #[test]
@@ -98,7 +121,7 @@ fn a_losing_advert_is_answered_with_an_advert_and_announcements() {
         compare("losing", &rows, |lab, start| {
             let mut wire = Wire::listen(lab);
             let _daemon = start();
-            wait_until(|| wire.announcements_of(VIP) == 5);
+            wait_until(|| wire.announcements_of(IpAddr::V4(VIP)) == 5);
             let heard = Rival::new(50, 4000).advertise(lab);
             pause_until(heard + WINDOW);
             (wire.adverts_since(heard), wire.bursts_since(heard))
@@ -118,13 +141,25 @@ fn a_superseded_master_has_the_last_word_unless_it_is_told_not_to() {
         compare("last-word", &rows, |lab, start| {
             let mut wire = Wire::listen(lab);
             let _daemon = start();
-            wait_until(|| wire.announcements_of(VIP) == 5);
+            wait_until(|| wire.announcements_of(IpAddr::V4(VIP)) == 5);
             let heard = Rival::new(255, 4000).advertise(lab);
             wait_until(|| who_has(lab).is_empty());
             pause(Duration::from_millis(500));
             wire.adverts_since(heard)
         });
     });
+}
+
+fn bursts_of_a_takeover(lab: &Lab, start: Start<'_>) -> Vec<Burst> {
+    bursts(Wire::listen(lab), start)
+}
+
+fn bursts(mut wire: Wire, start: Start<'_>) -> Vec<Burst> {
+    let started = Instant::now();
+    let _daemon = start();
+    let first = wire.announcement_after(started).at;
+    pause_until(first + WINDOW);
+    wire.bursts_since(first)
 }
 
 fn pause_until(moment: Instant) {

@@ -11,10 +11,8 @@ use crate::rival::Rival;
 use crate::support::Folder;
 use crate::wire::Wire;
 
-/// Longer than a slow machine takes for what is at once.
+/// What the options put off takes longer, and without them a slow machine needs less; time to preempt many times over.
 const LONG: Duration = Duration::from_secs(3);
-/// Time enough to preempt many times over.
-const QUIET: Duration = Duration::from_secs(3);
 
 #[test]
 fn preempt_delay_puts_preemption_off() {
@@ -79,12 +77,11 @@ fn down_timer_adverts_is_how_many_adverts_may_be_missed() {
             let mut wire = Wire::listen(lab);
             let started = Instant::now();
             let _daemon = start();
-            let master = wire.announcement_after(started);
+            wire.announcement_after(started);
             // Its announcements come one behind the other.
             pause(Duration::from_millis(200));
             let heard = Rival::new(200, 10).advertise(lab);
             let again = wire.announcement_after(heard);
-            assert!(master.at < heard);
             again.at - heard > LONG
         });
     });
@@ -161,7 +158,7 @@ fn damping_holds_preemption_back_after_too_many_transitions() {
             if returns {
                 wait_until(|| who_has(&lab) == [a]);
             } else {
-                let until = Instant::now() + QUIET;
+                let until = Instant::now() + LONG;
                 while Instant::now() < until {
                     assert_eq!(who_has(&lab), [b]);
                 }

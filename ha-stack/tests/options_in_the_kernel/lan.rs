@@ -17,7 +17,7 @@ pub(crate) fn lab_test() -> LabTest {
 
 pub(crate) fn lab() -> Lab {
     Lab::builder()
-        .host("a", ["192.0.2.10/24"])
+        .host("a", ["192.0.2.10/24", "fe80::10/64"])
         .host("b", ["192.0.2.11/24"])
         .host("client", ["192.0.2.20/24"])
         .build()

@@ -1,6 +1,6 @@
 //! What the daemon's host sends, as the switch sees it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use vrrp_core::{Envelope, Packet};
@@ -15,6 +15,7 @@ const BURST: Duration = Duration::from_millis(400);
 pub(crate) struct Wire {
     capture: Capture,
     mac: MacAddr,
+    vip: IpAddr,
 }
 
 /// So many announcements, back to back.
@@ -31,9 +32,15 @@ pub(crate) const fn burst(at: u64, count: usize) -> Burst {
 
 impl Wire {
     pub(crate) fn listen(lab: &Lab) -> Self {
+        Self::listen_for(lab, IpAddr::V4(VIP))
+    }
+
+    /// Listens for announcements of another virtual address.
+    pub(crate) fn listen_for(lab: &Lab, vip: IpAddr) -> Self {
         Self {
             capture: lab.capture().unwrap(),
             mac: lab.host("a").mac(),
+            vip,
         }
     }
 
@@ -44,7 +51,8 @@ impl Wire {
 
     /// Waits for the first announcement of the virtual address after `since`.
     pub(crate) fn announcement_after(&mut self, since: Instant) -> Frame {
-        self.first_after(since, |frame| announces(frame, VIP))
+        let vip = self.vip;
+        self.first_after(since, |frame| announces(frame, vip))
     }
 
     fn first_after(&mut self, since: Instant, wanted: impl Fn(&Frame) -> bool) -> Frame {
@@ -71,7 +79,7 @@ impl Wire {
             .count()
     }
 
-    pub(crate) fn announcements_of(&mut self, address: Ipv4Addr) -> usize {
+    pub(crate) fn announcements_of(&mut self, address: IpAddr) -> usize {
         let (mac, frames) = (self.mac, self.capture.frames().iter());
         frames
             .filter(|frame| frame.source() == mac && announces(frame, address))
@@ -80,9 +88,9 @@ impl Wire {
 
     /// The bursts in which the virtual address was announced since then, up to now.
     pub(crate) fn bursts_since(&mut self, since: Instant) -> Vec<Burst> {
-        let (mac, frames) = (self.mac, self.capture.frames().iter());
+        let (mac, vip, frames) = (self.mac, self.vip, self.capture.frames().iter());
         let at = frames
-            .filter(|frame| frame.at >= since && frame.source() == mac && announces(frame, VIP))
+            .filter(|frame| frame.at >= since && frame.source() == mac && announces(frame, vip))
             .map(|frame| frame.at);
         let mut bursts: Vec<Burst> = Vec::new();
         let mut last = since;
@@ -113,8 +121,11 @@ pub(crate) fn advertised(frame: &Frame) -> Vec<IpAddr> {
         .collect()
 }
 
-fn announces(frame: &Frame, address: Ipv4Addr) -> bool {
-    frame
+/// A gratuitous ARP, or an unsolicited Neighbor Advertisement.
+fn announces(frame: &Frame, address: IpAddr) -> bool {
+    let arp = frame
         .arp()
-        .is_some_and(|arp| arp.is_gratuitous() && arp.sender_ip == address)
+        .is_some_and(|arp| arp.is_gratuitous() && address == arp.sender_ip);
+    let advert = frame.neighbor_advert();
+    arp || advert.is_some_and(|advert| !advert.solicited && address == advert.target)
 }
