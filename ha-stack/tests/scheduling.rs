@@ -19,7 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::Folder;
 use vrrp_core::{AddressList, Config, Priority, State, Vrid};
-use vrrp_net::lab::{self, Host, Lab, LabTest};
+use vrrp_net::lab::{self, Host, Lab, LabTest, UserNamespace};
 use vrrp_net::{Attachment, DriverOptions};
 
 const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 100));
@@ -56,10 +56,10 @@ fn the_vrrp_thread_comes_first_and_nothing_that_it_starts_does() {
             pause();
         }
 
-        let first = if may_come_first() { -20 } else { 0 };
-        expect(HERE, "vrrp", Place::Nice(first));
+        let first = Place::Nice(first_nice());
+        expect(HERE, "vrrp", first);
         // VRRP waits for it.
-        expect(HERE, "vrrp-netlink", Place::Nice(first));
+        expect(HERE, "vrrp-netlink", first);
         expect(HERE, "control", Place::Nice(0));
         expect(HERE, "proxy-0", Place::Nice(0));
         assert_eq!(fs::read_to_string(&told).unwrap(), "0\n");
@@ -137,6 +137,47 @@ fn real_time_priority_is_of_the_vrrp_thread_and_of_the_one_that_it_waits_for() {
     });
 }
 
+/// In a user namespace not even root has the rights, and only a limit may allow it.
+#[test]
+fn without_the_right_to_what_is_asked_for_it_does_not_start_unless_best_effort_will_do() {
+    LabTest::new().user_namespace(UserNamespace::Always).run(|| {
+        let lab = lab();
+        let realtime = DriverOptions {
+            realtime: Some(1),
+            ..DriverOptions::default()
+        };
+        let lock_memory = DriverOptions {
+            lock_memory: true,
+            ..DriverOptions::default()
+        };
+        for (options, granted, missing) in [
+            (
+                realtime,
+                limit("Max realtime priority") != "0",
+                "missing CAP_SYS_NICE for real-time priority 1 ",
+            ),
+            (
+                lock_memory,
+                limit("Max locked memory") == "unlimited",
+                "missing CAP_IPC_LOCK for locking memory ",
+            ),
+        ] {
+            if granted {
+                continue;
+            }
+            let error = spawn(lab.host("a"), options).unwrap_err().to_string();
+            assert!(error.starts_with(missing), "{error}");
+            let best_effort = DriverOptions {
+                best_effort: true,
+                ..options
+            };
+            let _stack = spawn(lab.host("a"), best_effort).unwrap();
+            expect(HERE, "vrrp", Place::Nice(first_nice()));
+            assert_eq!(status_line(HERE, "VmLck:"), "0");
+        }
+    });
+}
+
 #[test]
 fn locked_memory_is_that_of_the_whole_process() {
     LabTest::new()
@@ -208,7 +249,8 @@ fn the_netlink_thread_has_what_was_given_from_outside_and_can_not_be_taken_again
             if matches!(place, Place::Nice(_)) {
                 expect_short_turns(&daemon.process());
             }
-            assert!(!daemon.log().contains("WARN"), "{keys:?}: {}", daemon.log());
+            let log = daemon.log();
+            assert!(log.contains("INFO") && !log.contains("WARN"), "{keys:?}: {log}");
         }
     });
 }
@@ -324,6 +366,11 @@ fn lab() -> Lab {
     Lab::builder().host("a", ["192.0.2.1/24"]).build().unwrap()
 }
 
+/// The nice value of the VRRP thread by default.
+fn first_nice() -> i32 {
+    if may_come_first() { -20 } else { 0 }
+}
+
 /// Whether the kernel allows it, which other programs tell: `nice` without a command prints what it has.
 fn may_come_first() -> bool {
     let raised = Command::new("nice").args(["-n", "-20", "nice"]).output().unwrap();
@@ -348,6 +395,13 @@ fn status_line(process: &str, key: &str) -> String {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
     line.split_ascii_whitespace().next().unwrap().to_owned()
+}
+
+/// The hard one of a limit in /proc/self/limits.
+fn limit(name: &str) -> String {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_ascii_whitespace().nth(1).unwrap().to_owned()
 }
 
 /// What a thread is given by its scheduling policy.
