@@ -77,6 +77,7 @@ mod ndp;
 mod network;
 mod nft;
 mod options;
+mod place;
 mod plan;
 mod routers;
 mod sys;
