@@ -45,6 +45,7 @@ fn two_daemons_from_the_tutorials_files_elect_and_hand_over() {
                 held: false,
                 addresses: vec![IpAddr::from(VIP)],
                 transitions: 1,
+                discards: [].into(),
             }
         );
         assert_eq!(who_has(&lab), [lab.host("lb1").mac()]);

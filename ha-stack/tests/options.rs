@@ -133,6 +133,10 @@ const ROWS: &[Row] = &[
         "track_interface {\neth1\neth2 weight 5\n}",
     ),
     row(
+        "track_interfaces = [{ interface = \"eth1\", reverse = true }, { interface = \"eth2\", weight = -5, reverse = true }]",
+        "track_interface {\neth1 reverse\neth2 weight -5 reverse\n}",
+    ),
+    row(
         "excluded_addresses = [\"192.0.2.101/24\"]",
         "virtual_ipaddress_excluded {\n192.0.2.101/24\n}",
     ),
@@ -240,6 +244,8 @@ fn a_default_in_toml_is_that_of_each_one_and_its_own_word_wins() {
         ("promote_secondaries = true", "promote_secondaries = false"),
         ("track_primary = false", "track_primary = true"),
         ("lease = false", "lease = \"5s\""),
+        ("unicast_ttl = 64", "unicast_ttl = 128"),
+        ("check_unicast_src = false", "check_unicast_src = true"),
     ];
     let plain = read("p.toml", &toml("")).instances().to_vec();
     for (default, other) in defaults {
@@ -253,6 +259,29 @@ fn a_default_in_toml_is_that_of_each_one_and_its_own_word_wins() {
         assert_eq!(with(other), without(other), "{other} is its own word");
         assert_ne!(with(other), with(""), "{other} does not win");
     }
+    // These mean something beside another key alone.
+    for (base, default, other) in [
+        ("vmac = true", "vmac_xmit_base = true", "vmac_xmit_base = false"),
+        (
+            "source = \"192.0.2.10\"",
+            "track_source = true",
+            "track_source = false",
+        ),
+    ] {
+        let with = |own: &str| {
+            let text = format!("{}[vrrp_defaults]\n{default}\n", toml(&format!("{base}\n{own}")));
+            read("d.toml", &text).instances().to_vec()
+        };
+        let without = |own: &str| {
+            read("o.toml", &toml(&format!("{base}\n{own}")))
+                .instances()
+                .to_vec()
+        };
+        assert_eq!(with(""), without(default), "{default}");
+        assert_ne!(with(""), without(""), "{default} changes nothing");
+        assert_eq!(with(other), without(other), "{other} is its own word");
+        assert_ne!(with(other), with(""), "{other} does not win");
+    }
     let no_interface =
         toml("").replace("interface = \"eth0\"", "") + "[vrrp_defaults]\ninterface = \"eth0\"\n";
     assert_eq!(read("i.toml", &no_interface).instances(), plain);
@@ -260,6 +289,52 @@ fn a_default_in_toml_is_that_of_each_one_and_its_own_word_wins() {
     let dual = toml("").replace("[\"192.0.2.100\"]", "[\"192.0.2.100\", \"fe80::100\"]");
     let both = read("6.toml", &format!("{dual}[vrrp_defaults]\nversion = 2\n"));
     assert_eq!(both.instances(), read("6.toml", &dual).instances());
+}
+
+/// A file with a virtual router of each family, and one of both.
+#[test]
+fn a_default_of_both_families_is_taken_by_the_one_that_it_fits() {
+    const OF_BOTH: &str = "source = [\"192.0.2.10\", \"fe80::10\"]\npeers = [\"192.0.2.11\", \"fe80::11\"]\n";
+    let router = |vrid: u8, addresses: &str, own: &str| {
+        format!(
+            "[[vrrp]]\nname = \"r{vrid}\"\ninterface = \"eth0\"\nvrid = {vrid}\nversion = 3\n\
+             addresses = [{addresses}]\n{own}\n"
+        )
+    };
+    let (ipv4, ipv6) = ("\"192.0.2.100\"", "\"fe80::100\"");
+    let both = "\"192.0.2.101\", \"fe80::101\"";
+    let text = router(1, ipv4, "") + &router(2, ipv6, "") + &router(3, both, "");
+    let by_default = read("d.toml", &format!("{text}[vrrp_defaults]\n{OF_BOTH}"));
+    let own = [
+        "source = \"192.0.2.10\"\npeers = [\"192.0.2.11\"]",
+        "source = \"fe80::10\"\npeers = [\"fe80::11\"]",
+        OF_BOTH,
+    ];
+    let said = router(1, ipv4, own[0]) + &router(2, ipv6, own[1]) + &router(3, both, own[2]);
+    assert_eq!(by_default.instances(), read("o.toml", &said).instances());
+
+    // Its own word must fit.
+    let (builder, told) = load("o.toml", &router(1, ipv4, OF_BOTH));
+    assert!(builder.is_none(), "{told}");
+    assert!(
+        told.contains("source fe80::10 of a virtual router of IPv4"),
+        "{told}"
+    );
+
+    // A source of the other family alone leaves its own; peers of the other family alone would leave the group.
+    let default = "[vrrp_defaults]\nsource = \"192.0.2.10\"\n";
+    let sourceless = read("d.toml", &(router(2, ipv6, "") + default));
+    assert_eq!(
+        sourceless.instances(),
+        read("o.toml", &router(2, ipv6, "")).instances()
+    );
+    let default = "[vrrp_defaults]\npeers = [\"192.0.2.11\"]\n";
+    let (builder, told) = load("d.toml", &(router(2, ipv6, "") + default));
+    assert!(builder.is_none(), "{told}");
+    assert!(
+        told.contains("192.0.2.11") && told.contains("d.toml:9:10"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -351,6 +426,10 @@ fn watched_processes_and_files_mean_the_same_in_both_formats() {
             "vrrp_track_process w {\nprocess nginx -g \"daemon off;\"\nparam_match partial\nquorum 2\nquorum_max 9\ndelay 1\n\
              terminate_delay 2\nfull_command\nweight -254\n}\n",
         ),
+        (
+            "process = \"nginx\"\nfork_delay = \"3s\"\n",
+            "track_process w {\nprocess nginx\nfork_delay 3\n}\n",
+        ),
         ("process = \"nginx\"\n", "track_process w {\nprocess nginx\n}\n"),
         (
             "file = \"/run/x\"\ninit = -3\noverwrite = true\nweight = 1\n",
@@ -388,6 +467,34 @@ fn watched_processes_and_files_mean_the_same_in_both_formats() {
         assert_eq!(watches(&both.0).len(), 1);
         let told = |builder: &StackBuilder| format!("{builder:?}");
         assert_eq!(told(&both.0), told(&both.1));
+    }
+}
+
+/// A builder doesn't show what a watch is made of; what it refuses does.
+#[test]
+fn a_fork_delay_is_read_and_has_a_limit() {
+    let in_toml = |delay: &str| {
+        let check =
+            format!("[[check]]\nname = \"w\"\nprocess = \"nginx\"\ndelay = \"1s\"\nfork_delay = {delay}\n");
+        load("w.toml", &(check + &toml("track = [\"w\", \"c\"]")))
+    };
+    let in_conf = |delay: &str| {
+        let check = format!("vrrp_track_process w {{\nprocess nginx\ndelay 1\nfork_delay {delay}\n}}\n");
+        let track = conf("track_process {\nw\n}\ntrack_script {\nc\n}");
+        load("w.conf", &(check + &track))
+    };
+    for (longest, too_long, at) in [
+        (in_toml("\"1h\""), in_toml("\"3601s\""), "w.toml:5:14"),
+        (in_conf("3600"), in_conf("3601"), "w.conf:4:12"),
+    ] {
+        assert!(longest.0.is_some(), "{}", longest.1);
+        let (builder, told) = too_long;
+        assert!(builder.is_none(), "{told}");
+        assert!(
+            told.contains("delay 3601s is out of range: 0 s to 3600 s"),
+            "{told}"
+        );
+        assert!(told.contains(at), "{told}");
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use ha_health::probe::{File, Probe, ProbeFuture, Process};
 use ha_health::{CheckConfig, Outcome, WatchConfig, Weight};
+use ha_stack::config::Configuration;
 use ha_stack::{Event, Events, Instance, Interface, Stack, StackBuilder};
 use support::Folder;
 use vrrp_core::{AddressList, AdverInterval, Config, Priority, State, Version, Vrid};
@@ -129,6 +130,54 @@ fn an_interface_that_goes_down_is_an_advert_at_once() {
             times.iter().sum::<Duration>() < Duration::from_secs(1),
             "{times:?}"
         );
+    });
+}
+
+/// From the file: weights of interfaces add up (below 0 while down, above 0 while up, and against it with `reverse`), and
+/// none makes a fault.
+#[test]
+fn an_interface_with_a_weight_moves_the_priority_on_the_wire() {
+    LabTest::new().run(|| {
+        let lab = lab();
+        let ip = |words: &str| {
+            let mut command = Command::new("ip");
+            command.args(words.split(' '));
+            let output = lab.host("a").output(command).unwrap();
+            assert!(output.status.success(), "ip {words}: {output:?}");
+        };
+        for place in 0..3 {
+            ip(&format!("link add uplink{place} up type veth peer name peer{place}"));
+            ip(&format!("link set peer{place} up"));
+        }
+        let mut configuration = Configuration::new();
+        configuration.add_text(
+            "a.toml",
+            "[[vrrp]]\nname = \"VI_1\"\ninterface = \"eth0\"\nvrid = 33\nversion = 3\npriority = 100\n\
+             adver_interval = \"50ms\"\naddresses = [\"192.0.2.100\"]\n\
+             track_interfaces = [{ interface = \"uplink0\", weight = -20 }, { interface = \"uplink1\", weight = 5 },\n\
+             { interface = \"uplink2\", weight = 50, reverse = true }]\n",
+        );
+        let stack = configuration.load().into_stack().unwrap();
+        let mut handle = lab.host("a").run(|| stack.spawn().unwrap());
+        let mut events = handle.events();
+        let mut capture = lab.host("b").capture().unwrap();
+        wait_for_state(&mut events, State::Master);
+        for (change, expected) in [
+            ("link set peer1 up", 55),
+            ("link set peer0 down", 35),
+            ("link set peer1 down", 30),
+            ("link set uplink2 down", 80),
+            ("link set peer0 up", 100),
+            ("link set uplink2 up", 50),
+            ("link set peer1 up", 55),
+        ] {
+            let began = Instant::now();
+            ip(change);
+            let told = |frame: &Frame| frame.at > began && priority(frame) == Some(expected);
+            let seen = capture.wait_for(Duration::from_secs(10), told);
+            assert!(seen.is_some(), "{change} does not make it {expected}");
+        }
+        assert_eq!(handle.status().wait().unwrap().instances[0].state, State::Master);
     });
 }
 

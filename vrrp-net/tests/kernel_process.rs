@@ -203,6 +203,42 @@ fn a_missing_right_is_one_line_that_names_it() {
     });
 }
 
+#[test]
+fn each_of_the_two_rights_is_named_when_it_alone_is_missing_and_no_third_is_needed() {
+    lab::test(|| {
+        let lab = pair();
+        let a = lab.host("a");
+        // Root has what the bounding set has.
+        let with = |rights: &str| {
+            let mut program = Command::new("setpriv");
+            program.args(["--bounding-set", rights]);
+            program.arg(std::env::current_exe().unwrap());
+            as_node(program, a)
+        };
+        for (rights, missing) in [
+            ("-all,+net_raw", "CAP_NET_ADMIN for adding addresses"),
+            ("-all,+net_admin", "CAP_NET_RAW for a packet socket"),
+            ("-all", "CAP_NET_RAW for a packet socket"),
+        ] {
+            let output = match a.output(with(rights)) {
+                Ok(output) => output,
+                Err(error) => lab::skip(&format!("the program setpriv can't be run: {error}")),
+            };
+            let said = String::from_utf8_lossy(&output.stdout);
+            let line = said.lines().find(|line| line.starts_with("refused: "));
+            let expected = format!(
+                "refused: missing {missing}: run as root, or give the program cap_net_admin,cap_net_raw (setcap, or \
+                 AmbientCapabilities= of systemd)"
+            );
+            assert_eq!(line, Some(&*expected), "{rights}: {output:?}");
+        }
+        let mut child = a.spawn(with("-all,+net_admin,+net_raw")).unwrap();
+        within(PATIENCE, || has(a, VIP) && has(a, VIP6));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    });
+}
+
 /// A node of priority 150 (VRRPv3, VRID 51, 100 ms), of IPv4 and IPv6, in a process of its own.
 fn spawn_node(host: &Host) -> Child {
     let program = Command::new(std::env::current_exe().unwrap());

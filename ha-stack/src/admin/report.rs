@@ -1,5 +1,6 @@
 //! The status as JSON.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use lb_proxy::balance::UpstreamStatus;
@@ -80,6 +81,10 @@ pub struct RouterReport {
     pub addresses: Vec<IpAddr>,
     /// Changes of state since the start.
     pub transitions: u64,
+    /// Adverts not acted upon since the start, by reason (`authentication`, `unknown_key`, `adver_interval`, `peer` and
+    /// the other names of [`Discards`](vrrp_core::Discards)); those that have not come up are left out.
+    #[serde(default)]
+    pub discards: BTreeMap<String, u64>,
 }
 
 /// The answer to a switchover.
@@ -181,6 +186,10 @@ impl From<&InstanceStatus> for RouterReport {
             held: status.held,
             addresses: status.addresses.clone(),
             transitions: status.transitions,
+            discards: (status.counters.discards.by_reason())
+                .filter(|(_, count)| *count > 0)
+                .map(|(reason, count)| (reason.to_owned(), count))
+                .collect(),
         }
     }
 }

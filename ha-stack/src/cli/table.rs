@@ -91,6 +91,14 @@ fn router_lines(router: &RouterReport) -> String {
     if router.held {
         text.push_str(&fit("  held after a switchover: preempts nobody until resumed"));
     }
+    if !router.discards.is_empty() {
+        let counts: Vec<String> = router
+            .discards
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        text.push_str(&fit(&format!("  discarded adverts: {}", counts.join(", "))));
+    }
     let mut line = String::from("  addresses");
     for address in &router.addresses {
         let address = address.to_string();
@@ -213,6 +221,7 @@ mod tests {
                 held: false,
                 addresses: vec!["192.168.192.130".parse().unwrap()],
                 transitions: 2,
+                discards: [("unknown_key".to_owned(), 3), ("peer".to_owned(), 1)].into(),
             }],
             checks: vec![CheckReport {
                 name: "proxy".to_owned(),

@@ -89,22 +89,30 @@ pub struct Discards {
 impl Discards {
     /// All together.
     pub fn total(&self) -> u64 {
-        self.vrid
-            + self.family
-            + self.version
-            + self.authentication
-            + self.unauthenticated
-            + self.mac
-            + self.unknown_key
-            + self.window
-            + self.replay
-            + self.spi
-            + self.adver_interval
-            + self.addresses
-            + self.peer
-            + self.hop_limit
-            + self.own_address
-            + self.not_running
+        self.by_reason().map(|(_, count)| count).sum()
+    }
+
+    /// Each counter with its name, those at 0 too.
+    pub fn by_reason(&self) -> impl ExactSizeIterator<Item = (&'static str, u64)> + use<> {
+        [
+            ("vrid", self.vrid),
+            ("family", self.family),
+            ("version", self.version),
+            ("authentication", self.authentication),
+            ("unauthenticated", self.unauthenticated),
+            ("mac", self.mac),
+            ("unknown_key", self.unknown_key),
+            ("window", self.window),
+            ("replay", self.replay),
+            ("spi", self.spi),
+            ("adver_interval", self.adver_interval),
+            ("addresses", self.addresses),
+            ("peer", self.peer),
+            ("hop_limit", self.hop_limit),
+            ("own_address", self.own_address),
+            ("not_running", self.not_running),
+        ]
+        .into_iter()
     }
 
     pub(super) fn count(&mut self, discard: Discard) {

@@ -76,17 +76,46 @@ pub enum OpenError {
     },
 }
 
-/// Makes the error of something that the kernel refused.
+/// Makes the error of something that the kernel refused, and that needs no capability: what forbids it is another rule,
+/// such as a system-call filter.
 pub(super) fn refused(what: &'static str) -> impl Fn(io::Error) -> OpenError {
+    move |error| OpenError::Refused {
+        what,
+        on: None,
+        error,
+    }
+}
+
+/// The same of a raw or packet socket, which only CAP_NET_RAW opens.
+pub(super) fn refused_raw(what: &'static str) -> impl Fn(io::Error) -> OpenError {
     move |error| match error.kind() {
         io::ErrorKind::PermissionDenied => OpenError::Capability {
             capability: "CAP_NET_RAW",
             what,
         },
-        _ => OpenError::Refused {
-            what,
-            on: None,
-            error,
-        },
+        _ => refused(what)(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_capability_is_named_where_it_is_what_is_missing() {
+        for errno in [Errno::EPERM, Errno::EACCES] {
+            let message = refused_raw("a packet socket")(errno.into()).to_string();
+            assert!(
+                message.starts_with("missing CAP_NET_RAW for a packet socket: "),
+                "{message}"
+            );
+            let message = refused("a timer")(errno.into()).to_string();
+            assert!(!message.contains("CAP_"), "{message}");
+            assert!(message.starts_with("a timer: "), "{message}");
+        }
+        let message = refused_raw("a packet socket")(Errno::EMFILE.into()).to_string();
+        assert_eq!(message, "a packet socket: Too many open files (os error 24)");
     }
 }

@@ -6,7 +6,7 @@ use crate::plan::LinkPlan;
 use super::LinuxNetwork;
 use super::addresses;
 use super::clock::Clock;
-use super::error::{OpenError, refused};
+use super::error::{OpenError, refused, refused_raw};
 use super::frames::{ClaimSocket, FrameSocket};
 use super::ipv6::Ipv6Socket;
 use super::lock::Lock;
@@ -47,7 +47,7 @@ impl LinuxNetwork {
                 name: plan.name.clone(),
             });
         }
-        let frames = FrameSocket::open().map_err(refused("a packet socket"))?;
+        let frames = FrameSocket::open().map_err(refused_raw("a packet socket"))?;
         if !addresses::may_change(&mut requests) {
             return Err(OpenError::Capability {
                 capability: "CAP_NET_ADMIN",
@@ -60,7 +60,7 @@ impl LinuxNetwork {
         // A router of one family may hold addresses of the other; and a host may have no IPv6.
         let ndp_claims = match Ipv6Socket::claims() {
             Err(_) if !links.iter().any(|link| link.ipv6) => None,
-            other => Some(other.map_err(refused("a raw ICMPv6 socket"))?),
+            other => Some(other.map_err(refused_raw("a raw ICMPv6 socket"))?),
         };
         let mut network = Self {
             clock: Clock::new().map_err(refused("a timer"))?,
@@ -83,7 +83,7 @@ impl LinuxNetwork {
             alive,
             _locks: locks,
             frames,
-            arp_claims: ClaimSocket::open().map_err(refused("a packet socket"))?,
+            arp_claims: ClaimSocket::open().map_err(refused_raw("a packet socket"))?,
             ndp_claims,
             serving: links
                 .iter()

@@ -22,7 +22,7 @@ use self::device::Found;
 use self::gate::Gates;
 use self::sender::Sender;
 use self::settings::BaseSettings;
-use super::error::OpenError;
+use super::error::{OpenError, refused, refused_raw};
 use super::requests::Requests;
 use super::siblings::Alive;
 use super::table::Table;
@@ -77,14 +77,13 @@ impl Vmacs {
         if devices.is_empty() {
             return Ok(None);
         }
-        let refused = super::error::refused;
         let families = |family| devices.iter().any(|device| device.plan.family == family);
         let mut vmacs = Self {
             requests: Requests::open().map_err(refused("a netlink socket"))?,
             token: alive.token().to_owned(),
             places: devices.iter().map(|device| device.link).zip(0..).collect(),
             gates: Gates::new(devices.len()).map_err(refused("a thread for virtual MACs"))?,
-            sender: Sender::open(families).map_err(refused("a raw VRRP socket"))?,
+            sender: Sender::open(families).map_err(refused_raw("a raw VRRP socket"))?,
             bases: BaseSettings::default(),
             devices,
         };

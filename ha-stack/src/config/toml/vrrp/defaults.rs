@@ -1,7 +1,7 @@
 //! `[vrrp_defaults]`: what each `[[vrrp]]` of the same file says unless it says otherwise.
 
 use ::toml::de::DeTable;
-use vrrp_core::Version;
+use vrrp_core::{Family, UnicastPeer, Version};
 
 use super::super::keys::{Entry, entries};
 use super::super::reader::Table;
@@ -50,14 +50,39 @@ pub(in crate::config::toml) fn check(
     table.is_sound()
 }
 
-/// Version 2 as a default is for IPv4: IPv6 has version 3 whatever it says, as with keepalived's `vrrp_version`.
-pub(super) fn leave_version_to_family(parts: &mut InstanceParts) {
-    let mut addresses = parts.addresses.advertised.iter();
-    if addresses.any(|one| one.value.address().is_ipv6()) {
-        // What is not said is version 2 for IPv4.
+/// Leaves out what a default says for the other family. `own` are the keys that the virtual router has itself: those
+/// must fit.
+pub(super) fn leave_to_family(parts: &mut InstanceParts, own: &[&str]) {
+    let is_default = |key| !own.contains(&key);
+    let mut families = parts
+        .addresses
+        .advertised
+        .iter()
+        .map(|one| Family::of(&one.value.address()));
+    if is_default("version") && families.clone().any(|family| family == Family::Ipv6) {
+        // Version 2 as a default is for IPv4: IPv6 has version 3 whatever it says, as with keepalived's
+        // `vrrp_version`. What is not said is version 2 for IPv4.
         parts
             .protocol
             .version
             .take_if(|version| version.value == Version::V2);
     }
+    let Some(family) = families.next() else { return };
+    if families.any(|other| other != family) {
+        // Of both: each of the two virtual routers takes its own.
+        return;
+    }
+    if is_default("source") {
+        let sources = &mut parts.network.sources;
+        sources.retain(|source| Family::of(&source.value) == family);
+    }
+    let peers = &mut parts.network.peers;
+    let fits = |peer: &Spanned<UnicastPeer>| Family::of(&peer.value.address()) == family;
+    // Without any that fits its adverts would go to the group, which nobody has asked for: that is told.
+    if is_default("peers") && peers.iter().any(fits) {
+        peers.retain(fits);
+    }
 }
+
+/// Keys of which a default may say something for each family.
+pub(super) const OF_FAMILY: [&str; 3] = ["version", "source", "peers"];

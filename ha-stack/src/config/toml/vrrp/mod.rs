@@ -139,7 +139,8 @@ pub(super) fn read(
 ) -> Option<Vec<InstanceDraft>> {
     let groups = groups();
     let known: Vec<Entry> = groups.into_iter().flat_map(|(_, entries)| entries).collect();
-    let version_is_own = table.contains_key("version");
+    let mut own = defaults::OF_FAMILY.to_vec();
+    own.retain(|key| table.contains_key(*key));
     let mut table = Table::new(table, file, at, "[[vrrp]]", &known, diagnostics).or(defaults);
     let mut parts = InstanceParts::new(Spanned::new(String::new(), at));
     table.read(KEYS, &mut parts);
@@ -148,9 +149,7 @@ pub(super) fn read(
     table.read(protocol::KEYS, &mut parts.protocol);
     table.read(authentication::KEYS, &mut parts.authentication);
     table.read(announcements::KEYS, &mut parts.announcements);
-    if !version_is_own {
-        defaults::leave_version_to_family(&mut parts);
-    }
+    defaults::leave_to_family(&mut parts, &own);
     table.read(tracking::KEYS, &mut parts.tracking);
     let tracked: Vec<String> = parts.tracking.names().collect();
     // What is wrong together is told even when something is wrong by itself, as far as it can be known.
