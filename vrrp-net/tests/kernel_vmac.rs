@@ -185,7 +185,7 @@ fn of_equal_priorities_the_greater_address_of_the_interface_below_wins() {
         for world in [World::ipv4(), World::ipv6()] {
             let World { lab, vips, mac } = &world;
             let (a, b) = (lab.host("a"), lab.host("b"));
-            let mut capture = lab.capture().unwrap();
+            let capture = lab.capture().unwrap();
             let start = |host: &Host| {
                 Setup::new(host, 100, vips)
                     .attachment(|attachment| attachment.vmac(Vmac::new()))
@@ -201,7 +201,7 @@ fn of_equal_priorities_the_greater_address_of_the_interface_below_wins() {
             lab.heal_all().unwrap();
             nodes[0].wait_for(State::Backup);
             let sources: Vec<IpAddr> = capture
-                .frames()
+                .stop()
                 .iter()
                 .filter(|frame| frame.source() == *mac)
                 .filter_map(|frame| Some(frame.vrrp()?.source))
