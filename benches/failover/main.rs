@@ -1,23 +1,22 @@
 //! How long a client is without the virtual address, with two nodes of ours and with two of keepalived, in turns.
 //!
-//! `cargo bench -p ha-benches --bench failover` prints the table; with `--check` it fails where ours is slower.
+//! `cargo bench -p ha-benches --bench failover` prints the table; with `--check` it fails where ours is slower, or
+//! slower than the protocol allows.
 
-mod event;
 mod pair;
 mod report;
 
 use std::process::ExitCode;
 
-use event::Event;
+use ha_benches::testbed::event::{Event, Program};
 use ha_benches::testbed::{self, Busy, Result, keepalived};
-use pair::Program;
 use report::Report;
 
 const USAGE: &str =
     "usage: failover [--short] [--json] [--check] [--busy] [--runs N] [--interval MS,MS] [EVENT...]
   --short           three runs of the quick events at 100 ms
   --json            prints one JSON object instead of the table
-  --check           fails where ours is slower than keepalived by more than chance
+  --check           fails where ours is slower than keepalived by more than chance, or than the protocol allows
   --busy            with nine tenths of every core at work on something else
   --runs N          so many runs of each (7)
   --interval MS,MS  advertisement intervals (1000,100,10)

@@ -1,22 +1,16 @@
 //! Two nodes of one program, a client, and everything that happens to them in one run.
 
-use std::fmt;
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use ha_benches::testbed::event::{CHECK, Event, FIRST, Program, SECOND};
 use ha_benches::testbed::lan::{Lan, Side};
 use ha_benches::testbed::setup::{expect_checked, install_check, set_alive};
 use ha_benches::testbed::{Client, Keepalived, Node, Result, Setup, Variant, pause, wait_until};
 
-use super::event::Event;
 use super::report::Report;
 
-/// Priority of the master, and of the backup.
-const FIRST: u8 = 100;
-pub(crate) const SECOND: u8 = 90;
-/// How often the check runs.
-pub(crate) const CHECK: Duration = Duration::from_secs(1);
 /// Time between two of the client's questions.
 const PERIOD: Duration = Duration::from_micros(500);
 /// How long to look on after a takeover: answers may still be under way, and a busy machine be late.
@@ -26,22 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The process that the master watches, on the host's own `/run`.
 const WATCHED: &str = "/run/ha-watched";
 const WATCHED_NAME: &str = "ha-watched";
-
-/// Whose nodes they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Program {
-    Ours,
-    Keepalived,
-}
-
-impl fmt::Display for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ours => "ours",
-            Self::Keepalived => "keepalived",
-        })
-    }
-}
 
 enum Running {
     Ours(Node),

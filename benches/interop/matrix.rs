@@ -33,8 +33,9 @@ impl Default for Options {
     }
 }
 
-/// Fast enough that the rows don't take long, slow enough that a busy machine does not miss three adverts.
-const V3: Variant = Variant::v3(20);
+/// Fast enough that the rows don't take long; slow enough that a busy machine does not miss three adverts, and that half
+/// the skew time, which is where a gap begins, is more than it stands still.
+const V3: Variant = Variant::v3(50);
 
 /// All that is tried; the slow ones first.
 fn rows() -> Vec<Row> {
@@ -53,11 +54,11 @@ fn rows() -> Vec<Row> {
     variants.into_iter().map(row(Keepalived)).chain(frr).collect()
 }
 
-/// A row with what came of it, and of earlier tries.
+/// A row with what came of it, and why earlier tries failed.
 struct Done {
     row: Row,
-    tries: usize,
     result: Result<Outcome, Missing>,
+    failed_before: Vec<String>,
 }
 
 /// Runs all rows and prints the table. Returns whether all is green.
@@ -69,22 +70,20 @@ pub(crate) fn run(options: &Options) -> bool {
         .collect();
     let mut done = beside_each_other(&rows, options.jobs);
     for one in &mut done {
-        while one.tries < TRIES && one.failure().is_some() {
-            let first_line = one.failure().and_then(|failure| failure.lines().next());
-            eprintln!(
-                "{}, once more: {}",
-                one.row.name(),
-                first_line.unwrap_or_default()
-            );
+        while one.tries() < TRIES
+            && let Some(failure) = one.failure()
+        {
+            let first_line = failure.lines().next().unwrap_or_default().to_owned();
+            eprintln!("{}, once more: {first_line}", one.row.name());
+            one.failed_before.push(first_line);
             one.result = Ok(one.row.run());
-            one.tries += 1;
         }
     }
     if options.json {
         let rows: Vec<Value> = done.iter().map(Done::json).collect();
         println!(
             "{:#}",
-            json!({ "seconds": began.elapsed().as_secs(), "rows": rows })
+            json!({ "seconds": began.elapsed().as_secs(), "tried_again": tried_again(&done).count(), "rows": rows })
         );
     } else {
         print(&done);
@@ -108,8 +107,8 @@ fn beside_each_other(rows: &[Row], jobs: usize) -> Vec<Done> {
                     };
                     let one = Done {
                         row,
-                        tries: 1,
                         result,
+                        failed_before: Vec::new(),
                     };
                     done.lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -124,6 +123,10 @@ fn beside_each_other(rows: &[Row], jobs: usize) -> Vec<Done> {
 }
 
 impl Done {
+    fn tries(&self) -> usize {
+        self.failed_before.len() + 1
+    }
+
     fn failure(&self) -> Option<&str> {
         self.result.as_ref().ok()?.failed.as_deref()
     }
@@ -156,7 +159,8 @@ impl Done {
         json!({
             "row": self.row.name(),
             "green": self.is_green(),
-            "tries": self.tries,
+            "tries": self.tries(),
+            "failed_before": self.failed_before,
             "skipped": self.result.as_ref().err().map(ToString::to_string),
             "failed": self.failure(),
             "steps": steps,
@@ -164,19 +168,31 @@ impl Done {
     }
 }
 
+/// The rows that were red at first.
+fn tried_again(done: &[Done]) -> impl Iterator<Item = &Done> {
+    done.iter().filter(|one| one.tries() > 1)
+}
+
 fn print(done: &[Done]) {
     let mut table = Table::new([""].into_iter().chain(STEPS));
     for one in done {
-        let again = if one.tries > 1 {
-            format!(" ({} tries)", one.tries)
-        } else {
-            String::new()
-        };
-        table.row([one.row.name() + &again].into_iter().chain(one.cells()));
+        table.row([one.row.name()].into_iter().chain(one.cells()));
     }
     println!(
         "Time until the client is served by the other (elected: by the master; theirs: until ours follows).\n\n{table}"
     );
+    println!(
+        "{} of {} rows needed another try",
+        tried_again(done).count(),
+        done.len()
+    );
+    for one in tried_again(done) {
+        let end = if one.is_green() { "green" } else { "RED" };
+        println!("{}: {end} at try {}, after:", one.row.name(), one.tries());
+        for failure in &one.failed_before {
+            println!("  {failure}");
+        }
+    }
     for one in done {
         match (&one.result, one.failure()) {
             (_, Some(failure)) => println!("RED: {}: {failure}\n", one.row.name()),

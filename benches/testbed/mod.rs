@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod busy;
 pub mod client;
+pub mod event;
 pub mod frr;
 pub mod keepalived;
 pub mod lan;

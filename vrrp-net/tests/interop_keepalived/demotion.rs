@@ -13,9 +13,6 @@ use crate::protocol::{Protocol, V2, V3, v3};
 use crate::steady::steadily;
 use crate::world::{PATIENCE, THEIRS, World, pause, wait_until};
 
-/// Between keepalived's first advert and its gratuitous ARP lie two or three processes' turns.
-const NO_GAP: Duration = Duration::from_millis(200);
-
 #[test]
 fn v2_keepalived_above_takes_over_after_its_skew_time_without_a_gap() {
     lab::test(|| steadily(V2, || keepalived_is_elected(V2)));
@@ -27,8 +24,8 @@ fn v3_keepalived_above_takes_over_after_its_skew_time_without_a_gap() {
 }
 
 #[test]
-fn v3_at_100_ms_keepalived_above_takes_over_after_its_skew_time_without_a_gap() {
-    lab::test(|| steadily(v3(10), || keepalived_is_elected(v3(10))));
+fn v3_at_300_ms_keepalived_above_takes_over_after_its_skew_time_without_a_gap() {
+    lab::test(|| steadily(v3(30), || keepalived_is_elected(v3(30))));
 }
 
 #[test]
@@ -154,7 +151,7 @@ fn keepalived_is_elected(protocol: Protocol) {
         "{protocol}: keepalived was elected {took:?} after 0; {lost} of {asked} questions lost, {gap:?} in a row"
     );
     assert_eq!(service.answered_by(), ["ours", "theirs"]);
-    assert!(gap < NO_GAP, "nobody answered for {gap:?}");
+    assert!(gap < protocol.no_gap(90), "nobody answered for {gap:?}");
     node.assert_content();
 }
 
@@ -195,7 +192,7 @@ fn nothing_moves(protocol: Protocol, theirs: u8, lines: &str) {
     let service = client.stop();
     assert_eq!(service.answered_by(), ["ours"]);
     assert!(
-        service.longest_gap() < NO_GAP,
+        service.longest_gap() < protocol.no_gap(theirs),
         "nobody answered for {:?}",
         service.longest_gap()
     );
@@ -204,7 +201,8 @@ fn nothing_moves(protocol: Protocol, theirs: u8, lines: &str) {
 }
 
 /// Drops and rises several times under the eyes of a client. Returns how long it took from the drop to keepalived's
-/// first advert, in the middle of the trials.
+/// first advert, in the middle of the trials. The client's gap is printed alone: at 10 ms the skew time that a gap would
+/// last is no more than processes' turns.
 fn middle_of_trials(protocol: Protocol, demotion: Demotion) -> Duration {
     const TRIALS: usize = 9;
     let (mut world, _keepalived, mut node) = ours_serves(protocol, 90, "", demotion);
@@ -220,7 +218,6 @@ fn middle_of_trials(protocol: Protocol, demotion: Demotion) -> Duration {
         "{protocol}, {demotion:?}: keepalived took over {took:?} after the drop; \
          {lost} of {asked} questions lost, {gap:?} in a row"
     );
-    assert!(gap < NO_GAP, "nobody answered for {gap:?}");
     node.assert_content();
     took[TRIALS / 2]
 }

@@ -7,8 +7,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use vrrp_core::{
-    AddressList, AuthenticationConfig, ChecksumForm, Config, Demotion, Family, Priority, State, Transition,
-    Version, VirtualRouter, Vrid,
+    AddressList, AuthenticationConfig, ChecksumForm, Config, Demotion, Family, Priority, State, SyncGroup,
+    Transition, Version, VirtualRouter, Vrid,
 };
 use vrrp_net::lab::Host;
 use vrrp_net::{Attachment, DriverEvent, DriverHandle, RouterCommand, RouterSet};
@@ -93,6 +93,21 @@ impl Node {
         Self::start_with(host, |events| {
             vrrp_net::spawn(RouterSet::from(router), vec![attachment], events).unwrap()
         })
+    }
+
+    /// Starts virtual routers of the test's own that a group holds together.
+    pub(crate) fn start_group(
+        host: &Host,
+        members: impl IntoIterator<Item = (Config, Attachment)>,
+        group: SyncGroup,
+    ) -> Self {
+        let (configs, attachments): (Vec<_>, Vec<_>) = members.into_iter().unzip();
+        let unset = IpAddr::from([0; 4]);
+        let routers = configs
+            .into_iter()
+            .map(|config| VirtualRouter::new(config, unset));
+        let set = RouterSet::with_groups(routers.collect(), vec![group]).unwrap();
+        Self::start_with(host, |events| vrrp_net::spawn(set, attachments, events).unwrap())
     }
 
     fn start_with(

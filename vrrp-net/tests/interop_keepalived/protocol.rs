@@ -50,6 +50,13 @@ impl Protocol {
         whole * (256 - u32::from(priority)) / 256
     }
 
+    /// What a client may miss when the one who serves goes on until keepalived has taken over: between keepalived's first
+    /// advert and its gratuitous ARP lie two or three processes' turns. Half the skew time, since going silent right
+    /// after priority 0 would cost the skew time.
+    pub(crate) fn no_gap(self, priority: u8) -> Duration {
+        self.skew_time(priority) / 2
+    }
+
     pub(crate) fn master_down_interval(self, priority: u8) -> Duration {
         self.interval() * 3 + self.skew_time(priority)
     }
