@@ -2,6 +2,7 @@
 
 mod builder;
 mod error;
+mod size;
 
 pub use builder::{ConfigBuilder, MAX_DOWN_TIMER_ADVERTS, MAX_PREEMPT_DELAY, MAX_STARTUP_DELAY};
 pub use error::ConfigError;
