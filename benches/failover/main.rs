@@ -68,7 +68,7 @@ impl Options {
 }
 
 fn main() -> ExitCode {
-    testbed::main("failover", USAGE, Options::parse, keepalived::missing, run)
+    testbed::main("failover", USAGE, Options::parse, |_| keepalived::missing(), run)
 }
 
 fn run(options: &Options) -> Result<bool> {

@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         "loaded",
         USAGE,
         Options::parse,
-        || None,
+        |_| None,
         |options| Ok(run(options)? == 0 || !options.check),
     )
 }

@@ -78,7 +78,14 @@ fn list<T: std::str::FromStr>(text: &str) -> Option<Vec<T>> {
 }
 
 fn main() -> ExitCode {
-    testbed::main("scale", USAGE, Options::parse, keepalived::missing, run)
+    let missing = |options: &Options| {
+        if options.alone {
+            None
+        } else {
+            keepalived::missing()
+        }
+    };
+    testbed::main("scale", USAGE, Options::parse, missing, run)
 }
 
 fn run(options: &Options) -> Result<bool> {

@@ -53,7 +53,7 @@ pub fn main<O>(
     name: &str,
     usage: &str,
     parse: impl FnOnce(&[String]) -> Option<O>,
-    missing: impl FnOnce() -> Option<&'static str>,
+    missing: impl FnOnce(&O) -> Option<&'static str>,
     run: impl FnOnce(&O) -> Result<bool>,
 ) -> ExitCode {
     if let Some(code) = node::main_if_asked() {
@@ -71,7 +71,7 @@ pub fn main<O>(
     if let Err(code) = enter() {
         return code;
     }
-    if let Some(reason) = missing() {
+    if let Some(reason) = missing(&options) {
         return skipped(reason);
     }
     match run(&options) {

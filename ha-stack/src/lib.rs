@@ -50,8 +50,14 @@
 #![cfg_attr(feature = "config", doc = "| `config` | [`config`]: TOML files |")]
 #![cfg_attr(not(feature = "config"), doc = "| `config` | TOML files |")]
 //! | `import` | keepalived.conf, read by `config` |
-#![cfg_attr(feature = "admin", doc = "| `admin` | [`admin`]: status over a Unix socket |")]
-#![cfg_attr(not(feature = "admin"), doc = "| `admin` | status over a Unix socket |")]
+#![cfg_attr(
+    feature = "admin",
+    doc = "| `admin` | [`admin`]: status and orders over a Unix socket |"
+)]
+#![cfg_attr(
+    not(feature = "admin"),
+    doc = "| `admin` | status and orders over a Unix socket |"
+)]
 //! | `daemon` | the binary `ha-stack` |
 #![forbid(unsafe_code)]
 

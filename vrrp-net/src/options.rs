@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 
+use crate::place::Place;
 use crate::sys;
 
 /// How the thread of [`spawn_with`](crate::spawn_with) runs. The default takes the best place among ordinary threads
@@ -14,16 +15,20 @@ use crate::sys;
 pub struct DriverOptions {
     /// Priority of SCHED_FIFO (sched(7)), 1 to 99, for the VRRP thread; `None` for an ordinary thread. Default: none.
     ///
-    /// It then runs before all ordinary threads of the machine. Its own children are ordinary again. Takes CAP_SYS_NICE
-    /// or a limit RLIMIT_RTPRIO (`LimitRTPRIO=` of systemd) of at least this priority.
+    /// It then runs before all ordinary threads of the machine, and the other threads of the process stay what they are.
+    /// Takes CAP_SYS_NICE or a limit RLIMIT_RTPRIO (`LimitRTPRIO=` of systemd) of at least this priority, unless the process
+    /// has it already.
     pub realtime: Option<u8>,
     /// Nice value, -20 to 19 (sched(7)), of the VRRP thread alone; without effect under `realtime`. Default: `None`, which
     /// is -20 where that is allowed, and what the process has where it is not.
     ///
     /// Below 0 the thread comes before the proxy's workers when all cores are busy: beside them it may wait for longer
-    /// than adverts of a few hundredths of a second allow. Its own children are ordinary again. A value below that of the
-    /// process takes CAP_SYS_NICE or a limit RLIMIT_NICE (`LimitNICE=` of systemd). It counts among the threads of one
-    /// control group; for the place of the whole service among others see `CPUWeight=` of systemd.
+    /// than adverts of a few hundredths of a second allow. A value below that of the process takes CAP_SYS_NICE or a limit
+    /// RLIMIT_NICE (`LimitNICE=` of systemd). It counts among the threads of one control group; for the place of the whole
+    /// service among others see `CPUWeight=` of systemd.
+    ///
+    /// Nice values are of SCHED_OTHER. A process that was started under another policy (`CPUSchedulingPolicy=` of systemd,
+    /// chrt(1)) keeps it by default; a value given here makes the thread an ordinary one.
     pub nice: Option<i8>,
     /// Keeps all memory of the process in RAM, once it has been used (mlockall(2)). Default: no.
     ///
@@ -54,22 +59,35 @@ impl DriverOptions {
         if let Some(got) = self.nice.filter(|got| !range.contains(got)) {
             return Err(OptionsError::NiceRange { got });
         }
-        let nice = match self.nice {
-            Some(nice) => sys::set_nice(nice).map_err(|error| OptionsError::Nice { nice, error }),
-            None => {
-                take_first_place();
-                Ok(())
-            }
+        let realtime = match self.realtime {
+            Some(priority) => self.had(take_realtime(priority))?,
+            None => false,
         };
-        let realtime = self.realtime.map_or(Ok(()), take_realtime);
-        let memory = if self.lock_memory { lock_memory() } else { Ok(()) };
-        for result in [nice, realtime, memory] {
-            match result {
-                Err(error) if self.best_effort => tracing::warn!(%error, "going on without"),
-                other => other?,
+        match self.nice {
+            _ if realtime => {}
+            Some(nice) => {
+                if !self.had(take_nice(nice))? {
+                    take_short_turns();
+                }
             }
+            None => take_first_place(),
+        }
+        if self.lock_memory {
+            self.had(lock_memory())?;
         }
         Ok(())
+    }
+
+    /// Whether it was had; no error where the best effort is enough.
+    fn had(self, result: Result<(), OptionsError>) -> Result<bool, OptionsError> {
+        match result {
+            Ok(()) => Ok(true),
+            Err(error) if self.best_effort => {
+                tracing::warn!(%error, "going on without");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -127,41 +145,31 @@ pub enum OptionsError {
 }
 
 fn take_first_place() {
-    let Err(error) = sys::set_nice(DriverOptions::NICE_MIN) else {
-        return;
+    let here = match Place::here() {
+        Ok(here) if here.is_ordinary() => here,
+        // Someone gave it another policy, and knows why.
+        Ok(_) => return,
+        Err(error) => return tracing::debug!(%error, "can't tell how the VRRP thread is scheduled"),
     };
-    tracing::debug!(%error, "no CAP_SYS_NICE: the VRRP thread weighs as much as others");
-    // Short turns are to be had without a right, and without them nothing has changed.
-    let _ = sys::nice().map(sys::set_nice);
+    if let Err(error) = here.with_nice(DriverOptions::NICE_MIN).take() {
+        tracing::debug!(%error, "no CAP_SYS_NICE: the VRRP thread weighs as much as others");
+        take_short_turns();
+    }
 }
 
-/// The place of a thread among others.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Place {
-    Realtime(u8),
-    Nice(i8),
+/// They are to be had without a right.
+fn take_short_turns() {
+    let _ = Place::here().and_then(|here| here.with_short_turns().take());
 }
 
-impl Place {
-    /// That of the calling thread; `None` if it can't be told.
-    pub(crate) fn here() -> Option<Self> {
-        sys::realtime()
-            .map(Self::Realtime)
-            .or_else(|| sys::nice().map(Self::Nice))
-    }
-
-    /// Takes the same place for the calling thread: one that another thread waits for needs it too, and would not
-    /// inherit it.
-    pub(crate) fn take(self) -> io::Result<()> {
-        match self {
-            Self::Realtime(priority) => sys::set_realtime(priority),
-            Self::Nice(nice) => sys::set_nice(nice),
-        }
-    }
+fn take_nice(nice: i8) -> Result<(), OptionsError> {
+    let taken = Place::here().and_then(|here| here.with_nice(nice).take());
+    taken.map_err(|error| OptionsError::Nice { nice, error })
 }
 
 fn take_realtime(priority: u8) -> Result<(), OptionsError> {
-    sys::set_realtime(priority).map_err(|error| OptionsError::Realtime { priority, error })
+    let taken = Place::here().and_then(|here| here.with_realtime(priority).take());
+    taken.map_err(|error| OptionsError::Realtime { priority, error })
 }
 
 fn lock_memory() -> Result<(), OptionsError> {
@@ -230,41 +238,6 @@ mod tests {
         std::thread::spawn(|| assert!(DriverOptions::default().apply().is_ok()))
             .join()
             .unwrap();
-    }
-
-    #[test]
-    fn a_nice_value_is_of_the_calling_thread_alone() {
-        std::thread::spawn(|| {
-            let options = DriverOptions {
-                nice: Some(7),
-                ..DriverOptions::default()
-            };
-            options.apply().unwrap();
-            assert_eq!(sys::nice(), Some(7));
-        })
-        .join()
-        .unwrap();
-        assert_ne!(sys::nice(), Some(7));
-    }
-
-    #[test]
-    fn a_place_before_others_is_not_inherited() {
-        std::thread::spawn(|| {
-            // Without the right to it there is nothing to inherit.
-            if sys::set_nice(-5).is_err() {
-                return;
-            }
-            assert_eq!(sys::nice(), Some(-5));
-            let place = Place::here().unwrap();
-            let child = std::thread::spawn(move || {
-                let inherited = sys::nice();
-                place.take().unwrap();
-                (inherited, sys::nice())
-            });
-            assert_eq!(child.join().unwrap(), (Some(0), Some(-5)));
-        })
-        .join()
-        .unwrap();
     }
 
     #[test]

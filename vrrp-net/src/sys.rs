@@ -7,7 +7,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::time::Duration;
 
 use nix::libc;
 use nix::sys::timerfd::TimerFd;
@@ -19,11 +18,6 @@ use crate::network::MacAddr;
 
 #[cfg(feature = "lab")]
 pub(crate) use child::{IdMaps, die_with_spawner, exec_in_new_namespaces};
-
-/// Length of a turn on a core that a thread asks for with its nice value: the shortest that the kernel knows. Who asks for
-/// shorter turns than others gets them sooner, also before those of other control groups; takes no right. Linux before
-/// 6.12 takes no notice.
-const SLICE: Duration = Duration::from_micros(100);
 
 /// A type that owns one descriptor: the same from when it is made to when it is dropped.
 pub(crate) trait OwnsDescriptor: AsRawFd {}
@@ -74,62 +68,36 @@ pub(crate) fn link_address(interface: u32, ethertype: u16, mac: MacAddr) -> Sock
     unsafe { SockAddr::new(storage, len) }
 }
 
-/// Gives the calling thread a place before all ordinary ones; its children begin as ordinary ones.
-pub(crate) fn set_realtime(priority: u8) -> io::Result<()> {
-    let parameters = libc::sched_param {
-        sched_priority: priority.into(),
-    };
-    // SAFETY: the parameters live for the length of the call; 0 is the calling thread.
-    let result = unsafe {
-        libc::sched_setscheduler(
-            0,
-            libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
-            &raw const parameters,
-        )
-    };
-    succeeded(result)
-}
-
-/// Gives the calling thread a nice value, and turns of [`SLICE`]. Below 0 it gets more of a core than others. Its children
-/// begin as ordinary threads, as after [`set_realtime`].
-pub(crate) fn set_nice(nice: i8) -> io::Result<()> {
-    // All fields are numbers, and those not named are for other policies.
-    let attributes = libc::sched_attr {
-        size: size_of::<libc::sched_attr>() as u32,
-        sched_policy: libc::SCHED_OTHER as u32,
-        sched_flags: libc::SCHED_FLAG_RESET_ON_FORK as u64,
-        sched_nice: nice.into(),
+/// How the calling thread is scheduled.
+pub(crate) fn scheduling() -> io::Result<libc::sched_attr> {
+    // All fields are numbers, which the kernel replaces.
+    let mut attributes = libc::sched_attr {
+        size: 0,
+        sched_policy: 0,
+        sched_flags: 0,
+        sched_nice: 0,
         sched_priority: 0,
-        sched_runtime: SLICE.as_nanos() as u64,
+        sched_runtime: 0,
         sched_deadline: 0,
         sched_period: 0,
+    };
+    let size = size_of_val(&attributes);
+    // SAFETY: the kernel writes as much as `size` says, which is all of a value that lives for the length of the call;
+    // the first 0 is the calling thread, the second stands for no flags.
+    let result = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, size, 0) };
+    succeeded(result).map(|()| attributes)
+}
+
+/// Schedules the calling thread anew.
+pub(crate) fn set_scheduling(attributes: &libc::sched_attr) -> io::Result<()> {
+    let attributes = libc::sched_attr {
+        size: size_of_val(attributes) as u32,
+        ..*attributes
     };
     // SAFETY: the kernel reads as much as `size` says, which lives for the length of the call; the first 0 is the
     // calling thread, the second stands for no flags.
     let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
-/// The nice value of the calling thread.
-pub(crate) fn nice() -> Option<i8> {
-    // SAFETY: it takes no pointers; 0 is the calling thread, for which it can't fail.
-    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
-    nice.try_into().ok()
-}
-
-/// The place that [`set_realtime`] gave the calling thread, if it did.
-pub(crate) fn realtime() -> Option<u8> {
-    let mut parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: it takes no pointers; 0 is the calling thread.
-    let policy = unsafe { libc::sched_getscheduler(0) };
-    // SAFETY: the kernel writes a sched_param there, which lives for the length of the call.
-    let read = succeeded(unsafe { libc::sched_getparam(0, &raw mut parameters) });
-    let fifo = policy >= 0 && policy & !libc::SCHED_RESET_ON_FORK == libc::SCHED_FIFO && read.is_ok();
-    fifo.then_some(parameters.sched_priority)?.try_into().ok()
+    succeeded(result)
 }
 
 /// Keeps all pages of the process in memory once they have been touched.
@@ -163,8 +131,8 @@ pub(crate) fn unlimit_locked_memory() -> bool {
     raised.is_ok() && limit.rlim_max == libc::RLIM_INFINITY
 }
 
-fn succeeded(result: libc::c_int) -> io::Result<()> {
-    if result == 0 {
+fn succeeded(result: impl Into<libc::c_long>) -> io::Result<()> {
+    if result.into() == 0 {
         Ok(())
     } else {
         Err(io::Error::last_os_error())

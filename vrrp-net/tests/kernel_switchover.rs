@@ -14,8 +14,9 @@ use vrrp_net::{DriverEvent, RouterCommand};
 
 const VIP: &str = "192.0.2.100";
 const OTHER_VIP: &str = "192.0.2.101";
-/// What a client may see, at the best of a few rounds: others may want the machine.
-const MAX_GAP: Duration = Duration::from_millis(5);
+/// What a client may miss, at the median of a few rounds: others may want the machine. Giving mastership up by priority
+/// 0 and silence would cost the other's skew time, 61 ms in every round.
+const MAX_GAP: Duration = Duration::from_millis(20);
 const ROUNDS: usize = 5;
 /// Long enough for a node to preempt that would.
 const LONG: Duration = Duration::from_millis(1500);
@@ -69,7 +70,9 @@ fn with_nobody_to_take_over_the_master_stays_and_says_so() {
         let events = node.take_events();
         assert!(events.is_empty(), "{events:?}");
         assert!(has(a, VIP));
-        println!("the client saw a gap of {:?}", client.longest_gap());
+        let gap = client.longest_gap();
+        println!("the client saw a gap of {gap:?}");
+        assert!(gap <= MAX_GAP, "it went on serving: {gap:?}");
         // And it is not held: it can be asked again.
         node.handle
             .command(RouterCommand::Switchover { router: 0 })
@@ -120,7 +123,7 @@ fn a_sync_group_is_handed_over_and_back_as_a_whole_with_hardly_a_gap() {
         }
         gaps.sort_unstable();
         println!("longest time without an answer of either address: {gaps:?}");
-        assert!(gaps[0] <= MAX_GAP, "{gaps:?}");
+        assert!(gaps[ROUNDS / 2] <= MAX_GAP, "{gaps:?}");
     });
 }
 

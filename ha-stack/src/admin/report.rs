@@ -42,10 +42,14 @@ pub struct ThreadReport {
     pub announce_errors: u64,
     /// Times that virtual addresses could not be added or kept.
     pub address_errors: u64,
+    /// Leases of virtual addresses renewed.
+    pub renewals: u64,
     /// Virtual addresses put back that somebody had removed.
     pub restored: u64,
     /// Times that a stranger claimed a virtual address of ours.
     pub conflicts: u64,
+    /// Adverts not sent in answer to others', which came too fast.
+    pub replies_withheld: u64,
 }
 
 /// A virtual router.
@@ -159,8 +163,10 @@ impl From<&DriverCounters> for ThreadReport {
             send_errors: counters.send_errors,
             announce_errors: counters.announce_errors,
             address_errors: counters.address_errors,
+            renewals: counters.renewals,
             restored: counters.restored,
             conflicts: counters.conflicts,
+            replies_withheld: counters.replies_withheld,
         }
     }
 }

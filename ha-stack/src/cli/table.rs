@@ -203,8 +203,10 @@ mod tests {
                 send_errors: 0,
                 announce_errors: 0,
                 address_errors: 0,
+                renewals: 0,
                 restored: 0,
                 conflicts: 0,
+                replies_withheld: 0,
             }),
             vrrp: vec![RouterReport {
                 name: router.to_owned(),

@@ -170,6 +170,7 @@ impl VirtualRouter {
         if let Role::Master(master) = &mut self.role {
             master.adver_at = adver_at;
         }
+        self.tell_parted_rival(now);
     }
 
     /// Something that the router needs is gone: it gives the addresses up and waits in Fault.

@@ -75,6 +75,26 @@ fn one_that_is_heard_once_has_parted() {
     assert_eq!(rivals, [Rival { peer, cause }]);
 }
 
+#[test]
+fn one_that_has_parted_is_told_of_by_a_master_that_speaks_early_too() {
+    let mut bench = settled(v3(100));
+    bench.hear(90);
+    let mut rivals = Vec::new();
+    for _ in 0..20 {
+        bench.wait(ms(900));
+        bench.router.handle_advert_early(bench.now);
+        rivals.extend(bench.outputs().iter().filter_map(rival));
+    }
+    let peer = peer(HIGHER, 90);
+    assert_eq!(
+        rivals,
+        [Rival {
+            peer,
+            cause: RivalCause::Parted
+        }]
+    );
+}
+
 /// The one that was preempted sends a last advert, and others may be slow to hear of it.
 #[test]
 fn within_an_interval_of_becoming_master_it_is_an_election() {

@@ -62,6 +62,8 @@ enum Blow {
     MemberRecovery(usize, usize),
     Switchover(usize),
     EndHold(usize),
+    /// Its masters speak before their time, as beside others that do.
+    SpeakEarly(usize),
     Cut(usize, usize),
     Lossy(usize, usize, u8, u8),
     Slow(usize, usize, u32),
@@ -133,6 +135,7 @@ fn blow() -> impl Strategy<Value = Blow> {
         2 => (node(), 0..3_usize).prop_map(|(node, member)| Blow::MemberRecovery(node, member)),
         2 => node().prop_map(Blow::Switchover),
         1 => node().prop_map(Blow::EndHold),
+        3 => node().prop_map(Blow::SpeakEarly),
         2 => (node(), node()).prop_map(|(from, to)| Blow::Cut(from, to)),
         2 => (node(), node(), 1..100_u8, 0..50_u8).prop_map(|(from, to, loss, twice)| Blow::Lossy(from, to, loss, twice)),
         2 => (node(), node(), 0..900_u32).prop_map(|(from, to, jitter)| Blow::Slow(from, to, jitter)),
@@ -281,6 +284,11 @@ impl Scenario {
             Blow::MemberRecovery(node, which) => sim.change(of(node), |node, now| {
                 node.routers_mut()[member(which)].handle_recovery(now, Fault::Addresses);
             }),
+            Blow::SpeakEarly(node) => sim.change(of(node), |node, now| {
+                for router in node.routers_mut() {
+                    router.handle_advert_early(now);
+                }
+            }),
             _ => sim.apply(self.action(blow)),
         }
     }
@@ -328,7 +336,9 @@ impl Scenario {
             Blow::Lose(from, to, priority) => Action::Lose(id(from), id(to), Priority::new(priority)),
             Blow::Switchover(node) => Action::Switchover(id(node)),
             Blow::EndHold(node) => Action::EndHold(id(node)),
-            Blow::Quiet | Blow::MemberFault(..) | Blow::MemberRecovery(..) => unreachable!("not an action"),
+            Blow::Quiet | Blow::MemberFault(..) | Blow::MemberRecovery(..) | Blow::SpeakEarly(_) => {
+                unreachable!("not an action")
+            }
         }
     }
 

@@ -1,13 +1,13 @@
 //! When packets come close together, several are read at a wake.
 //!
 //! A wake costs several times what reading a packet does, and who sends many adverts in a row pays for waking us for
-//! each. Nothing is lost by a moment's rest: what an advert of another host brings is never wanted sooner than a skew
-//! time later, and whoever sends few is still heard at once.
+//! each. Little is lost by a moment's rest: half a millisecond before what an advert of another host brings is acted
+//! upon, beside skew times of that and much more; and whoever sends few is still heard at once.
 
 use std::time::Duration;
 
-/// Longest rest: a tenth of the shortest advertisement interval.
-const REST: Duration = Duration::from_millis(1);
+/// Longest rest: a twentieth of the shortest advertisement interval.
+const REST: Duration = Duration::from_micros(500);
 
 /// Decides whether the thread rests before it waits for more.
 #[derive(Debug, Default)]
@@ -70,13 +70,13 @@ mod tests {
 
     #[test]
     fn the_second_of_a_burst_brings_a_rest_that_gathers_the_others() {
-        let wakes = [(0, 1), (20, 1), (1_020, 28), (2_020, 0), (100_000, 1)];
+        let wakes = [(0, 1), (20, 1), (520, 28), (1_020, 0), (100_000, 1)];
         assert_eq!(rests(&wakes), [false, true, true, false, false]);
     }
 
     #[test]
     fn rests_go_on_as_long_as_each_gathers_several() {
-        let wakes = [(0, 1), (400, 1), (1_400, 2), (2_400, 3), (3_400, 1), (4_500, 1)];
+        let wakes = [(0, 1), (400, 1), (900, 2), (1_400, 3), (1_900, 1), (2_500, 1)];
         assert_eq!(rests(&wakes), [false, true, true, true, false, false]);
     }
 

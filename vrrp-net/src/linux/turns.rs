@@ -48,7 +48,7 @@ impl LinuxNetwork {
         if let Some(rest) = self.pace.rest(self.now(), until) {
             #[expect(
                 clippy::disallowed_methods,
-                reason = "a millisecond at most, and never past a deadline"
+                reason = "half a millisecond at most, and never past a deadline"
             )]
             thread::sleep(rest);
         }

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use super::clock::boot_time;
 use super::monitor::{Snapshot, dump};
 use super::requests::{MAX_BATCH, Requests};
-use crate::options::Place;
+use crate::place::Place;
 
 /// A request and its flags.
 pub(super) type Request = (RouteNetlinkMessage, u16);
@@ -113,9 +113,9 @@ impl Worker {
         let driver = alive.clone();
         let place = Place::here();
         let main = move || {
-            // The driver's thread may wait for this one. It had the right a moment ago.
-            if let Some(Err(error)) = place.map(Place::take) {
-                tracing::warn!(%error, "the netlink thread runs as an ordinary one");
+            // The driver's thread may wait for this one.
+            if let Err(error) = place.and_then(Place::take) {
+                tracing::warn!(%error, "the netlink thread may come after the VRRP thread");
             }
             for job in inbox {
                 let answer = match job {

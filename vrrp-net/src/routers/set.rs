@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use vrrp_core::{
-    Fault, Output, Priority, State, SwitchoverEnd, SwitchoverError, SyncGroup, SyncGroupError, VirtualRouter,
+    AdverInterval, Fault, Output, Priority, State, SwitchoverEnd, SwitchoverError, SyncGroup, SyncGroupError,
+    VirtualRouter,
 };
 
 use super::seats::Seats;
@@ -19,8 +20,6 @@ pub(super) const TAKEOVERS: usize = 32;
 pub(super) const GATHERED: usize = 64;
 /// They are gathered when their adverts are due within this part of their intervals.
 const SOON: u32 = 8;
-/// That part of the longest interval there is, 40.95 s.
-const LONGEST: Duration = Duration::from_millis(40_950 / SOON as u64);
 
 /// Virtual routers side by side, each on its own or held together with others by a [`SyncGroup`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,24 +98,18 @@ impl RouterSet {
         self.settle(now);
     }
 
-    /// Some masters speak at this wake: has others that would soon, at most so many, speak along with them. From then on
-    /// they stay together.
-    fn gather(&mut self, now: Duration, most: usize) {
-        let soon = |index: &usize| {
+    /// Some masters of this interval speak at this wake: has others of the same interval that would soon, at most so many,
+    /// speak along with them. From then on they stay together.
+    fn gather(&mut self, now: Duration, interval: AdverInterval, most: usize) {
+        let until = now + interval.duration() / SOON;
+        let soon = |at: Option<Duration>| at.is_some_and(|at| now < at && at <= until);
+        // Most are ruled out by what lies close together in memory.
+        let near = |index: &usize| soon(self.seats.deadlines.get(*index));
+        let alike = |index: &usize| {
             let router = &self.seats.routers[*index];
-            let ahead = router.config().adver_interval().duration() / SOON;
-            router
-                .advert_due()
-                .is_some_and(|at| now < at && at <= now + ahead)
+            router.config().adver_interval() == interval && soon(router.advert_due())
         };
-        // Most are filtered by what lies close together in memory.
-        let near = |index: &usize| {
-            self.seats
-                .deadlines
-                .get(*index)
-                .is_some_and(|at| now < at && at <= now + LONGEST)
-        };
-        let gathered: Vec<_> = (0..self.len()).filter(near).filter(soon).take(most).collect();
+        let gathered: Vec<_> = (0..self.len()).filter(near).filter(alike).take(most).collect();
         for index in gathered {
             self.router_mut(index).handle_advert_early(now);
         }
@@ -177,7 +170,7 @@ impl Routers for RouterSet {
 
     fn handle_timeout(&mut self, now: Duration) {
         self.seats.refresh();
-        let (mut takeovers, mut adverts) = (0, 0);
+        let (mut takeovers, mut adverts, mut interval) = (0, 0, None);
         for index in 0..self.len() {
             // Few are due at a wake, and the deadlines of all lie closer together than the routers.
             if !self.seats.deadlines.is_due(index, now) {
@@ -185,14 +178,17 @@ impl Routers for RouterSet {
             }
             let router = &self.seats.routers[index];
             let takes_over = router.state() == State::Backup;
-            adverts += usize::from(router.advert_due().is_some_and(|at| at <= now));
+            if router.advert_due().is_some_and(|at| at <= now) {
+                adverts += 1;
+                interval = interval.or(Some(router.config().adver_interval()));
+            }
             if !(takes_over && takeovers == TAKEOVERS) {
                 self.router_mut(index).handle_timeout(now);
                 takeovers += usize::from(takes_over);
             }
         }
-        if adverts > 0 {
-            self.gather(now, GATHERED.saturating_sub(adverts));
+        if let Some(interval) = interval {
+            self.gather(now, interval, GATHERED.saturating_sub(adverts));
         }
         self.settle(now);
     }

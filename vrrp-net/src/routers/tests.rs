@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use vrrp_core::{
-    AddressList, Config, Fault, Output, Priority, State, SwitchoverEnd, SwitchoverError, SyncGroup,
-    SyncGroupError, VirtualRouter, Vrid,
+    AddressList, AdverInterval, Config, Fault, Output, Priority, State, SwitchoverEnd, SwitchoverError,
+    SyncGroup, SyncGroupError, Version, VirtualRouter, Vrid,
 };
 
 use super::set::{GATHERED, TAKEOVERS};
@@ -83,6 +83,24 @@ fn masters_whose_adverts_are_due_soon_speak_together_from_then_on() {
     assert_eq!(advertised(&mut set, last), [2]);
     let second = due(&set, 0);
     assert_eq!(advertised(&mut set, second), [0, 1]);
+}
+
+#[test]
+fn a_master_of_another_interval_keeps_its_own() {
+    let interval = |centis| AdverInterval::from_centis(centis).unwrap();
+    let mut set = RouterSet::new(vec![
+        router_every(1, interval(10)),
+        router_every(2, interval(100)),
+    ]);
+    start(&mut set);
+    expire(&mut set, Duration::from_secs(4));
+    let slow = set.router(1).advert_due().unwrap();
+    // The fast one speaks nine times until then, the last time within an eighth of the slow one's interval.
+    while set.poll_timeout().unwrap() < slow {
+        let at = set.poll_timeout().unwrap();
+        assert_eq!(advertised(&mut set, at), [0]);
+    }
+    assert_eq!(set.router(1).advert_due(), Some(slow));
 }
 
 #[test]
@@ -216,6 +234,14 @@ fn set(priorities: &[u8]) -> RouterSet {
         VirtualRouter::new(config.build().unwrap(), "192.0.2.10".parse().unwrap())
     };
     RouterSet::new(priorities.iter().enumerate().map(router).collect())
+}
+
+fn router_every(vrid: u8, interval: AdverInterval) -> VirtualRouter {
+    let addresses = AddressList::new(&["192.0.2.100".parse().unwrap()]).unwrap();
+    let config = Config::builder(Vrid::new(vrid).unwrap(), addresses)
+        .version(Version::V3)
+        .adver_interval(interval);
+    VirtualRouter::new(config.build().unwrap(), "192.0.2.10".parse().unwrap())
 }
 
 fn start(set: &mut RouterSet) {

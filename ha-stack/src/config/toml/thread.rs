@@ -20,7 +20,7 @@ pub(super) const KEYS: &[Key<DriverOptions>] = &[
     Key::new(
         "nice",
         "-20 to 19",
-        "Nice value of that thread alone, without effect under `realtime`; one below 0 takes CAP_SYS_NICE. Default: -20 where allowed.",
+        "Nice value of that thread alone, without effect under `realtime`; one below 0 takes CAP_SYS_NICE. Default: -20 where allowed, unless the process was given another scheduling policy than SCHED_OTHER.",
         |table, key, to| {
             let nice = table.optional(key, |value| {
                 let (min, max) = (DriverOptions::NICE_MIN, DriverOptions::NICE_MAX);
