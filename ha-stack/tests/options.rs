@@ -368,6 +368,35 @@ fn what_keepalived_has_no_word_for_means_something() {
     ] {
         assert_ne!(read("a.toml", &toml(option)).instances(), plain, "{option}");
     }
+    // One for several settings, each of which goes before it.
+    for (global, toml_of) in [
+        ("vrrp_min_garp", "announce_repeat = 1\nannounce_delay = \"0s\""),
+        ("vrrp_min_garp off", ""),
+        (
+            "vrrp_garp_master_repeat 3\nvrrp_min_garp on",
+            "announce_repeat = 3\nannounce_delay = \"0s\"",
+        ),
+        (
+            "vrrp_min_garp\nvrrp_garp_master_delay 2",
+            "announce_repeat = 1\nannounce_delay = \"2s\"",
+        ),
+    ] {
+        let few = read("a.conf", &format!("global_defs {{\n{global}\n}}\n{}", conf("")));
+        assert_eq!(
+            few.instances(),
+            read("a.toml", &toml(toml_of)).instances(),
+            "{global}"
+        );
+    }
+    let own = format!(
+        "global_defs {{\nvrrp_min_garp\n}}\n{}",
+        conf("garp_master_repeat 4")
+    );
+    let toml_of = "announce_repeat = 4\nannounce_delay = \"0s\"";
+    assert_eq!(
+        read("a.conf", &own).instances(),
+        read("a.toml", &toml(toml_of)).instances()
+    );
     let delayed = format!("global_defs {{\nvrrp_startup_delay 5\n}}\n{}", conf(""));
     let both = (
         read("a.conf", &delayed),
