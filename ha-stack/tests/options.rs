@@ -60,6 +60,7 @@ const ROWS: &[Row] = &[
     row("down_timer_adverts = 5", "down_timer_adverts 5"),
     row("reassert = false", "lower_prio_no_advert"),
     row("reassert = false", "lower_prio_no_advert on"),
+    row("owner_ignore_adverts = true", "owner_ignore_adverts"),
     row("higher_prio_send_advert = false", "higher_prio_send_advert off"),
     row("address_mismatch = \"accept\"", "skip_check_adv_addr"),
     row(
@@ -192,6 +193,7 @@ fn a_default_for_all_instances_is_that_of_each_one() {
         ("vrrp_garp_lower_prio_repeat 2", "garp_lower_prio_repeat 2"),
         ("vrrp_lower_prio_no_advert", "lower_prio_no_advert"),
         ("vrrp_higher_prio_send_advert off", "higher_prio_send_advert off"),
+        ("vrrp_owner_ignore_adverts", "owner_ignore_adverts"),
         ("vrrp_down_timer_adverts 5", "down_timer_adverts 5"),
         ("vrrp_skip_check_adv_addr", "skip_check_adv_addr"),
         ("vrrp_strict", "strict_mode"),
@@ -225,6 +227,7 @@ fn a_default_in_toml_is_that_of_each_one_and_its_own_word_wins() {
             "higher_prio_send_advert = false",
             "higher_prio_send_advert = true",
         ),
+        ("owner_ignore_adverts = true", "owner_ignore_adverts = false"),
         ("demotion = \"yield\"", "demotion = \"plain\""),
         ("address_mismatch = \"accept\"", "address_mismatch = \"discard\""),
         ("strict_mode = true", "strict_mode = false"),

@@ -69,10 +69,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
         consequence: "it is for static addresses, which the network configuration of the host must do; each instance needs its `interface`",
     },
     Unsupported {
-        keywords: &["vrrp_owner_ignore_adverts"],
-        consequence: "an owner looks at the adverts of others, and answers losing ones",
-    },
-    Unsupported {
         keywords: &[
             "vrrp_netlink_cmd_rcv_bufs",
             "vrrp_netlink_cmd_rcv_bufs_force",
@@ -211,10 +207,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
 
 /// Keywords in `vrrp_instance`.
 pub(super) const INSTANCE: &[Unsupported] = &[
-    Unsupported {
-        keywords: &["owner_ignore_adverts"],
-        consequence: "an owner looks at the adverts of others, and answers losing ones",
-    },
     Unsupported {
         keywords: &["native_ipv6"],
         consequence: "the addresses say which family it is",
