@@ -340,6 +340,58 @@ fn a_missing_interface_is_one_line_and_nothing_stays() {
 }
 
 #[test]
+fn an_mtu_that_is_too_small_for_the_adverts_is_told_at_the_start_and_later() {
+    LabTest::new().run(|| {
+        let lab = tutorial_lab();
+        let lb1 = lab.host("lb1");
+        let mtu = |octets: &str| {
+            let mut command = Command::new("ip");
+            command.args(["link", "set", "ens33", "mtu", octets]);
+            assert!(lb1.output(command).unwrap().status.success());
+        };
+        let folder = Folder::new("mtu");
+        let log = folder.join("log");
+        let socket = folder.join("s");
+        // 20 octets of IP, 8 of VRRP, 8 of a password that is none, and nine addresses.
+        let config = folder.join("nine.toml");
+        let addresses: Vec<String> = (1..=9).map(|number| format!("\"192.168.192.13{number}\"")).collect();
+        let text = format!(
+            "[[vrrp]]\nname = \"VI_1\"\ninterface = \"ens33\"\nvrid = 33\naddresses = [{}]\n",
+            addresses.join(", ")
+        );
+        std::fs::write(&config, text).unwrap();
+        let run = |stderr: Stdio| {
+            let mut command = ha_stack();
+            command.arg("run").arg(&config).arg("--socket").arg(&socket);
+            command.stdin(Stdio::null()).stderr(stderr);
+            command
+        };
+        mtu("70");
+        let output = lb1.output(run(Stdio::piped())).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let expected = "ha-stack: VRID 33 of IPv4: an advert takes 72 octets, and ens33 has an MTU of 70: advertise at most \
+                        8 addresses, and hold the others as excluded ones, or raise the MTU";
+        assert_eq!(stderr.lines().last(), Some(expected));
+
+        mtu("1500");
+        let stderr = std::fs::File::create(&log).unwrap();
+        let daemon = Killed(lb1.spawn(run(stderr.into())).unwrap());
+        wait_until(|| socket.exists());
+        let told = || std::fs::read_to_string(&log).unwrap().matches("has an MTU of 70").count();
+        assert_eq!(told(), 0);
+        mtu("70");
+        wait_until(|| told() == 1);
+        // Once, whatever else happens to the link.
+        mtu("72");
+        mtu("70");
+        wait_until(|| told() == 2);
+        daemon.terminate();
+        assert_eq!(told(), 2);
+    });
+}
+
+#[test]
 fn a_port_that_is_taken_is_one_line_and_nothing_stays() {
     LabTest::new().run(|| {
         let lab = tutorial_lab();

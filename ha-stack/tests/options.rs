@@ -60,6 +60,7 @@ const ROWS: &[Row] = &[
     row("down_timer_adverts = 5", "down_timer_adverts 5"),
     row("reassert = false", "lower_prio_no_advert"),
     row("reassert = false", "lower_prio_no_advert on"),
+    row("owner_ignore_adverts = true", "owner_ignore_adverts"),
     row("higher_prio_send_advert = false", "higher_prio_send_advert off"),
     row("address_mismatch = \"accept\"", "skip_check_adv_addr"),
     row(
@@ -192,6 +193,7 @@ fn a_default_for_all_instances_is_that_of_each_one() {
         ("vrrp_garp_lower_prio_repeat 2", "garp_lower_prio_repeat 2"),
         ("vrrp_lower_prio_no_advert", "lower_prio_no_advert"),
         ("vrrp_higher_prio_send_advert off", "higher_prio_send_advert off"),
+        ("vrrp_owner_ignore_adverts", "owner_ignore_adverts"),
         ("vrrp_down_timer_adverts 5", "down_timer_adverts 5"),
         ("vrrp_skip_check_adv_addr", "skip_check_adv_addr"),
         ("vrrp_strict", "strict_mode"),
@@ -225,6 +227,7 @@ fn a_default_in_toml_is_that_of_each_one_and_its_own_word_wins() {
             "higher_prio_send_advert = false",
             "higher_prio_send_advert = true",
         ),
+        ("owner_ignore_adverts = true", "owner_ignore_adverts = false"),
         ("demotion = \"yield\"", "demotion = \"plain\""),
         ("address_mismatch = \"accept\"", "address_mismatch = \"discard\""),
         ("strict_mode = true", "strict_mode = false"),
@@ -368,6 +371,35 @@ fn what_keepalived_has_no_word_for_means_something() {
     ] {
         assert_ne!(read("a.toml", &toml(option)).instances(), plain, "{option}");
     }
+    // One for several settings, each of which goes before it.
+    for (global, toml_of) in [
+        ("vrrp_min_garp", "announce_repeat = 1\nannounce_delay = \"0s\""),
+        ("vrrp_min_garp off", ""),
+        (
+            "vrrp_garp_master_repeat 3\nvrrp_min_garp on",
+            "announce_repeat = 3\nannounce_delay = \"0s\"",
+        ),
+        (
+            "vrrp_min_garp\nvrrp_garp_master_delay 2",
+            "announce_repeat = 1\nannounce_delay = \"2s\"",
+        ),
+    ] {
+        let few = read("a.conf", &format!("global_defs {{\n{global}\n}}\n{}", conf("")));
+        assert_eq!(
+            few.instances(),
+            read("a.toml", &toml(toml_of)).instances(),
+            "{global}"
+        );
+    }
+    let own = format!(
+        "global_defs {{\nvrrp_min_garp\n}}\n{}",
+        conf("garp_master_repeat 4")
+    );
+    let toml_of = "announce_repeat = 4\nannounce_delay = \"0s\"";
+    assert_eq!(
+        read("a.conf", &own).instances(),
+        read("a.toml", &toml(toml_of)).instances()
+    );
     let delayed = format!("global_defs {{\nvrrp_startup_delay 5\n}}\n{}", conf(""));
     let both = (
         read("a.conf", &delayed),
@@ -533,6 +565,64 @@ fn addresses_of_both_families_make_two_virtual_routers() {
     assert_eq!(four.attachment().source(), Some("192.0.2.10".parse().unwrap()));
     assert_eq!(six.attachment().source(), Some("fe80::10".parse().unwrap()));
     assert_eq!((four.tracks().len(), six.tracks().len()), (1, 1));
+}
+
+/// The largest numbers are those that the lab sends in one packet.
+#[test]
+fn addresses_that_an_ethernet_cannot_carry_in_one_advert_are_told() {
+    const HMAC: &str = "hmac = { keys = [{ id = 1, secret = \"0123456789abcdef0123456789abcdef\" }] }";
+    const HMAC_CONF: &str = "auth_hmac {\nkey 1 0123456789abcdef0123456789abcdef\n}";
+    let list = |count: u16, between: &str| {
+        let addresses: Vec<String> = (1..=count)
+            .map(|number| format!("{between}fe80::1:{number:x}{between}"))
+            .collect();
+        addresses.join(if between.is_empty() { "\n" } else { ", " })
+    };
+    let in_toml = |count, own: &str| {
+        let text = toml(&format!("version = 3\n{own}")).replace("\"192.0.2.100\"", &list(count, "\""));
+        load("m.toml", &text)
+    };
+    let in_conf = |count, own: &str| {
+        load(
+            "m.conf",
+            &conf(&format!("version 3\n{own}")).replace("192.0.2.100", &list(count, "")),
+        )
+    };
+    for ((builder, told), place) in [
+        (in_toml(90, ""), ""),
+        (
+            in_toml(91, ""),
+            "91 addresses make an advert of 1504 octets, and an MTU of 1500 holds 90 addresses",
+        ),
+        (in_toml(89, HMAC), ""),
+        (
+            in_toml(90, HMAC),
+            "90 addresses make an advert of 1516 octets, and an MTU of 1500 holds 89 addresses",
+        ),
+        (in_conf(90, ""), ""),
+        (
+            in_conf(91, ""),
+            "91 addresses make an advert of 1504 octets, and an MTU of 1500 holds 90 addresses",
+        ),
+        (in_conf(89, HMAC_CONF), ""),
+        (
+            in_conf(90, HMAC_CONF),
+            "90 addresses make an advert of 1516 octets, and an MTU of 1500 holds 89 addresses",
+        ),
+    ] {
+        // A greater MTU would hold them.
+        assert!(builder.is_some(), "{told}");
+        assert_eq!(told.contains("an MTU of"), !place.is_empty(), "{told}");
+        assert!(told.contains(place), "{told}");
+        if !place.is_empty() {
+            let remedy = ["`excluded_addresses`", "`virtual_ipaddress_excluded`"];
+            assert!(remedy.iter().any(|remedy| told.contains(remedy)), "{told}");
+            assert!(
+                told.contains("m.toml:8:13\n") || told.contains("m.conf:7:1\n"),
+                "{told}"
+            );
+        }
+    }
 }
 
 proptest! {

@@ -96,6 +96,6 @@ pub use network::{
     AddressError, Input, LinkId, LinkState, MacAddr, Network, Placement, Renewal, Routing, RoutingError,
 };
 pub use options::{DriverOptions, OptionsError};
-pub use plan::{LinkPlan, Plan, PlanError, VmacPlan};
+pub use plan::{LinkPlan, LongestAdvert, Plan, PlanError, VmacPlan};
 pub use routers::{Effect, RouterCommand, RouterSet, Routers};
 pub use vmac::Vmac;

@@ -38,8 +38,44 @@ pub struct LinkPlan {
     pub group_v6: bool,
     /// The virtual routers that send adverts on it.
     pub routers: Vec<(Family, Vrid)>,
+    /// The longest advert of those virtual routers.
+    pub longest_advert: Option<LongestAdvert>,
     /// Set where it is the virtual MAC of a virtual router, made by the driver.
     pub vmac: Option<VmacPlan>,
+}
+
+/// The longest advert that goes out on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LongestAdvert {
+    /// Family of its virtual router.
+    pub family: Family,
+    /// VRID of its virtual router.
+    pub vrid: Vrid,
+    /// Octets of its packet; see [`packet_len`](vrrp_core::Config::packet_len).
+    pub packet_len: usize,
+    /// How many addresses it carries.
+    pub addresses: usize,
+}
+
+impl LongestAdvert {
+    fn of(config: &vrrp_core::Config) -> Self {
+        Self {
+            family: config.family(),
+            vrid: config.vrid(),
+            packet_len: config.packet_len(),
+            addresses: config.addresses().as_addresses().len(),
+        }
+    }
+
+    /// How many addresses would fit an MTU, if these do not.
+    pub(crate) fn exceeds(&self, mtu: usize) -> Option<usize> {
+        let excess = self.packet_len.checked_sub(mtu).filter(|excess| *excess > 0)?;
+        Some(
+            self.addresses
+                .saturating_sub(excess.div_ceil(self.family.address_len())),
+        )
+    }
 }
 
 /// An interface to be made for a virtual MAC address.
@@ -148,6 +184,11 @@ impl Plan {
             Family::Ipv6 => (needs.ipv6, needs.group_v6) = (true, needs.group_v6 || !unicast),
         }
         needs.routers.push((family, vrid));
+        let advert = LongestAdvert::of(config);
+        needs.longest_advert = match needs.longest_advert {
+            Some(longest) if longest.packet_len >= advert.packet_len => Some(longest),
+            _ => Some(advert),
+        };
         if self.by_vrid.insert((link, family, vrid), index).is_some() {
             return Err(PlanError::DuplicateVrid {
                 vrid,
@@ -280,6 +321,7 @@ impl Plan {
                 group_v4: false,
                 group_v6: false,
                 routers: Vec::new(),
+                longest_advert: None,
                 vmac: None,
             });
             LinkId(self.links.len() - 1)

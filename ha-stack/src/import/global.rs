@@ -45,6 +45,9 @@ pub(super) const BLOCK: Grammar<Globals> = Grammar {
         Keyword::new("vrrp_delay_after_boot", |statement, to, diagnostics| {
             to.after_boot = statement.seconds(diagnostics);
         }),
+        Keyword::new("vrrp_min_garp", |statement, to, diagnostics| {
+            to.min_garp = statement.switch(diagnostics);
+        }),
         Keyword::new("vrrp_rt_priority", |statement, to, diagnostics| {
             if let Some(priority) = statement.number(1, 99, "50", diagnostics) {
                 to.thread(priority.span).realtime = Some(priority.value);
@@ -72,6 +75,8 @@ pub(super) struct Globals {
     pub(super) vrrp_fifo: FifoParts,
     /// `vrrp_delay_after_boot`.
     after_boot: Option<Spanned<Duration>>,
+    /// `vrrp_min_garp`.
+    min_garp: Option<Spanned<bool>>,
     /// How the VRRP thread runs, and what says so first.
     pub(super) thread: Option<Spanned<DriverOptions>>,
     /// What instances say unless they say otherwise.
@@ -87,6 +92,7 @@ impl Globals {
             fifo: FifoParts::default(),
             vrrp_fifo: FifoParts::default(),
             after_boot: None,
+            min_garp: None,
             thread: None,
             defaults: Reader::new(Spanned::new(String::new(), file.span(0..0))),
         }
@@ -107,6 +113,16 @@ impl Globals {
         reader.parts.name = name;
         reader.scripts = self.scripts.clone();
         reader.parts.protocol.startup_delay = self.startup_delay();
+        if let Some(min_garp) = self.min_garp.filter(|min_garp| min_garp.value) {
+            // One announcement, and no second one later; what is said of either by itself wins.
+            let announcements = &mut reader.parts.announcements;
+            announcements
+                .announce_repeat
+                .get_or_insert(Spanned::new(1, min_garp.span));
+            announcements
+                .announce_delay
+                .get_or_insert(Spanned::new(Duration::ZERO, min_garp.span));
+        }
         // That one depends on the family.
         reader.parts.protocol.version = None;
         reader

@@ -64,8 +64,9 @@ pub(super) const TOP_LEVEL: &[Unsupported] = &[
 /// Keywords in `global_defs`.
 pub(super) const GLOBAL: &[Unsupported] = &[
     Unsupported {
-        keywords: &["vrrp_owner_ignore_adverts"],
-        consequence: "an owner looks at the adverts of others, and answers losing ones",
+        // Of static addresses alone: an instance without `interface` is an error there as well.
+        keywords: &["default_interface"],
+        consequence: "it is for static addresses, which the network configuration of the host must do; each instance needs its `interface`",
     },
     Unsupported {
         keywords: &[
@@ -160,17 +161,11 @@ pub(super) const GLOBAL: &[Unsupported] = &[
         consequence: "adverts go to 224.0.0.18 and ff02::12",
     },
     Unsupported {
-        keywords: &[
-            "vrrp_garp_interval",
-            "vrrp_gna_interval",
-            "vrrp_min_garp",
-            "vrrp_garp_extra_if",
-        ],
+        keywords: &["vrrp_garp_interval", "vrrp_gna_interval", "vrrp_garp_extra_if"],
         consequence: "addresses are announced on taking over, once more after vrrp_garp_master_delay, and when another master is heard",
     },
     Unsupported {
         keywords: &[
-            "default_interface",
             "dynamic_interfaces",
             "log_unknown_vrids",
             "reload_check_config",
@@ -212,10 +207,6 @@ pub(super) const GLOBAL: &[Unsupported] = &[
 
 /// Keywords in `vrrp_instance`.
 pub(super) const INSTANCE: &[Unsupported] = &[
-    Unsupported {
-        keywords: &["owner_ignore_adverts"],
-        consequence: "an owner looks at the adverts of others, and answers losing ones",
-    },
     Unsupported {
         keywords: &["native_ipv6"],
         consequence: "the addresses say which family it is",

@@ -149,6 +149,15 @@ impl ConfigBuilder {
         self
     }
 
+    /// Whether an owner of the addresses (priority 255) that is master ignores what others advertise, as RFC 5798 §7.1
+    /// has it: then not even another owner of a higher address makes it step down, and it answers none. Such adverts are
+    /// counted, and who goes on is told as a rival. Without effect on any other priority. Default: no (keepalived's
+    /// `owner_ignore_adverts`).
+    pub fn owner_ignore_adverts(mut self, ignore: bool) -> Self {
+        self.config.owner_ignore_adverts = ignore;
+        self
+    }
+
     /// Adverts that may go missing before a backup takes over, 1 to 100: the factor in Master_Down_Interval. More make
     /// a lossy network quieter and a takeover slower. Default: 3, the RFCs' number.
     pub fn down_timer_adverts(mut self, adverts: u8) -> Self {

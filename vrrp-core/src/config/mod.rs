@@ -2,6 +2,7 @@
 
 mod builder;
 mod error;
+mod size;
 
 pub use builder::{ConfigBuilder, MAX_DOWN_TIMER_ADVERTS, MAX_PREEMPT_DELAY, MAX_STARTUP_DELAY};
 pub use error::ConfigError;
@@ -66,6 +67,7 @@ pub struct Config {
     pub(crate) lower_prio_announce_delay: Option<Duration>,
     pub(crate) reassert: bool,
     pub(crate) higher_prio_send_advert: bool,
+    pub(crate) owner_ignore_adverts: bool,
     pub(crate) down_timer_adverts: u8,
     pub(crate) damping: Option<Damping>,
     pub(crate) startup_delay: Duration,
@@ -98,6 +100,7 @@ impl Config {
             lower_prio_announce_delay: None,
             reassert: true,
             higher_prio_send_advert: true,
+            owner_ignore_adverts: false,
             down_timer_adverts: DEFAULT_DOWN_TIMER_ADVERTS,
             damping: None,
             startup_delay: Duration::ZERO,
@@ -200,6 +203,11 @@ impl Config {
     /// Whether it sends one last advert when it is superseded.
     pub fn higher_prio_send_advert(&self) -> bool {
         self.higher_prio_send_advert
+    }
+
+    /// Whether an owner that is master ignores what others advertise.
+    pub fn owner_ignore_adverts(&self) -> bool {
+        self.owner_ignore_adverts
     }
 
     /// Adverts that may go missing before a backup takes over, 1 to 100.

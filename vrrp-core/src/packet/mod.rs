@@ -12,12 +12,15 @@ mod trailer;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+pub(crate) use ah::{AH_LEN, IP_LEN};
 pub use ah::{AhAdvert, AhError, AhHeader, AhPacket, PROTOCOL_AH};
 pub use checksum::{ChecksumForm, PROTOCOL};
 pub(crate) use emit::Proof;
 pub use emit::{Advert, AdvertError, BufferTooSmall, PASSWORD_LEN};
+pub(crate) use message::{AUTHENTICATION_LEN, HEADER_LEN};
 pub use message::{Authentication, Message, MessageError, Version};
 pub use trailer::HmacTrailer;
+pub(crate) use trailer::TRAILER_LEN;
 
 use crate::{Addresses, AdverInterval, AhKey, Family, HmacKey, Priority, Vrid};
 use checksum::Sum;
@@ -272,7 +275,7 @@ fn with_pseudo_header(sum: Sum, message: Message<'_>, envelope: &Envelope) -> Su
         Some(trailer) if source.is_ipv6() => sum.add(trailer.octets()).add_pseudo_header(
             source,
             destination,
-            message.len() + trailer::TRAILER_LEN as u16,
+            message.len() + TRAILER_LEN as u16,
         ),
         _ => sum.add_pseudo_header(source, destination, message.len()),
     }

@@ -82,6 +82,8 @@ pub struct Discards {
     pub hop_limit: u64,
     /// [`Discard::OwnAddress`]
     pub own_address: u64,
+    /// [`Discard::Owner`]
+    pub owner: u64,
     /// [`Discard::NotRunning`]
     pub not_running: u64,
 }
@@ -110,6 +112,7 @@ impl Discards {
             ("peer", self.peer),
             ("hop_limit", self.hop_limit),
             ("own_address", self.own_address),
+            ("owner", self.owner),
             ("not_running", self.not_running),
         ]
         .into_iter()
@@ -132,6 +135,7 @@ impl Discards {
             Discard::Peer { .. } => &mut self.peer,
             Discard::HopLimit { .. } => &mut self.hop_limit,
             Discard::OwnAddress { .. } => &mut self.own_address,
+            Discard::Owner => &mut self.owner,
             Discard::NotRunning => &mut self.not_running,
         };
         *counter += 1;

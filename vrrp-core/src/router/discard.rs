@@ -3,7 +3,7 @@
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
-use super::VirtualRouter;
+use super::{Role, VirtualRouter};
 use crate::config::AddressMismatch;
 use crate::{AdverInterval, Family, Packet, Priority, UnicastPeer, Version, Vrid};
 
@@ -103,6 +103,10 @@ pub enum Discard {
         /// Who sent it.
         got: IpAddr,
     },
+    /// We own the addresses, are master, and ignore all others; see
+    /// [`owner_ignore_adverts`](crate::ConfigBuilder::owner_ignore_adverts).
+    #[error("the owner of the addresses ignores others")]
+    Owner,
     /// The router is in Initialize or Fault (RFC 9568 §6.4.1: it waits for Startup).
     #[error("the router is not running")]
     NotRunning,
@@ -146,6 +150,10 @@ impl VirtualRouter {
             && !self.has_our_addresses(packet)
         {
             return Err(Discard::Addresses);
+        }
+        // Last, so that whatever else is wrong with it is told rather.
+        if config.owner_ignore_adverts && config.is_owner() && matches!(self.role, Role::Master(_)) {
+            return Err(Discard::Owner);
         }
         Ok(())
     }

@@ -68,6 +68,8 @@ pub enum RivalCause {
     NotAPeer,
     /// It has our source address, or our own adverts come back.
     SameAddress,
+    /// It goes on beside an owner of the addresses that ignores all others.
+    Owner,
 }
 
 impl RivalCause {
@@ -91,6 +93,7 @@ impl RivalCause {
             Discard::Addresses => Some(Self::Addresses),
             Discard::Peer { .. } | Discard::HopLimit { .. } => Some(Self::NotAPeer),
             Discard::OwnAddress { .. } => Some(Self::SameAddress),
+            Discard::Owner => Some(Self::Owner),
             // A capture that somebody plays says nothing of who is master now.
             Discard::Vrid { .. } | Discard::Family { .. } | Discard::Replay | Discard::NotRunning => None,
         }
@@ -116,6 +119,10 @@ impl fmt::Display for RivalCause {
             }
             Self::NotAPeer => f.write_str(
                 "it is not one of our peers; list it, or use multicast or unicast on both sides",
+            ),
+            Self::Owner => f.write_str(
+                "we own the addresses and ignore it, and it does not give way: one node alone may have priority 255, and \
+                 our adverts must reach all others",
             ),
             Self::SameAddress => f.write_str("it has our own source address, or the network sends our adverts back"),
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use vrrp_core::{
-    AddressList, AuthenticationConfig, ChecksumForm, Config, ConfigError, Demotion, Family,
-    MAX_PREEMPT_DELAY, Priority, Version, Vrid,
+    AddressList, AuthenticationConfig, ChecksumForm, Config, ConfigBuilder, ConfigError, Demotion, Family,
+    HmacConfig, HmacKey, MAX_PREEMPT_DELAY, Priority, Version, VirtualRouter, Vrid,
 };
 
 use crate::support::*;
@@ -107,4 +107,54 @@ fn a_password_is_for_version_2_has_one_to_eight_octets_and_is_never_shown() {
     let config = v2(100).authentication(password).build().unwrap();
     assert!(!format!("{config:?}").contains("s3cret"));
     assert!(!format!("{config:?}").contains("115, 51"), "not as octets either");
+}
+
+#[test]
+fn the_length_of_a_packet_is_that_of_what_is_sent() {
+    let secret = HmacKey::new(1, &[7; 32]).unwrap();
+    let hmac = AuthenticationConfig::from(HmacConfig::new(secret));
+    let cases = [
+        (VIP, v2(100), 28 + 8),
+        (
+            VIP,
+            v2(100).authentication(AuthenticationConfig::simple("1111").unwrap()),
+            28 + 8,
+        ),
+        (
+            VIP,
+            v2(100).authentication(AuthenticationConfig::ah("1111").unwrap()),
+            28 + 24 + 8,
+        ),
+        (VIP, v3(100), 28),
+        (VIP, v3(100).authentication(hmac.clone()), 28 + 28),
+        ("fe80::100", v3_of("fe80::100"), 48),
+        ("fe80::100", v3_of("fe80::100").authentication(hmac), 48 + 28),
+    ];
+    for (vip, config, around) in cases {
+        let config = config.build().unwrap();
+        let (family, len) = (config.family(), config.packet_len());
+        assert_eq!(len, around + family.address_len());
+        assert_eq!(config.max_addresses(len), 1);
+        assert_eq!(config.max_addresses(len - 1), 0);
+        assert_eq!(config.max_addresses(len + 254 * family.address_len()), 255);
+        assert_eq!(
+            config.max_addresses(usize::MAX),
+            255,
+            "what the count says at most"
+        );
+        let source = ip(if family == Family::Ipv4 { OWN } else { "fe80::10" });
+        let mut router = VirtualRouter::new(config, source);
+        let advert = router.next_advert(secs(1_700_000_000), Priority::new(100));
+        let sent = match advert.ah() {
+            Some(advert) => advert.wire_len(),
+            None if vip == VIP => 20 + advert.wire_len(),
+            None => 40 + advert.wire_len(),
+        };
+        assert_eq!(sent, len);
+    }
+}
+
+fn v3_of(vip: &str) -> ConfigBuilder {
+    let addresses = AddressList::new(&[ip(vip)]).unwrap();
+    Config::builder(Vrid::new(51).unwrap(), addresses).version(Version::V3)
 }

@@ -2,7 +2,7 @@
 
 use vrrp_core::Announcement;
 use vrrp_core::Output::{AnnounceAddresses, HandOverAddresses, ReleaseAddresses};
-use vrrp_core::{Demotion, Fault, Reason, State};
+use vrrp_core::{Demotion, Discard, Fault, Output, Reason, RivalCause, State};
 
 use crate::support::*;
 
@@ -223,7 +223,7 @@ fn its_own_source_address_is_no_other_master() {
         let error = bench
             .receive(&Heard::new(v3(100), priority).from(OWN))
             .unwrap_err();
-        assert_eq!(error, vrrp_core::Discard::OwnAddress { got: ip(OWN) });
+        assert_eq!(error, Discard::OwnAddress { got: ip(OWN) });
         assert_eq!(bench.router.take_counters().discards.own_address, 1);
         bench.router.take_counters();
         let mut before = before;
@@ -249,6 +249,44 @@ fn an_owner_yields_to_another_owner_of_higher_address_and_to_nobody_else() {
     assert_eq!(bench.hear_from(HIGHER, 254), [sends(255), reasserts()]);
     assert_eq!(bench.hear_from(LOWER, 255), [sends(255)]);
     assert_eq!(bench.hear_from(HIGHER, 255), superseded(255, peer(HIGHER, 255)));
+}
+
+#[test]
+fn an_owner_that_ignores_others_yields_to_nobody_answers_none_and_tells_of_them() {
+    let mut bench = Bench::master(v3(255).owner_ignore_adverts(true));
+    let due = bench.deadline();
+    for (source, priority) in [(HIGHER, 254), (LOWER, 255), (HIGHER, 255), (HIGHER, 0)] {
+        let heard = Heard::new(v3(255), priority).from(source);
+        assert_eq!(bench.receive(&heard), Err(Discard::Owner));
+        assert_eq!(bench.outputs(), []);
+    }
+    assert_eq!((bench.router.state(), bench.deadline()), (State::Master, due));
+    assert_eq!(bench.router.counters().discards.owner, 4);
+    // What is wrong with it in itself is what is told.
+    let other_version = Heard::new(v2(100), 100);
+    assert!(matches!(
+        bench.receive(&other_version),
+        Err(Discard::Version { .. })
+    ));
+    // One that goes on is a rival.
+    let mut told = Vec::new();
+    for _ in 0..20 {
+        bench.wait(secs(1));
+        let _ = bench.receive(&Heard::new(v3(255), 255));
+        told.extend(bench.timeout());
+    }
+    let rivals: Vec<_> = told
+        .iter()
+        .filter_map(|output| match output {
+            Output::Rival(rival) => Some(rival.cause),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(rivals, [RivalCause::Owner], "{told:?}");
+
+    // Whoever is no owner hears as ever.
+    let mut bench = Bench::master(v3(254).owner_ignore_adverts(true));
+    assert_eq!(bench.hear(255), superseded(254, peer(HIGHER, 255)));
 }
 
 /// Trap 15: an advert is made when it is sent.

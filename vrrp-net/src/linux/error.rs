@@ -14,6 +14,25 @@ pub enum OpenError {
         /// Its name.
         name: String,
     },
+    /// The adverts of a virtual router are longer than the MTU of its interface.
+    #[error(
+        "VRID {vrid} of {family}: an advert takes {packet_len} octets, and {interface} has an MTU of {mtu}: advertise at \
+         most {fitting} addresses, and hold the others as excluded ones, or raise the MTU"
+    )]
+    AdvertTooLong {
+        /// Its interface.
+        interface: String,
+        /// The interface's MTU, in octets.
+        mtu: usize,
+        /// The virtual router.
+        vrid: Vrid,
+        /// Its family.
+        family: Family,
+        /// Octets of the packet.
+        packet_len: usize,
+        /// How many addresses would fit.
+        fitting: usize,
+    },
     /// A capability is missing.
     #[error(
         "missing {capability} for {what}: run as root, or give the program cap_net_admin,cap_net_raw (setcap, or \

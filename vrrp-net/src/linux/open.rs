@@ -47,6 +47,13 @@ impl LinuxNetwork {
                 name: plan.name.clone(),
             });
         }
+        if let Some(error) = (0..)
+            .map(LinkId)
+            .zip(links)
+            .find_map(|(link, plan)| too_long(plan, table.mtu(link)?))
+        {
+            return Err(error);
+        }
         let frames = FrameSocket::open().map_err(refused_raw("a packet socket"))?;
         if !addresses::may_change(&mut requests) {
             return Err(OpenError::Capability {
@@ -111,6 +118,20 @@ impl LinuxNetwork {
         }
         Ok(network)
     }
+}
+
+/// The error of an advert that needs more than one packet: the kernel would send fragments, which filters and other
+/// implementations drop, and then there are two masters.
+pub(super) fn too_long(plan: &LinkPlan, mtu: usize) -> Option<OpenError> {
+    let advert = plan.longest_advert?;
+    Some(OpenError::AdvertTooLong {
+        interface: plan.name.clone(),
+        mtu,
+        vrid: advert.vrid,
+        family: advert.family,
+        packet_len: advert.packet_len,
+        fitting: advert.exceeds(mtu)?,
+    })
 }
 
 /// So that no other process runs these virtual routers.

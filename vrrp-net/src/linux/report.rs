@@ -12,6 +12,7 @@ use crate::network::MacAddr;
 // linux/if_link.h, linux/if_addr.h, linux/if.h
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_CACHEINFO: u16 = 6;
@@ -31,6 +32,8 @@ pub(super) struct LinkReport<'a> {
     pub(super) running: bool,
     pub(super) name: &'a [u8],
     pub(super) mac: Option<MacAddr>,
+    /// In octets.
+    pub(super) mtu: Option<u32>,
 }
 
 /// An address, from RTM_NEWADDR or RTM_DELADDR.
@@ -70,11 +73,13 @@ impl<'a> LinkReport<'a> {
             running: flags & IFF_UP != 0 && flags & IFF_RUNNING != 0,
             name: &[],
             mac: None,
+            mtu: None,
         };
         for (kind, value) in attributes(&payload[16..]) {
             match kind {
                 IFLA_IFNAME => report.name = value.strip_suffix(&[0]).unwrap_or(value),
                 IFLA_ADDRESS => report.mac = value.try_into().ok().map(MacAddr),
+                IFLA_MTU => report.mtu = u32_at(value, 0),
                 _ => {}
             }
         }

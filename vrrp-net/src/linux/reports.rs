@@ -6,6 +6,7 @@ use crate::network::{Input, LinkId, LinkState};
 
 use super::LinuxNetwork;
 use super::monitor::{Message, Reading};
+use super::open::too_long;
 use super::table::Change;
 use super::turns::Read;
 use super::worker::Done;
@@ -57,11 +58,24 @@ impl LinuxNetwork {
                     // The link counts as down until the next report about it.
                     tracing::error!(interface = self.table.name(link), %error, "no raw VRRP socket");
                 }
+                self.tell_narrow(link);
                 self.tend_vmacs(link);
                 Input::Link(link)
             }
             Change::Removed(link, address) => Input::AddressRemoved { link, address },
         })
+    }
+
+    /// Tells once when the MTU of a running virtual router's interface has become too small for its adverts. They go on
+    /// as fragments: to stop would be the outage that may follow otherwise.
+    fn tell_narrow(&mut self, link: LinkId) {
+        let mtu = self.table.mtu(link);
+        let too_long = mtu.and_then(|mtu| too_long(&self.links[link.0].plan, mtu));
+        let narrow = mtu.filter(|_| too_long.is_some());
+        let told = std::mem::replace(&mut self.links[link.0].narrow, narrow);
+        if let Some(error) = too_long.filter(|_| narrow != told) {
+            tracing::warn!(%error, "adverts are sent as fragments, which others may drop");
+        }
     }
 
     /// Makes virtual MACs anew that have gone, and tells the table at once: their routers may need them before the

@@ -30,6 +30,8 @@ pub(super) const PACKET: usize = 8192;
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) plan: LinkPlan,
+    /// MTU that was told to be too small for its adverts.
+    pub(super) narrow: Option<usize>,
     /// Index of the interface that the sockets are bound to.
     pub(super) bound: Option<u32>,
     pub(super) ipv4: Option<Ipv4Socket>,
@@ -114,6 +116,7 @@ impl Link {
     pub(super) fn new(plan: LinkPlan) -> Self {
         Self {
             plan,
+            narrow: None,
             bound: None,
             ipv4: None,
             ipv6: None,

@@ -17,7 +17,7 @@ const RTM_DELADDR: u16 = 21;
 /// What [`Table::read`] found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// State or source address of an interface.
+    /// State, source address or MTU of an interface.
     Link(LinkId),
     /// An address of ours is gone, and we did not remove it.
     Removed(LinkId, IpAddr),
@@ -49,6 +49,7 @@ struct Interface {
     index: Option<u32>,
     running: bool,
     mac: Option<MacAddr>,
+    mtu: Option<u32>,
     addresses: Vec<Entry>,
     /// Since it was renamed: the index that it goes on with, and what was on it.
     renamed: Option<(u32, Vec<Entry>)>,
@@ -120,6 +121,11 @@ impl Table {
 
     pub(super) fn mac(&self, link: LinkId) -> Option<MacAddr> {
         self.interfaces[link.0].mac
+    }
+
+    /// In octets, as far as the kernel has told.
+    pub(super) fn mtu(&self, link: LinkId) -> Option<usize> {
+        self.interfaces[link.0].mtu.and_then(|mtu| mtu.try_into().ok())
     }
 
     /// All interfaces.
@@ -264,7 +270,7 @@ impl Table {
         for place in 0..self.interfaces.len() {
             let before = self.state(LinkId(place));
             let interface = &mut self.interfaces[place];
-            let index_before = interface.index;
+            let (index_before, mtu_before) = (interface.index, interface.mtu);
             if interface.name.as_bytes() == report.name {
                 if interface.index != Some(report.index) {
                     // Made anew: nothing of the old one is left.
@@ -274,13 +280,16 @@ impl Table {
                 interface.renamed = None;
                 interface.running = report.running;
                 interface.mac = report.mac;
+                interface.mtu = report.mtu;
             } else if interface.index == Some(report.index) {
                 // Renamed: it is no longer the one that was configured.
                 let left = std::mem::take(&mut interface.addresses);
                 interface.vanish();
                 interface.renamed = Some((report.index, left));
             }
-            if self.interfaces[place].index != index_before || self.state(LinkId(place)) != before {
+            let after = &self.interfaces[place];
+            let is_other = after.index != index_before || after.mtu != mtu_before;
+            if is_other || self.state(LinkId(place)) != before {
                 self.link_changed(LinkId(place));
             }
         }

@@ -142,6 +142,42 @@ fn only_the_owner_accepts_where_that_is_not_wanted() {
     assert!(accepts(Priority::OWNER));
 }
 
+#[test]
+fn the_longest_advert_of_an_interface_is_known_and_what_would_fit() {
+    let own = || Attachment::builder("eth0").build().unwrap();
+    let plan = plan([
+        (51, "192.0.2.100", own()),
+        (52, "fe80::200", own()),
+        (53, "192.0.2.101", own()),
+        (54, "192.0.2.102", attach("eth1", Vmac::new())),
+    ])
+    .unwrap();
+    let longest = |name| plan.links()[plan.link_id(name).unwrap().index()].longest_advert;
+    let advert = longest("eth0").unwrap();
+    assert_eq!(
+        (
+            advert.family,
+            advert.vrid.get(),
+            advert.packet_len,
+            advert.addresses
+        ),
+        (Family::Ipv6, 52, 64, 1)
+    );
+    assert_eq!((advert.exceeds(64), advert.exceeds(63)), (None, Some(0)));
+    let long = LongestAdvert {
+        packet_len: 1528,
+        addresses: 90,
+        ..advert
+    };
+    assert_eq!(
+        (long.exceeds(1513), long.exceeds(1512), long.exceeds(1511)),
+        (Some(89), Some(89), Some(88))
+    );
+    // A virtual MAC has the MTU of the interface that carries it.
+    assert_eq!(longest("eth1").map(|advert| advert.vrid.get()), Some(54));
+    assert_eq!(longest("vrrp.54"), None);
+}
+
 fn plan<const N: usize>(routers: [(u8, &str, Attachment); N]) -> Result<Plan, PlanError> {
     let (routers, attachments): (Vec<_>, Vec<_>) = routers
         .into_iter()

@@ -2,11 +2,14 @@
 
 use std::net::IpAddr;
 
-use vrrp_core::{AddressList, AddressListError, Family};
+use vrrp_core::{AddressList, AddressListError, Config, Family};
 use vrrp_net::{AttachmentBuilder, AttachmentError, Broadcast, VirtualAddress};
 
 use crate::config::draft::Format;
 use crate::config::{Diagnostic, Diagnostics, Span, Spanned};
+
+/// MTU of an interface in octets, unless somebody changes it.
+const ETHERNET_MTU: usize = 1500;
 
 /// Virtual addresses.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +79,26 @@ impl Addresses {
             _ => diagnostic.help("leave one of them out"),
         });
         None
+    }
+
+    /// Tells when an advert does not fit the MTU of an Ethernet. What the interface has is known at the start.
+    pub(super) fn check_fit(&self, config: &Config, format: Format, diagnostics: &mut Diagnostics) {
+        let (fitting, count) = (config.max_addresses(ETHERNET_MTU), self.advertised.len());
+        let (Some(at), true) = (self.at, count > fitting) else {
+            return;
+        };
+        diagnostics.push(
+            Diagnostic::warning(format!(
+                "{count} addresses make an advert of {} octets, and an MTU of {ETHERNET_MTU} holds {fitting} addresses: on \
+                 such an interface it won't start",
+                config.packet_len()
+            ))
+            .at(at)
+            .help(format.choose(
+                "advertise some, and hold the others as `excluded_addresses`, on all nodes alike; or raise the MTU",
+                "advertise some, and hold the others in `virtual_ipaddress_excluded`, on all nodes alike; or raise the MTU",
+            )),
+        );
     }
 
     pub(super) fn attach(&self, builder: AttachmentBuilder) -> AttachmentBuilder {

@@ -138,6 +138,9 @@ impl InstanceParts {
         let list = self.addresses.list(format, complete, diagnostics);
         let attachment = self.attachment(diagnostics);
         let config = self.config(&list?, diagnostics);
+        if let Some(config) = &config {
+            self.addresses.check_fit(config, format, diagnostics);
+        }
         if diagnostics.errors() > 0 {
             return None;
         }

@@ -28,6 +28,7 @@ pub(crate) struct Protocol {
     /// Whether a losing advert is answered.
     pub(crate) reassert: Option<Spanned<bool>>,
     pub(crate) higher_prio_send_advert: Option<Spanned<bool>>,
+    pub(crate) owner_ignore_adverts: Option<Spanned<bool>>,
 }
 
 impl Protocol {
@@ -54,7 +55,7 @@ impl Protocol {
     pub(super) fn configure(&self, mut builder: ConfigBuilder) -> ConfigBuilder {
         hand_over!(self to builder: version priority adver_interval preempt preempt_delay);
         hand_over!(self to builder: checksum address_mismatch demotion down_timer_adverts startup_delay);
-        hand_over!(self to builder: damping reassert higher_prio_send_advert);
+        hand_over!(self to builder: damping reassert higher_prio_send_advert owner_ignore_adverts);
         builder
     }
 

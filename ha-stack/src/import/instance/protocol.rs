@@ -58,6 +58,10 @@ pub(super) const KEYWORDS: &[Keyword<Reader>] = &[
         to.parts.protocol.higher_prio_send_advert = statement.switch(diagnostics);
     })
     .global("vrrp_higher_prio_send_advert"),
+    Keyword::<Reader>::new("owner_ignore_adverts", |statement, to, diagnostics| {
+        to.parts.protocol.owner_ignore_adverts = statement.switch(diagnostics);
+    })
+    .global("vrrp_owner_ignore_adverts"),
     Keyword::<Reader>::new("skip_check_adv_addr", |statement, to, diagnostics| {
         let on = statement.switch(diagnostics).filter(|on| on.value);
         to.parts.protocol.address_mismatch = on.map(|on| Spanned::new(AddressMismatch::Accept, on.span));

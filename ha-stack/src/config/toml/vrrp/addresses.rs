@@ -27,7 +27,7 @@ pub(super) const KEYS: &[Key<Addresses>] = &[
     Key::new(
         "excluded_addresses",
         "array of virtual addresses",
-        "Addresses that are held while master, and not advertised, of either family. Default: none.",
+        "Addresses that are held while master, and not advertised, of either family; those that an advert has no room for, with an MTU of 1500 from the 91st IPv6 address on (90th with HMAC). Default: none.",
         |table, key, to| to.excluded = list(table, key),
     ),
 ];

@@ -86,6 +86,12 @@ pub(super) const KEYS: &[Key<Protocol>] = &[
         |table, key, to| to.higher_prio_send_advert = table.optional(key, values::boolean),
     ),
     Key::new(
+        "owner_ignore_adverts",
+        "true or false",
+        "Whether a master of priority 255 ignores what others advertise: it yields to no other owner, and answers none. Default: false.",
+        |table, key, to| to.owner_ignore_adverts = table.optional(key, values::boolean),
+    ),
+    Key::new(
         "demotion",
         "\"elect\", \"yield\" or \"plain\"",
         "What a master does when its priority drops: calls an election without a gap, hands over to anyone, or goes on as keepalived does. Default: \"elect\".",
