@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ha_health::{CheckConfig, ConfigError, Weight};
 
-use super::draft::Format;
+use super::format::Format;
 use super::{Diagnostic, Diagnostics, Span, Spanned};
 
 const SECOND: Duration = Duration::from_secs(1);

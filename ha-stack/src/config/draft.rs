@@ -7,6 +7,7 @@ use ha_health::{CheckConfig, WatchConfig, Weight};
 use lb_proxy::balance::UpstreamConfig;
 use vrrp_net::DriverOptions;
 
+use super::format::Format;
 use super::groups::GroupDraft;
 use super::instance::InstanceDraft;
 use super::proxy::ProxyDraft;
@@ -73,25 +74,6 @@ impl CheckSource {
         match self {
             Self::Probe(..) => Weight::MAX.get(),
             Self::Watch { limit, .. } => *limit,
-        }
-    }
-}
-
-/// A format of file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// Ours.
-    Toml,
-    /// keepalived.conf.
-    Keepalived,
-}
-
-impl Format {
-    /// How this format writes it.
-    pub(crate) fn choose<T>(self, toml: T, keepalived: T) -> T {
-        match self {
-            Self::Toml => toml,
-            Self::Keepalived => keepalived,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use ha_health::Weight;
 
-use super::draft::{CheckDraft, Draft, Format};
+use super::draft::{CheckDraft, Draft};
+use super::format::Format;
 use super::instance::{InstanceDraft, Tracking};
 use super::notify::NotifyParts;
 use super::suggest::nearest;

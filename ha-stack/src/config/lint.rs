@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use ha_health::Weight;
 
-use super::draft::{CheckDraft, CheckSource, Format};
+use super::draft::{CheckDraft, CheckSource};
+use super::format::Format;
 use super::instance::InstanceDraft;
 use super::{Diagnostic, Diagnostics, Spanned};
 

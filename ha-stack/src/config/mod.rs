@@ -96,6 +96,7 @@
 pub(crate) mod checks;
 mod diagnostic;
 pub(crate) mod draft;
+pub(crate) mod format;
 pub(crate) mod groups;
 pub(crate) mod instance;
 mod lint;

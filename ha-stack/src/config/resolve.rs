@@ -7,7 +7,8 @@ use std::sync::Arc;
 use ha_health::{WatchConfig, Weight};
 use lb_proxy::balance::Upstream;
 
-use super::draft::{CheckDraft, CheckSource, Draft, Format, UpstreamDraft};
+use super::draft::{CheckDraft, CheckSource, Draft, UpstreamDraft};
+use super::format::Format;
 use super::groups::{self, Group};
 use super::instance::{InstanceDraft, InterfaceDraft};
 use super::proxy::ProxyDraft;

@@ -11,7 +11,8 @@ use super::keywords::{Grammar, Keyword};
 use super::tree::{Block, Statement};
 use super::user::UserName;
 use crate::config::checks::CheckParts;
-use crate::config::draft::{CheckDraft, CheckSource, Draft, Format, ScriptDraft, ScriptUse};
+use crate::config::draft::{CheckDraft, CheckSource, Draft, ScriptDraft, ScriptUse};
+use crate::config::format::Format;
 use crate::config::{Diagnostic, Diagnostics, Spanned};
 
 /// What may stand in the block.

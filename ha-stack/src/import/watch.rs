@@ -7,7 +7,8 @@ use super::body;
 use super::keywords::{Grammar, Keyword};
 use super::tree::Statement;
 use crate::config::checks::CheckParts;
-use crate::config::draft::{CheckDraft, CheckSource, Draft, Format};
+use crate::config::draft::{CheckDraft, CheckSource, Draft};
+use crate::config::format::Format;
 use crate::config::watch::{FileParts, PARAM_MATCHES, ProcessParts, file_source, process_source};
 use crate::config::{Diagnostic, Diagnostics, Spanned};
 

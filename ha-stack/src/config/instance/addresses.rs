@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use vrrp_core::{AddressList, AddressListError, Config, Family};
 use vrrp_net::{AttachmentBuilder, AttachmentError, Broadcast, VirtualAddress};
 
-use crate::config::draft::Format;
+use crate::config::format::Format;
 use crate::config::{Diagnostic, Diagnostics, Span, Spanned};
 
 /// MTU of an interface in octets, unless somebody changes it.

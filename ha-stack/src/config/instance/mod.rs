@@ -24,7 +24,7 @@ pub(crate) use network::Network;
 pub(crate) use protocol::Protocol;
 pub(crate) use tracking::{InterfaceDraft, TrackDraft, Tracking};
 
-use super::draft::Format;
+use super::format::Format;
 use super::notify::NotifyParts;
 use super::{Diagnostic, Diagnostics, Span, Spanned};
 

@@ -7,7 +7,7 @@ use vrrp_core::{ConfigBuilder, ConfigError, Family, UnicastPeer};
 use vrrp_net::{AttachmentBuilder, AttachmentError, VirtualRoute, VirtualRule, Vmac};
 
 use super::hand_over;
-use crate::config::draft::Format;
+use crate::config::format::Format;
 use crate::config::{Diagnostic, Diagnostics, Span, Spanned};
 
 /// Settings of the network.

@@ -8,7 +8,7 @@ use vrrp_core::{
 };
 
 use super::hand_over;
-use crate::config::draft::Format;
+use crate::config::format::Format;
 use crate::config::{Diagnostic, Diagnostics, Span, Spanned};
 
 /// Settings of the protocol.

@@ -4,7 +4,7 @@ use vrrp_core::{AuthenticationConfig, Family, Priority, Version};
 use vrrp_net::Vmac;
 
 use super::InstanceParts;
-use crate::config::draft::Format;
+use crate::config::format::Format;
 use crate::config::{Diagnostic, Diagnostics, Spanned};
 
 /// Adverts that may go missing, by the RFCs.

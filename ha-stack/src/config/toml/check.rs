@@ -14,7 +14,8 @@ use super::reader::{Table, Wrong};
 use super::values;
 use super::watch::{FILE_KEYS, PROCESS_KEYS};
 use crate::config::checks::CheckParts;
-use crate::config::draft::{CheckDraft, CheckSource, Format, ScriptDraft, ScriptUse};
+use crate::config::draft::{CheckDraft, CheckSource, ScriptDraft, ScriptUse};
+use crate::config::format::Format;
 use crate::config::watch::{FileParts, ProcessParts, file_source, process_source};
 use crate::config::{Diagnostic, Diagnostics, FileId, Span, Spanned};
 

@@ -7,7 +7,7 @@ use super::notify;
 use super::reader::Table;
 use super::values;
 use super::vrrp::tracking;
-use crate::config::draft::Format;
+use crate::config::format::Format;
 use crate::config::groups::GroupDraft;
 use crate::config::instance::Tracking;
 use crate::config::notify::NotifyParts;

@@ -1,7 +1,7 @@
 //! `authentication`.
 
 use super::{AuthType, Reader};
-use crate::config::draft::Format;
+use crate::config::format::Format;
 use crate::config::instance::HmacParts;
 use crate::config::secret::SecretSource;
 use crate::config::toml::{ANTI_REPLAYS, HMAC_MODES};

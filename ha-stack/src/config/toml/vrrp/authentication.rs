@@ -4,7 +4,7 @@ use ::toml::Spanned as TomlSpanned;
 use ::toml::de::DeValue;
 use vrrp_core::{AntiReplay, AuthenticationConfig, HmacMode};
 
-use crate::config::draft::Format;
+use crate::config::format::Format;
 use crate::config::instance::{Authentication, HmacParts};
 use crate::config::secret::SecretSource;
 use crate::config::toml::keys::Key;

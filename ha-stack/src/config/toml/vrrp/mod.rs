@@ -13,7 +13,7 @@ use ::toml::de::DeTable;
 use super::keys::{Entry, Key, entries};
 use super::reader::Table;
 use super::{Section, notify, values};
-use crate::config::draft::Format;
+use crate::config::format::Format;
 use crate::config::instance::{InstanceDraft, InstanceParts};
 use crate::config::{Diagnostics, FileId, Span, Spanned};
 
