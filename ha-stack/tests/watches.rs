@@ -15,7 +15,7 @@ use ha_stack::{Event, Events, Instance, Interface, Stack, StackBuilder};
 use support::Folder;
 use vrrp_core::{AddressList, AdverInterval, Config, Priority, State, Version, Vrid};
 use vrrp_net::Attachment;
-use vrrp_net::lab::{Frame, Lab, LabTest};
+use vrrp_net::lab::{Frame, Host, Lab, LabTest};
 
 /// From the death of a process to the advert that gives up: a wake-up of two threads. A loaded machine takes its time.
 const AT_ONCE: Duration = Duration::from_millis(200);
@@ -89,12 +89,7 @@ fn an_interface_that_goes_down_is_an_advert_at_once() {
     LabTest::new().run(|| {
         const PAIR: &str = "link add uplink0 up type veth peer name peer0";
         let lab = lab();
-        let ip = |words: &str| {
-            let mut command = Command::new("ip");
-            command.args(words.split(' '));
-            let output = lab.host("a").output(command).unwrap();
-            assert!(output.status.success(), "ip {words}: {output:?}");
-        };
+        let ip = |words: &str| run_ip(lab.host("a"), words);
         ip(PAIR);
         ip("link set peer0 up");
         let config = WatchConfig::builder("uplink").build().unwrap();
@@ -139,12 +134,7 @@ fn an_interface_that_goes_down_is_an_advert_at_once() {
 fn an_interface_with_a_weight_moves_the_priority_on_the_wire() {
     LabTest::new().run(|| {
         let lab = lab();
-        let ip = |words: &str| {
-            let mut command = Command::new("ip");
-            command.args(words.split(' '));
-            let output = lab.host("a").output(command).unwrap();
-            assert!(output.status.success(), "ip {words}: {output:?}");
-        };
+        let ip = |words: &str| run_ip(lab.host("a"), words);
         for place in 0..3 {
             ip(&format!("link add uplink{place} up type veth peer name peer{place}"));
             ip(&format!("link set peer{place} up"));
@@ -323,6 +313,13 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+fn run_ip(host: &Host, words: &str) {
+    let mut command = Command::new("ip");
+    command.args(words.split(' '));
+    let output = host.output(command).unwrap();
+    assert!(output.status.success(), "ip {words}: {output:?}");
 }
 
 fn lab() -> Lab {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use node::lan::pair_and_client;
 use node::probe::{Asking, Echo, neighbour};
 use node::{PATIENCE, Setup, has, ip, pause, within};
 use vrrp_core::{
@@ -37,12 +38,7 @@ fn a_client_that_was_led_to_the_loser_is_led_back_though_the_loser_hears_the_win
 
 /// Whether the loser heard the winner before the winner heard the loser.
 fn part_and_heal() -> bool {
-    let lab = Lab::builder()
-        .host("a", ["192.0.2.10/24"])
-        .host("b", ["192.0.2.11/24"])
-        .host("client", ["192.0.2.20/24"])
-        .build()
-        .unwrap();
+    let lab = pair_and_client();
     let (a, b, client) = (lab.host("a"), lab.host("b"), lab.host("client"));
     let _echoes = [Echo::start(a, ip(VIP)), Echo::start(b, ip(VIP))];
     let asking = Asking::start(client, ip(VIP));

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use node::lan::pair;
+use node::lan::{pair, pair_and_client};
 use node::{PATIENCE, Setup, has, ip, pause, within};
 use vrrp_core::{AddressList, AdverInterval, Config, Priority, State, Version, VirtualRouter, Vrid};
-use vrrp_net::lab::{self, Host, Lab, LabTest};
+use vrrp_net::lab::{self, Host, LabTest};
 use vrrp_net::{Attachment, DriverEvent, RouterSet};
 
 const VIP: &str = "192.0.2.100";
@@ -282,13 +282,4 @@ fn node_process() {
         Ok(_handle) => pause(Duration::from_secs(240)),
         Err(error) => println!("\nrefused: {error}"),
     }
-}
-
-fn pair_and_client() -> Lab {
-    Lab::builder()
-        .host("a", ["192.0.2.10/24"])
-        .host("b", ["192.0.2.11/24"])
-        .host("client", ["192.0.2.20/24"])
-        .build()
-        .unwrap()
 }

@@ -7,9 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use node::client::{Client, Echo};
+use node::lan::pair_and_client;
 use node::{Node, PATIENCE, Setup, has, ip, pause, switch_over, within};
 use vrrp_core::{Priority, Reason, State, SwitchoverEnd, Vrid};
-use vrrp_net::lab::{Host, Lab, LabTest};
+use vrrp_net::lab::{Host, LabTest};
 use vrrp_net::{DriverEvent, RouterCommand};
 
 const VIP: &str = "192.0.2.100";
@@ -26,7 +27,7 @@ const INTERFACE: &str = "VRRP_TEST_NODE_INTERFACE";
 #[test]
 fn a_node_that_has_handed_over_is_held_until_the_new_one_is_killed() {
     LabTest::new().timeout(Duration::from_secs(60)).run(|| {
-        let lab = lab();
+        let lab = pair_and_client();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let mut program = NodeProcess::start(b);
         within(PATIENCE, || has(b, VIP));
@@ -50,7 +51,7 @@ fn a_node_that_has_handed_over_is_held_until_the_new_one_is_killed() {
 #[test]
 fn with_nobody_to_take_over_the_master_stays_and_says_so() {
     LabTest::new().timeout(Duration::from_secs(60)).run(|| {
-        let lab = lab();
+        let lab = pair_and_client();
         let a = lab.host("a");
         let node = Setup::new(a, 150, &[VIP]).start(a);
         node.wait_for(State::Master);
@@ -87,7 +88,7 @@ fn with_nobody_to_take_over_the_master_stays_and_says_so() {
 #[test]
 fn a_sync_group_is_handed_over_and_back_as_a_whole_with_hardly_a_gap() {
     LabTest::new().timeout(Duration::from_secs(120)).run(|| {
-        let lab = lab();
+        let lab = pair_and_client();
         let (a, b) = (lab.host("a"), lab.host("b"));
         let start = |host: &Host, priority| {
             let setup = |vrid, vip: &str| {
@@ -131,15 +132,6 @@ fn a_sync_group_is_handed_over_and_back_as_a_whole_with_hardly_a_gap() {
 fn became_master(node: &Node) -> usize {
     let is_master = |event: &DriverEvent<_>| matches!(event, DriverEvent::Transition { transition, .. } if transition.to == State::Master);
     node.take_events().iter().filter(|event| is_master(event)).count()
-}
-
-fn lab() -> Lab {
-    Lab::builder()
-        .host("a", ["192.0.2.10/24"])
-        .host("b", ["192.0.2.11/24"])
-        .host("client", ["192.0.2.20/24"])
-        .build()
-        .unwrap()
 }
 
 /// A node of priority 100 in a process of its own, to be killed.

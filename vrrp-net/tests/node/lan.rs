@@ -7,7 +7,16 @@ pub fn pair() -> Lab {
     lan([("a", &["192.0.2.10/24"]), ("b", &["192.0.2.11/24"])])
 }
 
-/// Same, with 2001:db8::10 and 2001:db8::11 too.
+/// Same, and a `client` (192.0.2.20).
+pub fn pair_and_client() -> Lab {
+    lan([
+        ("a", &["192.0.2.10/24"]),
+        ("b", &["192.0.2.11/24"]),
+        ("client", &["192.0.2.20/24"]),
+    ])
+}
+
+/// A LAN of `a` and `b`, with 2001:db8::10 and 2001:db8::11 too.
 pub fn dual_stack_pair() -> Lab {
     lan([
         ("a", &["192.0.2.10/24", "2001:db8::10/64"]),
