@@ -48,4 +48,6 @@
 
 pub mod balance;
 #[cfg(feature = "proxy")]
+mod h1;
+#[cfg(feature = "proxy")]
 pub mod proxy;

@@ -63,33 +63,38 @@
 //! request with both `Content-Length` and `Transfer-Encoding` is read by the latter and the connection then closed, as
 //! RFC 9112 §6.1 has it; the backend sees only the latter.
 
-mod admit;
 mod answer;
 mod attempts;
 mod body;
-mod client_io;
+mod buffer;
+mod client;
 mod clock;
 mod config;
-mod conn;
+mod connection;
+mod core;
 mod counters;
-mod dial;
+mod date;
 mod drain;
-mod forward;
+mod exchange;
 mod forwarded;
-mod head;
-mod hop;
+mod handle;
 mod host;
+mod incoming;
 mod lease;
 mod listen;
 mod policy;
 mod pool;
-mod reply;
+mod relay;
+mod request;
+mod response;
+mod serve;
 mod server;
 mod service;
+mod source;
 mod timer;
+mod transport;
 mod tunnel;
 mod upload;
-mod upstream_io;
 mod worker;
 
 pub use answer::Reason;

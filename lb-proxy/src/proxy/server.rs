@@ -10,8 +10,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::clock;
 use super::config::ProxyConfig;
+use super::core::Proxy;
 use super::counters::ProxyCounters;
-use super::forward::Proxy;
 use super::listen;
 use super::worker::{Stage, Worker};
 

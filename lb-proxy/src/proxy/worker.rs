@@ -9,10 +9,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use super::clock;
-use super::conn::{Acceptor, OpenConnection};
-use super::forward::Proxy;
+use super::core::Proxy;
+use super::serve::{Acceptor, OpenConnection};
 
 /// What all workers of a server have been told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,9 @@ pub(super) struct Worker {
 
 /// How long accepting pauses when the process is out of descriptors: until some are free again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often idle upstream connections are looked at; one that is used is looked at anyway.
+const SWEEP: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Runs on the calling thread until it is told to end; returns how many connections and tunnels were cut off.
@@ -77,6 +81,7 @@ async fn serve(listeners: Vec<TcpListener>, proxy: Arc<Proxy>, mut stage: watch:
     for listener in listeners {
         accepting.spawn(accept(listener, Arc::clone(&acceptor), Arc::clone(&permits)));
     }
+    accepting.spawn(sweep(Arc::clone(&proxy)));
     // A closed channel means that the handle is gone, and with it everybody who could want an answer.
     let told = stage
         .wait_for(|stage| *stage != Stage::Running)
@@ -92,6 +97,16 @@ async fn serve(listeners: Vec<TcpListener>, proxy: Arc<Proxy>, mut stage: watch:
         }
     }
     open(&proxy)
+}
+
+/// Closes upstream connections that have had their time.
+async fn sweep(proxy: Arc<Proxy>) {
+    let mut each = tokio::time::interval(SWEEP);
+    each.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        each.tick().await;
+        proxy.sweep(clock::now());
+    }
 }
 
 /// Waits until the last connection and the last tunnel have ended.
@@ -119,8 +134,12 @@ async fn accept(listener: TcpListener, acceptor: Arc<Acceptor>, permits: Arc<Sem
                 let acceptor = Arc::clone(&acceptor);
                 let open = OpenConnection::new(Arc::clone(&acceptor.proxy));
                 tokio::spawn(async move {
-                    acceptor.serve(stream, peer).await;
-                    drop((open, permit));
+                    let tunnel = acceptor.serve(stream, peer).await;
+                    drop(open);
+                    if let Some(tunnel) = tunnel {
+                        tunnel.run().await;
+                    }
+                    drop(permit);
                 });
             }
             Err(error) if is_of_one_connection(&error) => {}
