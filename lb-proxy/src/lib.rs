@@ -49,3 +49,5 @@
 pub mod balance;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+#[cfg(feature = "proxy")]
+mod runtime;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::clock;
-use super::timer::LazyTimer;
+use crate::runtime::clock;
+use crate::runtime::timer::LazyTimer;
 
 /// What a client's connection is doing, which decides how long it may be silent.
 #[derive(Debug, Default)]

@@ -20,9 +20,9 @@ use tokio::net::TcpStream;
 
 use super::body::{ResponseBody, ResponseError};
 use super::client_io::{ClientIo, ClientState, ClientTimeouts};
-use super::drain::Drain;
 use super::forward::Proxy;
 use super::forwarded::ClientName;
+use crate::runtime::drain::Drain;
 
 /// How much is read from a client at once; its head may have no more than `max_head`.
 const READ_BUFFER: usize = 64 * 1024;

@@ -9,10 +9,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::answer::Reason;
-use super::clock;
 use super::config::ProxyConfig;
 use super::pool::Connection;
 use super::upstream_io::{UpstreamIo, UpstreamState, UpstreamTimeouts};
+use crate::runtime::clock;
 
 /// Why there is no connection. No byte of a request has been sent, so the next backend may have any request.
 #[derive(Debug, thiserror::Error)]

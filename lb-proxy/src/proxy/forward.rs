@@ -16,7 +16,6 @@ use super::admit::admit;
 use super::answer::Reason;
 use super::attempts::Attempts;
 use super::body::ResponseBody;
-use super::clock;
 use super::config::ProxyConfig;
 use super::counters::Counters;
 use super::dial::{DialError, dial};
@@ -28,6 +27,7 @@ use super::reply;
 use super::tunnel;
 use super::upload::{BoxError, RequestBody, Upload};
 use crate::balance::{Outcome, Pick, Reader};
+use crate::runtime::clock;
 
 /// What the requests of one worker share.
 #[derive(Debug)]

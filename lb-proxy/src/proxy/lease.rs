@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::answer::Reason;
-use super::clock;
 use super::forward::Proxy;
 use super::pool::Connection;
 use super::upload::{Progress, Upload};
 use crate::balance::{Outcome, Pick};
+use crate::runtime::clock;
 
 /// What a response holds until its body has ended. Dropped, it closes the connection and counts for nothing: the
 /// client went away.

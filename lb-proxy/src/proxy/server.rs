@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use super::clock;
 use super::config::ProxyConfig;
 use super::counters::ProxyCounters;
 use super::forward::Proxy;
-use super::listen;
 use super::worker::{Stage, Worker};
+use crate::runtime::clock;
+use crate::runtime::listen::{self, Listen};
 
 /// Runs a proxy on its listen addresses.
 #[derive(Debug)]
@@ -32,8 +32,15 @@ impl Server {
     /// Nothing is left running then.
     pub fn spawn(config: ProxyConfig) -> Result<ServerHandle, StartError> {
         let config = Arc::new(config);
+        let listen = Listen {
+            addresses: &config.listen,
+            workers: config.workers,
+            backlog: config.limits.backlog,
+            freebind: config.freebind,
+            share_port: config.share_port,
+        };
         let listeners =
-            listen::bind_all(&config).map_err(|(address, source)| StartError::Bind { address, source })?;
+            listen::bind_all(listen).map_err(|(address, source)| StartError::Bind { address, source })?;
         let addresses = listeners[0]
             .iter()
             .filter_map(|listener| listener.local_addr().ok())

@@ -15,9 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::answer::Reason;
 use super::body::ResponseBody;
-use super::clock;
 use super::forward::Proxy;
 use super::lease::Lease;
+use crate::runtime::clock;
 
 /// Answers the client's upgrade with the backend's 101 and starts the tunnel.
 ///

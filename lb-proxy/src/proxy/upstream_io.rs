@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::clock;
-use super::timer::LazyTimer;
+use crate::runtime::clock;
+use crate::runtime::timer::LazyTimer;
 
 /// What an upstream connection is doing, which decides what it may wait for, and how long.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::clock;
 use super::conn::{Acceptor, OpenConnection};
 use super::forward::Proxy;
+use crate::runtime::clock;
 
 /// What all workers of a server have been told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
