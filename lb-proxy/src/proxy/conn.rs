@@ -17,20 +17,22 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use super::body::{ResponseBody, ResponseError};
 use super::client_io::{ClientIo, ClientState, ClientTimeouts};
 use super::forward::Proxy;
 use super::forwarded::ClientName;
 use crate::runtime::drain::Drain;
+use crate::runtime::worker::Serve;
 
 /// How much is read from a client at once; its head may have no more than `max_head`.
 const READ_BUFFER: usize = 64 * 1024;
 
 /// What the connections of a worker share.
 pub(super) struct Acceptor {
-    pub(super) proxy: Arc<Proxy>,
-    pub(super) drain: Drain,
+    proxy: Arc<Proxy>,
+    drain: Drain,
     http: http1::Builder,
     timeouts: ClientTimeouts,
 }
@@ -56,8 +58,7 @@ impl Acceptor {
         }
     }
 
-    /// Serves one connection to its end.
-    pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn run(&self, stream: TcpStream, peer: SocketAddr) {
         // Fails on a connection that is gone already, which the first read will tell.
         let _ = stream.set_nodelay(true);
         let state = Arc::new(ClientState::default());
@@ -83,6 +84,37 @@ impl Acceptor {
         if let Err(error) = served.await {
             tracing::debug!(%peer, %error, "a client connection broke");
         }
+    }
+}
+
+impl Serve for Acceptor {
+    fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let open = OpenConnection::new(Arc::clone(&self.proxy));
+        async move {
+            self.run(stream, peer).await;
+            drop(open);
+        }
+    }
+
+    fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    fn open(&self) -> usize {
+        let counters = &self.proxy.counters;
+        counters.connections.load(Ordering::Relaxed) + counters.tunnels.load(Ordering::Relaxed)
+    }
+
+    fn ended(&self) -> &Notify {
+        &self.proxy.ended
+    }
+
+    fn max_connections(&self) -> usize {
+        self.proxy.config.limits.connections
     }
 }
 
@@ -187,10 +219,10 @@ impl Drop for ServedBody {
 }
 
 /// Counts a connection as long as it lives.
-pub(super) struct OpenConnection(Arc<Proxy>);
+struct OpenConnection(Arc<Proxy>);
 
 impl OpenConnection {
-    pub(super) fn new(proxy: Arc<Proxy>) -> Self {
+    fn new(proxy: Arc<Proxy>) -> Self {
         proxy.counters.accepted.fetch_add(1, Ordering::Relaxed);
         proxy.counters.connections.fetch_add(1, Ordering::Relaxed);
         Self(proxy)

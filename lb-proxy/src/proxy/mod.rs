@@ -86,13 +86,13 @@ mod service;
 mod tunnel;
 mod upload;
 mod upstream_io;
-mod worker;
 
 pub use crate::runtime::clock::now;
+pub use crate::runtime::workers::{ServerState, StartError};
 pub use answer::Reason;
 pub use body::{ResponseBody, ResponseError};
 pub use config::{ConfigError, ProxyConfig, ProxyConfigBuilder};
 pub use counters::ProxyCounters;
 pub use policy::{ForwardedPolicy, HostPolicy};
-pub use server::{Server, ServerHandle, ServerState, ServerStatus, StartError};
+pub use server::{Server, ServerHandle, ServerStatus};
 pub use service::{ClientAddr, ProxyService, ResponseFuture};
