@@ -49,5 +49,6 @@
 pub mod balance;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+pub mod proxy_protocol;
 #[cfg(feature = "proxy")]
 mod runtime;
