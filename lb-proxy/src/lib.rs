@@ -52,3 +52,5 @@ pub mod proxy;
 pub mod proxy_protocol;
 #[cfg(feature = "proxy")]
 mod runtime;
+#[cfg(feature = "tls")]
+pub mod tls;
