@@ -51,3 +51,8 @@ pub mod balance;
 mod h1;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+pub mod proxy_protocol;
+#[cfg(feature = "proxy")]
+mod runtime;
+#[cfg(feature = "tls")]
+pub mod tls;

@@ -6,7 +6,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::answer::Reason;
-use super::clock;
 use super::connection::{Connection, dial};
 use super::core::Proxy;
 use super::counters::Counters;
@@ -15,10 +14,11 @@ use super::lease::Lease;
 use super::request::Admitted;
 use super::response::Accepted;
 use super::source::Source;
-use super::timer::LazyTimer;
 use super::upload::Upload;
 use crate::balance::{Pick, Tried};
 use crate::h1::Body;
+use crate::runtime::clock;
+use crate::runtime::timer::LazyTimer;
 
 /// A request on its way.
 pub(super) struct Attempts<'a> {

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::exchange::Failure;
 use super::lease::Lease;
 use super::source::Source;
-use super::timer::LazyTimer;
+use crate::runtime::timer::LazyTimer;
 
 /// The body of a [`ProxyService`](super::ProxyService)'s response: the backend's, streamed as the client takes it,
 /// or a line of the proxy's own.

@@ -11,12 +11,12 @@ use tokio::io::AsyncWrite;
 
 use super::answer::Reason;
 use super::buffer::{Buffer, LARGE, SMALL};
-use super::clock;
 use super::core::Proxy;
 use super::source::Source;
-use super::timer::LazyTimer;
 use super::transport::Transport;
 use crate::h1::{Body, Chunked, Step};
+use crate::runtime::clock;
+use crate::runtime::timer::LazyTimer;
 
 /// How long a closing connection reads on, and how long it waits for more (nginx: `lingering_time`,
 /// `lingering_timeout`): a connection that is closed with something unread is reset, and the reset may overtake the answer.
@@ -130,12 +130,13 @@ impl Client {
     }
 
     /// Closes the connection so that the client can read what it was sent last.
-    pub(super) async fn close(mut self, timer: &mut LazyTimer) {
+    pub(super) async fn close(mut self) {
         let unread = !self.has_whole_request() || !self.buffer.is_empty() || self.transport.is_disturbed();
         let shut = poll_fn(|cx| Pin::new(&mut self.transport).poll_shutdown(cx)).await;
         if shut.is_err() || !unread {
             return;
         }
+        let mut timer = LazyTimer::new(LINGER_TIMEOUT);
         let until = clock::now() + LINGER_TIME;
         let mut quiet_until = clock::now() + LINGER_TIMEOUT;
         loop {

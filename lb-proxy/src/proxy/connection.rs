@@ -8,9 +8,9 @@ use tokio::net::TcpStream;
 
 use super::answer::Reason;
 use super::buffer::Buffer;
-use super::clock;
 use super::config::ProxyConfig;
 use super::transport::Transport;
+use crate::runtime::clock;
 
 /// A connection to a backend that carries one request after the other. Dropping it closes it.
 #[derive(Debug)]

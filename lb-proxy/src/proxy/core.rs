@@ -9,7 +9,6 @@ use tokio::sync::Notify;
 use super::answer::Reason;
 use super::attempts::Attempts;
 use super::buffer::{Buffer, Buffers};
-use super::clock;
 use super::config::ProxyConfig;
 use super::connection::Connection;
 use super::counters::Counters;
@@ -17,6 +16,7 @@ use super::date::Date;
 use super::pool::Pool;
 use super::request::Admitted;
 use crate::balance::{Outcome, Pick, Reader};
+use crate::runtime::clock;
 
 /// What the requests of one worker share.
 #[derive(Debug)]

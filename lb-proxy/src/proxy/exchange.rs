@@ -9,7 +9,6 @@ use tokio::io::AsyncWrite;
 
 use super::answer::Reason;
 use super::buffer::LARGE;
-use super::clock;
 use super::connection::Connection;
 use super::core::Proxy;
 use super::request::Admitted;
@@ -17,10 +16,11 @@ use super::response::{self, Accepted};
 use super::source::Source;
 use super::upload::Upload;
 use crate::h1::{self, Body, Chunked, Step};
+use crate::runtime::clock;
 
 /// The most interim responses before a final one.
 const MAX_INTERIM: u32 = 32;
-/// How much of the body goes out in the same write as the head.
+/// How much of the body is gathered for one write, with the head if that comes first.
 const COALESCE: usize = 16 * 1024;
 
 /// Why an exchange came to nothing.
@@ -321,10 +321,12 @@ impl Exchange {
                 let written = ready!(Pin::new(&mut self.connection.transport).poll_write(cx, rest))?;
                 self.wrote();
                 self.written += written;
+                if self.written == self.out.len() {
+                    self.out.clear();
+                    self.written = 0;
+                }
                 continue;
             }
-            self.out.clear();
-            self.written = 0;
             match self.sending {
                 Sending::Done => return Poll::Ready(Ok(())),
                 Sending::Piece(length) => {
@@ -345,7 +347,7 @@ impl Exchange {
 
     /// Has something of the body at hand for the next write, if it is there.
     fn prepare(&mut self, cx: &mut Context<'_>, source: &mut dyn Source) -> Result<(), Failure> {
-        if self.sending != Sending::Body || self.written > 0 {
+        if self.sending != Sending::Body || self.out.len() >= COALESCE {
             return Ok(());
         }
         match self.upload.poll_fill(cx, source) {

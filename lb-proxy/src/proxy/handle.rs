@@ -11,7 +11,6 @@ use hyper_util::rt::TokioIo;
 use super::answer::Reason;
 use super::attempts::{Answered, Asker, Attempts};
 use super::body::{ResponseBody, Stream};
-use super::clock;
 use super::core::Proxy;
 use super::counters::Counters;
 use super::forwarded::ClientName;
@@ -19,9 +18,10 @@ use super::incoming::Incoming;
 use super::request::{Admitted, admit};
 use super::response::{self, Accepted};
 use super::source::Source;
-use super::timer::LazyTimer;
 use super::tunnel::{self, Backend, OpenTunnel};
 use crate::h1::{self, Field};
+use crate::runtime::clock;
+use crate::runtime::timer::LazyTimer;
 
 /// Any error of a body that this proxy didn't make.
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -5,12 +5,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::answer::Reason;
-use super::clock;
 use super::connection::Connection;
 use super::core::Proxy;
 use super::exchange::{Exchange, Failure};
 use super::source::Source;
 use crate::balance::{Outcome, Pick};
+use crate::runtime::clock;
 
 /// What a response holds until its body has ended. Dropped, it closes the connection and counts for nothing: the
 /// client went away.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 
 use super::client::Client;
-use super::clock;
 use super::exchange::Failure;
 use super::lease::Lease;
 use super::response::Delivery;
 use crate::h1;
+use crate::runtime::clock;
 
 /// Up to how many bytes of a body are copied behind the head instead of written from where they are.
 const COPY: usize = 4 * 1024;

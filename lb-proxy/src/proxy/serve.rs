@@ -9,28 +9,30 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use super::answer::{self, Reason};
 use super::attempts::{Answered, Asker, Attempts};
 use super::client::Client;
-use super::clock;
 use super::core::Proxy;
 use super::counters::Counters;
-use super::drain::Drain;
 use super::forwarded::ClientName;
 use super::lease::Lease;
 use super::relay::{Broken, Relay};
 use super::request::{Admitted, admit};
 use super::response::{self, Delivery};
-use super::timer::LazyTimer;
 use super::transport::Transport;
 use super::tunnel::Tunnel;
 use crate::h1::{self, HeadError};
+use crate::runtime::clock;
+use crate::runtime::drain::Drain;
+use crate::runtime::timer::LazyTimer;
+use crate::runtime::worker::Serve;
 
 /// What the connections of a worker share.
 pub(super) struct Acceptor {
-    pub(super) proxy: Arc<Proxy>,
-    pub(super) drain: Drain,
+    proxy: Arc<Proxy>,
+    drain: Drain,
     shortest_timeout: Duration,
 }
 
@@ -57,7 +59,7 @@ impl Acceptor {
     }
 
     /// Serves one connection to its end, or until it becomes a tunnel.
-    pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr) -> Option<Tunnel> {
+    async fn run(&self, stream: TcpStream, peer: SocketAddr) -> Option<Tunnel> {
         // Fails on a connection that is gone already, which the first read will tell.
         let _ = stream.set_nodelay(true);
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
@@ -76,10 +78,7 @@ impl Acceptor {
             match connection.serve_one().await {
                 Next::Continue => {}
                 Next::Close => {
-                    let Serving {
-                        client, mut timer, ..
-                    } = connection;
-                    client.close(&mut timer).await;
+                    connection.client.close().await;
                     return None;
                 }
                 Next::Abort => return None,
@@ -88,6 +87,44 @@ impl Acceptor {
                 }
             }
         }
+    }
+}
+
+impl Serve for Acceptor {
+    fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let open = OpenConnection::new(Arc::clone(&self.proxy));
+        async move {
+            let tunnel = self.run(stream, peer).await;
+            drop(open);
+            if let Some(tunnel) = tunnel {
+                tunnel.run().await;
+            }
+        }
+    }
+
+    fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    fn open(&self) -> usize {
+        let counters = &self.proxy.counters;
+        counters.connections.load(Ordering::Relaxed) + counters.tunnels.load(Ordering::Relaxed)
+    }
+
+    fn ended(&self) -> &Notify {
+        &self.proxy.ended
+    }
+
+    fn tend(&self, now: Duration) {
+        self.proxy.sweep(now);
+    }
+
+    fn max_connections(&self) -> usize {
+        self.proxy.config.limits.connections
     }
 }
 
@@ -131,8 +168,8 @@ impl Serving<'_> {
         self.requests += 1;
         self.client.begin(request.body, request.expects_continue);
         let last = self.requests >= self.acceptor.proxy.config.limits.keepalive_requests;
-        let close = !request.keep_alive || last || self.acceptor.drain.is_draining();
-        let proxy = &self.acceptor.proxy;
+        let close = !request.keep_alive || last;
+        let Acceptor { proxy, drain, .. } = self.acceptor;
         let head = std::mem::take(&mut self.head);
         let mut response = std::mem::take(&mut self.response);
         let mut on_head = |head: h1::Response<'_>, accepted: &response::Accepted, whole: bool| {
@@ -147,7 +184,7 @@ impl Serving<'_> {
             let delivery = response::delivery(accepted.body, &request);
             // A backend that answers before it has the whole request: RFC 9112 §9.3, without the rest of the request
             // the connection can't be used again, and the client should know before it sends another.
-            let close = close || delivery == Delivery::Close || !whole;
+            let close = close || delivery == Delivery::Close || !whole || drain.is_draining();
             proxy.with_date(|date| {
                 response::push_head(&mut response, head, accepted, &request, delivery, close, date);
             });
@@ -323,10 +360,10 @@ impl Serving<'_> {
 }
 
 /// Counts a connection as long as it lives.
-pub(super) struct OpenConnection(Arc<Proxy>);
+struct OpenConnection(Arc<Proxy>);
 
 impl OpenConnection {
-    pub(super) fn new(proxy: Arc<Proxy>) -> Self {
+    fn new(proxy: Arc<Proxy>) -> Self {
         proxy.counters.accepted.fetch_add(1, Ordering::Relaxed);
         proxy.counters.connections.fetch_add(1, Ordering::Relaxed);
         Self(proxy)

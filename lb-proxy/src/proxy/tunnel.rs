@@ -10,12 +10,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use super::client::Client;
-use super::clock;
 use super::connection::Connection;
 use super::core::Proxy;
 use super::lease::Lease;
 use super::transport::Transport;
 use crate::balance::{Outcome, Pick};
+use crate::runtime::clock;
 
 /// A client and a backend that speak to each other.
 pub(super) struct Tunnel {

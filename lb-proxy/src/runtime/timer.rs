@@ -15,14 +15,14 @@ use super::clock;
 /// be set meanwhile, and only when it has fired are the deadlines looked at. It must always be used from the same task,
 /// because an armed timer isn't polled again and so keeps that task's waker.
 #[derive(Debug)]
-pub(super) struct LazyTimer {
+pub(crate) struct LazyTimer {
     sleep: Option<Pin<Box<Sleep>>>,
     shortest: Duration,
 }
 
 impl LazyTimer {
     /// `shortest` is the least time from setting a deadline to the deadline.
-    pub(super) fn new(shortest: Duration) -> Self {
+    pub(crate) fn new(shortest: Duration) -> Self {
         Self {
             sleep: None,
             shortest,
@@ -30,12 +30,12 @@ impl LazyTimer {
     }
 
     /// Whether it has not fired, so that no deadline can be over. Otherwise [`poll`](Self::poll) must be called.
-    pub(super) fn is_pending(&self) -> bool {
+    pub(crate) fn is_pending(&self) -> bool {
         self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed())
     }
 
     /// Says whether `deadline` is over; if not, the task is woken when it could be.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Duration>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Duration>) -> Poll<()> {
         if self.is_pending() {
             return Poll::Pending;
         }

@@ -9,7 +9,7 @@ use std::task::Waker;
 /// A connection looks at one flag when it is polled, and is woken once, when the flag is set: cheaper, for something
 /// that happens once in a connection's life, than a future beside each connection that is polled with it each time.
 #[derive(Debug, Default)]
-pub(super) struct Drain {
+pub(crate) struct Drain {
     draining: AtomicBool,
     /// Bounded by the worker's `max_connections`.
     wakers: Mutex<Wakers>,
@@ -22,12 +22,12 @@ struct Wakers {
 }
 
 impl Drain {
-    pub(super) fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 
     /// Sets the flag and wakes everybody.
-    pub(super) fn start(&self) {
+    pub(crate) fn start(&self) {
         self.draining.store(true, Ordering::Relaxed);
         for waker in self.wakers().slots.iter().flatten() {
             waker.wake_by_ref();
@@ -35,7 +35,7 @@ impl Drain {
     }
 
     /// Has `waker` woken when the drain starts, until the guard is dropped.
-    pub(super) fn register(&self, waker: Waker) -> Registered<'_> {
+    pub(crate) fn register(&self, waker: Waker) -> Registered<'_> {
         let mut wakers = self.wakers();
         let slot = match wakers.free.pop() {
             Some(slot) => {
@@ -56,7 +56,7 @@ impl Drain {
 }
 
 /// A connection that will hear of the drain.
-pub(super) struct Registered<'a> {
+pub(crate) struct Registered<'a> {
     drain: &'a Drain,
     slot: usize,
 }

@@ -1,49 +1,62 @@
 //! One worker: a thread with a runtime of its own, its listeners, and the connections that they bring.
 
+use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::clock;
-use super::core::Proxy;
-use super::serve::{Acceptor, OpenConnection};
+use super::drain::Drain;
+use super::workers::Stage;
 
-/// What all workers of a server have been told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Accept and serve.
-    Running,
-    /// Accept nothing, finish what is under way, and end at the deadline at the latest.
-    Draining {
-        /// In time of [`clock::now`].
-        until: Duration,
-    },
-    /// End now.
-    Aborted,
+/// What a worker does with the connections of its listeners.
+pub(crate) trait Serve: Send + Sync + 'static {
+    /// Serves one connection to its end. It counts as [`open`](Self::open) from this call on, not from the first
+    /// poll.
+    fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> impl Future<Output = ()> + Send + 'static;
+
+    /// Whom to tell that the worker drains.
+    fn drain(&self) -> &Drain;
+
+    /// How many connections are open, with what has become of them.
+    fn open(&self) -> usize;
+
+    /// Notified when one of those has ended.
+    fn ended(&self) -> &Notify;
+
+    /// Does what nobody waits for; called about once a second.
+    fn tend(&self, _now: Duration) {}
+
+    /// How many connections may be open; beyond that new ones wait in the listen queue.
+    fn max_connections(&self) -> usize;
 }
 
 /// A worker that has its listeners, and has not started.
-pub(super) struct Worker {
+pub(super) struct Worker<S> {
     pub(super) listeners: Vec<std::net::TcpListener>,
-    pub(super) proxy: Arc<Proxy>,
+    pub(super) serve: Arc<S>,
     pub(super) stage: watch::Receiver<Stage>,
 }
 
 /// How long accepting pauses when the process is out of descriptors: until some are free again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often idle upstream connections are looked at; one that is used is looked at anyway.
-const SWEEP: Duration = Duration::from_secs(1);
+/// How often [`Serve::tend`] is called.
+const TEND: Duration = Duration::from_secs(1);
 
-impl Worker {
-    /// Runs on the calling thread until it is told to end; returns how many connections and tunnels were cut off.
+impl<S: Serve> Worker<S> {
+    /// Runs on the calling thread until it is told to end; returns how many connections were cut off.
     ///
     /// `started` is called once, when connections are accepted or with the reason why they won't be. When this
     /// returns, every task of the worker has ended and every socket is closed.
@@ -51,7 +64,7 @@ impl Worker {
         match prepare(self.listeners) {
             Ok((runtime, listeners)) => {
                 started(Ok(()));
-                runtime.block_on(serve(listeners, self.proxy, self.stage))
+                runtime.block_on(run(listeners, &self.serve, self.stage))
             }
             Err(error) => {
                 started(Err(error));
@@ -74,14 +87,17 @@ fn prepare(listeners: Vec<std::net::TcpListener>) -> io::Result<(Runtime, Vec<Tc
     Ok((runtime, listeners))
 }
 
-async fn serve(listeners: Vec<TcpListener>, proxy: Arc<Proxy>, mut stage: watch::Receiver<Stage>) -> usize {
-    let acceptor = Arc::new(Acceptor::new(Arc::clone(&proxy)));
-    let permits = Arc::new(Semaphore::new(proxy.config.limits.connections));
+async fn run<S: Serve>(
+    listeners: Vec<TcpListener>,
+    serve: &Arc<S>,
+    mut stage: watch::Receiver<Stage>,
+) -> usize {
+    let permits = Arc::new(Semaphore::new(serve.max_connections()));
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept(listener, Arc::clone(&acceptor), Arc::clone(&permits)));
+        accepting.spawn(accept(listener, Arc::clone(serve), Arc::clone(&permits)));
     }
-    accepting.spawn(sweep(Arc::clone(&proxy)));
+    accepting.spawn(tend(Arc::clone(serve)));
     // A closed channel means that the handle is gone, and with it everybody who could want an answer.
     let told = stage
         .wait_for(|stage| *stage != Stage::Running)
@@ -89,56 +105,46 @@ async fn serve(listeners: Vec<TcpListener>, proxy: Arc<Proxy>, mut stage: watch:
         .map_or(Stage::Aborted, |stage| *stage);
     accepting.shutdown().await;
     if let Stage::Draining { until } = told {
-        acceptor.drain.start();
+        serve.drain().start();
         tokio::select! {
-            () = drained(&proxy) => {}
+            () = drained(serve.as_ref()) => {}
             () = tokio::time::sleep_until(clock::instant(until)) => {}
             _ = stage.wait_for(|stage| *stage == Stage::Aborted) => {}
         }
     }
-    open(&proxy)
+    serve.open()
 }
 
-/// Closes upstream connections that have had their time.
-async fn sweep(proxy: Arc<Proxy>) {
-    let mut each = tokio::time::interval(SWEEP);
+async fn tend(serve: Arc<impl Serve>) {
+    let mut each = tokio::time::interval(TEND);
     each.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         each.tick().await;
-        proxy.sweep(clock::now());
+        serve.tend(clock::now());
     }
 }
 
-/// Waits until the last connection and the last tunnel have ended.
-async fn drained(proxy: &Proxy) {
+/// Waits until the last connection has ended.
+async fn drained(serve: &impl Serve) {
     loop {
-        let ended = proxy.ended.notified();
-        if open(proxy) == 0 {
+        let ended = serve.ended().notified();
+        if serve.open() == 0 {
             return;
         }
         ended.await;
     }
 }
 
-fn open(proxy: &Proxy) -> usize {
-    proxy.counters.connections.load(Ordering::Relaxed) + proxy.counters.tunnels.load(Ordering::Relaxed)
-}
-
-async fn accept(listener: TcpListener, acceptor: Arc<Acceptor>, permits: Arc<Semaphore>) {
+async fn accept<S: Serve>(listener: TcpListener, serve: Arc<S>, permits: Arc<Semaphore>) {
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let acceptor = Arc::clone(&acceptor);
-                let open = OpenConnection::new(Arc::clone(&acceptor.proxy));
+                let served = Arc::clone(&serve).serve(stream, peer);
                 tokio::spawn(async move {
-                    let tunnel = acceptor.serve(stream, peer).await;
-                    drop(open);
-                    if let Some(tunnel) = tunnel {
-                        tunnel.run().await;
-                    }
+                    served.await;
                     drop(permit);
                 });
             }
