@@ -118,18 +118,11 @@ impl Chunked {
                 self.left = self.left * 16 + u64::from(digit);
                 State::Digits(digits + 1)
             }
-            (State::Digits(_), b'\r') => State::SizeLf,
+            (State::Digits(_) | State::Extension, b'\r') => State::SizeLf,
             // RFC 9112 §7.1.1 has white space before an extension's semicolon (BWS), and nowhere else.
-            (State::Digits(_), b';' | b' ' | b'\t') => {
-                self.extend()?;
-                State::Extension
+            (State::Digits(_), b';' | b' ' | b'\t') | (State::SizeLf, b'\n') if self.left == 0 => {
+                State::Trailers
             }
-            (State::Extension, b'\r') => State::SizeLf,
-            (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
-                self.extend()?;
-                State::Extension
-            }
-            (State::SizeLf, b'\n') if self.left == 0 => State::Trailers,
             (State::SizeLf, b'\n') => State::Data,
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::Size,

@@ -222,7 +222,7 @@ impl Source for Client {
                 Ok(Some(more)) => return Poll::Ready(Ok(more)),
                 Err(reason) => return Poll::Ready(Err(reason)),
             }
-            if self.poll_interim(cx).is_ready_and(|sent| sent.is_err()) {
+            if matches!(self.poll_interim(cx), Poll::Ready(Err(_))) {
                 return Poll::Ready(Err(Reason::ClientGone));
             }
             match ready!(self.poll_more(cx)) {
@@ -255,7 +255,7 @@ impl Source for Client {
 
     /// What the client sends meanwhile is its next request; the end of its stream is the end of its interest.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.poll_interim(cx).is_ready_and(|sent| sent.is_err()) {
+        if matches!(self.poll_interim(cx), Poll::Ready(Err(_))) {
             return Poll::Ready(());
         }
         loop {
@@ -263,19 +263,6 @@ impl Source for Client {
                 Ok(1..) => {}
                 Ok(0) | Err(_) => return Poll::Ready(()),
             }
-        }
-    }
-}
-
-trait IsReadyAnd<T> {
-    fn is_ready_and(self, is: impl FnOnce(T) -> bool) -> bool;
-}
-
-impl<T> IsReadyAnd<T> for Poll<T> {
-    fn is_ready_and(self, is: impl FnOnce(T) -> bool) -> bool {
-        match self {
-            Poll::Ready(value) => is(value),
-            Poll::Pending => false,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The `Date` of responses that came without, formatted once a second.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::runtime::clock;
 
 /// The last second, as text.
 #[derive(Debug, Default)]
@@ -12,10 +14,7 @@ pub(super) struct Date {
 impl Date {
     /// The time now, as RFC 9110 §5.6.7 has it.
     pub(super) fn text(&mut self) -> &[u8] {
-        let second = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
+        let second = clock::unix().as_secs();
         if self.second != Some(second) {
             self.second = Some(second);
             self.text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));

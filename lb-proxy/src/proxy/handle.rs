@@ -135,7 +135,7 @@ fn admit_parts<B: Body>(
         .uri
         .authority()
         .filter(|_| http2)
-        .map(|authority| authority.as_str());
+        .map(http::uri::Authority::as_str);
     let mut fields = Vec::with_capacity(parts.headers.len() + 2);
     for (name, value) in &parts.headers {
         fields.push(httparse::Header {

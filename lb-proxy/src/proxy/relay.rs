@@ -88,7 +88,6 @@ impl Relay {
         loop {
             if self.piece == 0 && !self.ended {
                 match self.poll_piece(cx, client, lease) {
-                    Poll::Ready(Ok(())) => {}
                     // What came before the break is sent first, so that the client has all there is.
                     Poll::Ready(Err(failure)) if self.out.is_empty() => {
                         return Poll::Ready(Err(Broken::Backend(failure)));
@@ -101,7 +100,7 @@ impl Relay {
                         self.stalled = None;
                         return Poll::Pending;
                     }
-                    Poll::Pending => {}
+                    Poll::Ready(Ok(())) | Poll::Pending => {}
                 }
             }
             if self.out.is_empty() && self.piece == 0 {
