@@ -34,6 +34,38 @@ fn without_options_daemon_and_status_meet_below_run() {
 
 /// timeout(1) sends its signal to the program, and then to the whole group.
 #[test]
+fn it_may_open_as_many_descriptors_as_the_hard_limit_allows() {
+    LabTest::new().run(|| {
+        let lab = tutorial_lab();
+        let folder = Folder::new("descriptors");
+        let socket = folder.join("s");
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "ulimit -Sn 256 && exec \"$0\" \"$@\""])
+            .arg(ha_stack().get_program())
+            .arg("run")
+            .arg(data("tutorial-master.conf"))
+            .arg("--socket")
+            .arg(&socket)
+            .stdin(Stdio::null());
+        let child = lab.host("lb1").spawn(command).unwrap();
+        let limits = format!("/proc/{}/limits", child.id());
+        let daemon = Killed(child);
+        wait_until(|| socket.exists());
+        let limits = std::fs::read_to_string(limits).unwrap();
+        let of_files = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"))
+            .unwrap();
+        let [soft, hard] = of_files.split_whitespace().collect::<Vec<_>>()[3..5] else {
+            panic!("{of_files}");
+        };
+        assert_eq!(soft, hard);
+        daemon.terminate();
+    });
+}
+
+#[test]
 fn a_signal_that_comes_twice_at_once_is_one() {
     LabTest::new().timeout(Duration::from_secs(60)).run(|| {
         let lab = tutorial_lab();
