@@ -192,10 +192,19 @@ async fn a_file_that_is_being_written_is_not_taken_for_empty() {
     // A busy machine may halt the writer between the two steps: then the file has really been empty for so long.
     let halted = writing.await.unwrap();
     let values: Vec<_> = told.so_far().iter().map(Outcome::value).collect();
-    assert!(values.iter().all(|value| matches!(value, Some(0 | 5))), "{values:?}");
+    assert!(
+        values.iter().all(|value| matches!(value, Some(0 | 5))),
+        "{values:?}"
+    );
     // Once for each halt, and none on a machine that has nothing else to do.
-    let zeros = values.chunk_by(PartialEq::eq).filter(|run| run[0] == Some(0)).count();
-    assert!(zeros <= halted, "{zeros} times 0 with {halted} halts of the writer");
+    let zeros = values
+        .chunk_by(PartialEq::eq)
+        .filter(|run| run[0] == Some(0))
+        .count();
+    assert!(
+        zeros <= halted,
+        "{zeros} times 0 with {halted} halts of the writer"
+    );
 }
 
 fn read(path: &Path) -> String {
