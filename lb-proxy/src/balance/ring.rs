@@ -21,7 +21,7 @@ const MAX_PROBES: u64 = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Member {
     pub(super) slot: u16,
-    pub(super) weight: u16,
+    pub(super) weight: u32,
 }
 
 /// The eligible backends of a group in the order of their turns.
@@ -100,7 +100,7 @@ impl Ring {
     }
 
     fn starting_at(members: Vec<Member>, origin: u64) -> Self {
-        let weights: Vec<u32> = members.iter().map(|member| u32::from(member.weight)).collect();
+        let weights: Vec<u32> = members.iter().map(|member| member.weight).collect();
         let (mut turns, mut by_weight) = (Vec::new(), None);
         let (mut cycle, mut effort) = (length(&weights), work(&weights));
         if cycle > MAX_TABLE {
@@ -266,7 +266,7 @@ impl ByWeight {
 }
 
 /// SplitMix64's finaliser: neighbouring turns come out unrelated.
-const fn mix(mut turn: u64) -> u64 {
+pub(super) const fn mix(mut turn: u64) -> u64 {
     turn = turn.wrapping_add(0x9e37_79b9_7f4a_7c15);
     turn = (turn ^ (turn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     turn = (turn ^ (turn >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -394,7 +394,10 @@ mod tests {
     fn members(weights: &[u16]) -> Vec<Member> {
         (0..)
             .zip(weights)
-            .map(|(slot, &weight)| Member { slot, weight })
+            .map(|(slot, &weight)| Member {
+                slot,
+                weight: u32::from(weight),
+            })
             .collect()
     }
 

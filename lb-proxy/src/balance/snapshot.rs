@@ -4,10 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::backend::{NEVER, Roster, nanos};
-use super::pick::Choice;
+use super::backend::{Backend, NEVER, Roster, Standing, nanos};
+use super::config::BackendId;
+use super::outcome::Classifier;
+use super::panic::Anyone;
+use super::pick::{Choice, Pick, Refusal};
+use super::queue::Gate;
 use super::ring::Ring;
 use super::slots::{SlotSet, Tried};
+
+/// How often a slot may be taken away between choosing it and claiming it before all are gone through.
+const MAX_RACES: usize = 4;
 
 /// Everything that decides about picks, published as one.
 #[derive(Debug)]
@@ -17,7 +24,30 @@ pub(super) struct Snapshot {
     /// Who is in a ring and must not be picked any more.
     out: SlotSet,
     roster: Arc<Roster>,
+    /// Whether any backend has a limit.
+    limited: bool,
+    anyone: Anyone,
+    panic_requests: PanicRequests,
+    gate: Arc<Gate>,
+    classifier: Classifier,
 }
+
+/// What a snapshot is made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) roster: Arc<Roster>,
+    pub(super) primaries: Arc<Ring>,
+    pub(super) spares: Arc<Ring>,
+    pub(super) anyone: Anyone,
+    pub(super) panic_requests: PanicRequests,
+    pub(super) limited: bool,
+    pub(super) gate: Arc<Gate>,
+    pub(super) classifier: Classifier,
+}
+
+/// How many requests there have been for which nobody was up.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PanicRequests(Arc<AtomicU64>);
 
 /// The primaries, or the spares.
 #[derive(Debug)]
@@ -29,28 +59,81 @@ pub(super) struct Group {
 }
 
 impl Snapshot {
-    pub(super) fn new(roster: Arc<Roster>, primaries: Arc<Ring>, spares: Arc<Ring>) -> Self {
-        let slots = roster.slots();
+    pub(super) fn new(parts: Parts) -> Self {
+        let slots = parts.roster.slots();
         Self {
-            primaries: Group::new(primaries, slots),
-            spares: Group::new(spares, slots),
+            primaries: Group::new(parts.primaries, slots),
+            spares: Group::new(parts.spares, slots),
             out: SlotSet::new(slots),
-            roster,
+            roster: parts.roster,
+            limited: parts.limited,
+            anyone: parts.anyone,
+            panic_requests: parts.panic_requests,
+            gate: parts.gate,
+            classifier: parts.classifier,
         }
+    }
+
+    /// Begins a request at the next backend that can take one and is not among `tried`.
+    #[inline]
+    pub(super) fn pick(&self, now: Duration, tried: &Tried) -> Result<Pick, Refusal> {
+        if self.limited {
+            return self.pick_limited(now, tried);
+        }
+        let choice = self.choose(now, tried).ok_or(Refusal::NoBackend)?;
+        Ok(choice.begin_free())
     }
 
     /// The next backend that can take a request and is not among `tried`.
     ///
     /// A failed primary that is due for a probe comes first, then the primaries' schedule; then the same for
-    /// spares.
+    /// spares; and if there is none because nobody is up, anybody.
     #[inline]
     pub(super) fn choose(&self, now: Duration, tried: &Tried) -> Option<Choice<'_>> {
         let now = nanos(now);
-        let slot = match self.choose_in(&self.primaries, now, tried) {
-            Some(slot) => slot,
-            None => self.choose_in(&self.spares, now, tried)?,
+        let slot = if self.limited {
+            self.choose_where(now, |slot| !tried.contains(slot) && self.has_room(slot))?
+        } else {
+            self.choose_where(now, |slot| !tried.contains(slot))?
         };
         Some(Choice::new(self.roster.get(slot)?, now))
+    }
+
+    /// A slot at a backend, claimed for somebody who has waited for it.
+    pub(super) fn claim(&self, now: Duration, tried: &Tried) -> Result<Arc<Backend>, Refusal> {
+        for _ in 0..MAX_RACES {
+            let Some(choice) = self.choose(now, tried) else {
+                break;
+            };
+            if choice.backend().claim() {
+                return Ok(Arc::clone(choice.backend()));
+            }
+        }
+        self.claim_any(tried)
+    }
+
+    /// The backend of that name for a request that sticks to it, if it may have one: also while it drains.
+    ///
+    /// If a probe is due, it is the probe.
+    pub(super) fn choose_stuck(&self, now: Duration, id: &BackendId, tried: &Tried) -> Option<Choice<'_>> {
+        let now = nanos(now);
+        let backend = self.roster.find(id)?;
+        let may_have_it = match backend.standing() {
+            Standing::Open | Standing::Draining => true,
+            Standing::Ejected | Standing::DrainingEjected => backend.has_room() && backend.claim_probe(now),
+            Standing::Barred => false,
+        };
+        (may_have_it && !tried.contains(backend.slot()) && backend.has_room())
+            .then(|| Choice::new(backend, now))
+    }
+
+    /// Begins a request at the backend of that name, as [`choose_stuck`](Self::choose_stuck) has it.
+    pub(super) fn pick_stuck(&self, now: Duration, id: &BackendId, tried: &Tried) -> Option<Pick> {
+        let choice = self.choose_stuck(now, id, tried)?;
+        if choice.backend().max_conns() == 0 {
+            return Some(choice.begin_free());
+        }
+        choice.backend().claim().then(|| choice.begin_claimed())
     }
 
     /// Notes what has become of `slot` until the schedules are laid out again.
@@ -67,18 +150,83 @@ impl Snapshot {
         [&self.primaries.ring, &self.spares.ring]
     }
 
+    pub(super) const fn classifier(&self) -> &Classifier {
+        &self.classifier
+    }
+
+    #[inline(never)]
+    fn pick_limited(&self, now: Duration, tried: &Tried) -> Result<Pick, Refusal> {
+        if self.gate.is_shut() {
+            return Err(Refusal::Full); // who comes later waits behind those who wait
+        }
+        Ok(Pick::holding(self.claim(now, tried)?, now))
+    }
+
     #[inline]
-    fn choose_in(&self, group: &Group, now: u64, tried: &Tried) -> Option<u16> {
+    fn choose_where(&self, now: u64, fit: impl Fn(u16) -> bool) -> Option<u16> {
+        let slot = self.choose_in(&self.primaries, now, &fit);
+        let slot = slot.or_else(|| self.choose_in(&self.spares, now, &fit));
+        match slot {
+            Some(slot) => Some(slot),
+            None => self.choose_in_panic(fit),
+        }
+    }
+
+    #[inline]
+    fn choose_in(&self, group: &Group, now: u64, fit: &impl Fn(u16) -> bool) -> Option<u16> {
         let due = group.probe_at.load(Ordering::Relaxed);
         if now >= due {
-            let probe = group.claim_probe(due, now, tried, &self.roster);
+            let probe = group.claim_probe(due, now, fit, &self.roster);
             if probe.is_some() {
                 return probe;
             }
         }
-        group
-            .ring
-            .next(|slot| !self.out.contains(slot) && !tried.contains(slot))
+        group.ring.next(|slot| !self.out.contains(slot) && fit(slot))
+    }
+
+    #[cold]
+    fn choose_in_panic(&self, fit: impl Fn(u16) -> bool) -> Option<u16> {
+        if self.is_anybody_up() {
+            return None;
+        }
+        let slot = self.anyone.next(fit)?;
+        self.panic_requests.0.fetch_add(1, Ordering::Relaxed);
+        Some(slot)
+    }
+
+    /// Any free slot, or why there is none: gone through one by one.
+    #[cold]
+    fn claim_any(&self, tried: &Tried) -> Result<Arc<Backend>, Refusal> {
+        let mut refusal = Refusal::NoBackend;
+        for ring in self.rings() {
+            for slot in ring.members().iter().map(|member| member.slot) {
+                let Some(backend) = self.roster.get(slot) else {
+                    continue;
+                };
+                if self.out.contains(slot) || tried.contains(slot) {
+                    continue;
+                }
+                if backend.claim() {
+                    return Ok(Arc::clone(backend));
+                }
+                refusal = Refusal::Full;
+            }
+        }
+        let is_untried = |slot| !tried.contains(slot);
+        if !self.is_anybody_up() && self.anyone.any(is_untried) {
+            refusal = Refusal::Full;
+        }
+        Err(refusal)
+    }
+
+    #[cold]
+    fn is_anybody_up(&self) -> bool {
+        let mut members = self.rings().into_iter().flat_map(|ring| ring.members());
+        members.any(|member| !self.out.contains(member.slot))
+    }
+
+    fn has_room(&self, slot: u16) -> bool {
+        self.roster.get(slot).is_some_and(|backend| backend.has_room())
     }
 }
 
@@ -91,25 +239,31 @@ impl Group {
         }
     }
 
-    /// A failed backend whose `fail_timeout` is over, for this one request.
+    /// A failed backend whose ejection is over, for this one request.
     ///
     /// Whoever sets `probe_at` to [`NEVER`] looks through the failed ones, and puts the next time in its
     /// place. A failure meanwhile marks its backend as failed before it lowers `probe_at`, so it is either
     /// seen here or lowers it afterwards.
     #[cold]
-    fn claim_probe(&self, due: u64, now: u64, tried: &Tried, roster: &Roster) -> Option<u16> {
+    fn claim_probe(&self, due: u64, now: u64, fit: impl Fn(u16) -> bool, roster: &Roster) -> Option<u16> {
         self.probe_at
             .compare_exchange(due, NEVER, Ordering::SeqCst, Ordering::SeqCst)
             .ok()?;
         let (mut claimed, mut next) = (None, NEVER);
         for slot in self.failed.iter() {
             let Some(backend) = roster.get(slot) else { continue };
-            if claimed.is_none() && !tried.contains(slot) && backend.claim_probe(now) {
+            if claimed.is_none() && fit(slot) && backend.claim_probe(now) {
                 claimed = Some(slot);
             }
             next = next.min(backend.probe_at());
         }
         self.probe_at.fetch_min(next, Ordering::SeqCst);
         claimed
+    }
+}
+
+impl PanicRequests {
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
