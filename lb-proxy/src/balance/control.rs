@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::backend::{Backend, BackendState, Roster};
 use super::config::{BackendConfig, BackendId, Schedule, UpstreamConfig, Weight};
-use super::ring::{Member, Ring};
 use super::snapshot::Snapshot;
 use super::status::{BackendStatus, Diff, Transition, UnknownBackend, UpstreamStatus};
+use super::strategy::ring::{Member, Ring};
 use super::upstream::Core;
 
 #[derive(Debug)]

@@ -33,11 +33,11 @@ mod backend;
 mod config;
 mod control;
 mod pick;
-mod ring;
-mod sequence;
+
 mod slots;
 mod snapshot;
 mod status;
+mod strategy;
 mod upstream;
 
 pub use backend::BackendState;

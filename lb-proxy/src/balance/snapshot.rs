@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::backend::{NEVER, Roster, nanos};
 use super::pick::Choice;
-use super::ring::Ring;
 use super::slots::{SlotSet, Tried};
+use super::strategy::ring::Ring;
 
 /// Everything that decides about picks, published as one.
 #[derive(Debug)]

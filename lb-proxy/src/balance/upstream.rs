@@ -10,10 +10,10 @@ use super::backend::Backend;
 use super::config::{BackendId, UpstreamConfig, Weight};
 use super::control::{Changed, Control, Plan, Setting};
 use super::pick::{Choice, Pick};
-use super::ring::Ring;
 use super::slots::Tried;
 use super::snapshot::Snapshot;
 use super::status::{Diff, Transition, UnknownBackend, UpstreamStatus};
+use super::strategy::ring::Ring;
 
 /// Up to how many steps a schedule may take to lay out (some 50 µs) for the thread that reports a change to
 /// do it at once.

@@ -1,0 +1,4 @@
+//! How a group's next backend is found.
+
+pub(super) mod ring;
+mod sequence;
