@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use lb_proxy::balance::{
-    BackendConfig, BackendId, BackendState, Outcome, Reader, Schedule, Tried, Upstream, UpstreamConfig,
+    BackendConfig, BackendId, BackendState, Key, Outcome, Pick, Reader, Strategy, Tried, Upstream,
+    UpstreamConfig,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -34,17 +35,17 @@ fn readers_and_the_upstream_share_one_sequence() {
 #[test]
 fn round_robin_alternates_whatever_the_weights() {
     let config = UpstreamConfig::builder("app")
-        .schedule(Schedule::RoundRobin)
+        .strategy(Strategy::RoundRobin)
         .backends(backends(&[9, 1, 4]));
     let upstream = Upstream::new(config.build().unwrap());
     assert_eq!(order(&mut upstream.reader(), 6), "abcabc");
 }
 
 #[test]
-fn weight_0_takes_no_turn_in_either_schedule() {
-    for schedule in [Schedule::RoundRobin, Schedule::Weighted] {
+fn weight_0_takes_no_turn_in_any_schedule() {
+    for strategy in [Strategy::RoundRobin, Strategy::Weighted, Strategy::NginxWeighted] {
         let config = UpstreamConfig::builder("app")
-            .schedule(schedule)
+            .strategy(strategy)
             .backends(backends(&[1, 0, 1]));
         let upstream = Upstream::new(config.build().unwrap());
         assert_eq!(order(&mut upstream.reader(), 4), "acac");
@@ -125,6 +126,39 @@ fn nobody_eligible_means_no_pick() {
     let upstream = Upstream::new(config([backend("a", 1).down(true), backend("b", 0)]));
     assert!(upstream.reader().pick(NOW, &Tried::new()).is_none());
     assert!(upstream.pick(NOW, &Tried::new()).is_none());
+}
+
+#[test]
+fn a_session_stays_on_its_backend_that_drains_and_leaves_one_that_cannot() {
+    let upstream = weighted(&[1, 0, 1]);
+    let mut reader = upstream.reader();
+    let mut stick = |key: &[u8], tried: &Tried| {
+        let pick = reader.pick_by(NOW, Key::Sticky(key), tried).unwrap();
+        pick.id().to_string()
+    };
+    assert_eq!([(); 3].map(|()| stick(b"b", &Tried::new())).concat(), "bbb");
+    assert_eq!([(); 4].map(|()| stick(b"nobody", &Tried::new())).concat(), "acac");
+
+    let mut tried = Tried::new();
+    tried.insert(&upstream.pick_by(NOW, Key::Sticky(b"b"), &Tried::new()).unwrap());
+    assert_ne!(stick(b"b", &tried), "b");
+    upstream.set_check(NOW, &"b".into(), false).unwrap();
+    assert_ne!(stick(b"b", &Tried::new()), "b");
+}
+
+#[test]
+fn a_session_tries_its_failed_backend_once_a_fail_timeout() {
+    let upstream = weighted(&[1, 1]);
+    let fail = |pick: Pick| pick.finish(NOW, Outcome::Failure);
+    let mut stick = {
+        let mut reader = upstream.reader();
+        move |now| reader.pick_by(now, Key::Sticky(b"b"), &Tried::new()).unwrap()
+    };
+    fail(stick(NOW));
+    assert_eq!(stick(NOW).id().as_str(), "a");
+    let due = NOW + Duration::from_secs(10);
+    assert_eq!(stick(due).id().as_str(), "b");
+    assert_eq!(stick(due).id().as_str(), "a");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //!
 //! - **Order**: nginx's smooth weighted round robin, laid out as a table when the set of eligible backends
 //!   changes, so that a pick is one atomic addition and one look-up, and the picks of all threads form one
-//!   sequence ([`Schedule`]).
+//!   sequence ([`Strategy`]).
 //! - **Passive health**: nginx's [`max_fails`](BackendConfig::max_fails) and
 //!   [`fail_timeout`](BackendConfig::fail_timeout). A failed backend is skipped from the next pick on. When
 //!   its `fail_timeout` is over, the next request is its probe; until that succeeds there is one such request
@@ -42,9 +42,10 @@ mod upstream;
 
 pub use backend::BackendState;
 pub use config::{
-    BackendConfig, BackendId, ConfigError, MAX_BACKENDS, Schedule, UpstreamBuilder, UpstreamConfig, Weight,
+    BackendConfig, BackendId, ConfigError, MAX_BACKENDS, UpstreamBuilder, UpstreamConfig, Weight,
 };
 pub use pick::{Choice, Outcome, Pick};
 pub use slots::Tried;
 pub use status::{BackendStatus, Diff, Transition, UnknownBackend, UpstreamStatus};
+pub use strategy::{Key, Strategy};
 pub use upstream::{Reader, Upstream};
