@@ -209,7 +209,7 @@ impl Control {
                 slot: entry.slot,
                 weight: match self.strategy {
                     Strategy::RoundRobin => 1,
-                    _ => entry.config.weight.get(),
+                    _ => u32::from(entry.config.weight.get()),
                 },
             };
             Members {

@@ -3,6 +3,9 @@
 //! A rule is laid out as a [`table::Table`] when the set of eligible backends changes, away from requests. A
 //! pick then reads the table, takes no lock and allocates nothing.
 
+mod by_weight;
+mod chairman;
+mod dice;
 mod key;
 mod ring;
 mod sequence;

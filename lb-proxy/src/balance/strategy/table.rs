@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ring::{Member, Ring};
+use super::ring::{Member, Order, Ring};
 use super::{Key, Strategy};
 
 /// Who takes part in a group, in the operator's order.
@@ -24,7 +24,7 @@ impl Table {
     pub(in crate::balance) fn new(strategy: Strategy, members: Members) -> Self {
         Self {
             strategy,
-            ring: Ring::new(members.eligible),
+            ring: Ring::new(order(strategy), members.eligible),
         }
     }
 
@@ -35,7 +35,7 @@ impl Table {
         }
         Arc::new(Self {
             strategy,
-            ring: self.ring.rebuilt(members.eligible),
+            ring: self.ring.rebuilt(order(strategy), members.eligible),
         })
     }
 
@@ -53,5 +53,12 @@ impl Table {
     #[inline]
     pub(in crate::balance) fn next(&self, _key: Key<'_>, fit: impl Fn(u16) -> bool) -> Option<u16> {
         self.ring.next(fit)
+    }
+}
+
+const fn order(strategy: Strategy) -> Order {
+    match strategy {
+        Strategy::NginxWeighted => Order::Nginx,
+        Strategy::Weighted | Strategy::RoundRobin => Order::Even,
     }
 }
