@@ -6,14 +6,14 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::backend::{Backend, BackendState, Roster, Standing};
-use super::config::{BackendId, Life, Schedule, UpstreamConfig, Weight};
+use super::config::{BackendId, Life, UpstreamConfig, Weight};
 use super::entry::Entry;
 use super::panic::Anyone;
 use super::queue::Gate;
 use super::ramp::{Ramp, STEPS};
-use super::ring::{Member, Ring};
 use super::snapshot::{PanicRequests, Parts, Snapshot};
 use super::status::{Diff, Reason, Transition, UnknownBackend, UpstreamStatus};
+use super::strategy::{Member, Members, Strategy, Table};
 use super::upstream::Core;
 
 /// How often a driver is asked to check one backend because of failed requests, at the most.
@@ -22,7 +22,7 @@ const SUSPECT_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Control {
     name: Arc<str>,
-    schedule: Schedule,
+    strategy: Strategy,
     life: Life,
     /// In the operator's order.
     entries: Vec<Entry>,
@@ -49,8 +49,9 @@ struct Census {
 /// Who belongs into the schedules.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plan {
-    pub(super) primaries: Vec<Member>,
-    pub(super) spares: Vec<Member>,
+    pub(super) strategy: Strategy,
+    pub(super) primaries: Members,
+    pub(super) spares: Members,
 }
 
 /// One setting of one backend.
@@ -74,7 +75,7 @@ impl Control {
     pub(super) fn new(config: UpstreamConfig, gate: Arc<Gate>, core: &Weak<Core>) -> Self {
         let mut control = Self {
             name: "".into(),
-            schedule: config.schedule(),
+            strategy: config.strategy(),
             life: Life::default(),
             entries: Vec::new(),
             index: HashMap::new(),
@@ -94,7 +95,7 @@ impl Control {
     /// does.
     pub(super) fn replace(&mut self, now: Duration, config: UpstreamConfig, core: &Weak<Core>) -> Diff {
         let mut diff = Diff::default();
-        let (name, schedule, configs, life) = config.into_parts();
+        let (name, strategy, configs, life) = config.into_parts();
         let judged_from = life.classifier.judged_from();
         let mut old: Vec<Option<Entry>> = self.entries.drain(..).map(Some).collect();
         let mut slots = FreeSlots::new(old.iter().flatten().map(|entry| entry.slot));
@@ -151,11 +152,12 @@ impl Control {
         for gone in before.iter().filter(|backend| self.find(backend).is_none()) {
             gone.set_standing(Standing::Barred);
         }
-        (self.name, self.schedule, self.life) = (name, schedule, life);
+        (self.name, self.strategy, self.life) = (name, strategy, life);
         self.gate.set_config(self.life.queue);
         let (index, entries) = (&self.index, &self.entries);
         let is_suspect = |id: &BackendId| index.get(id).is_some_and(|&index| entries[index].is_suspect);
         self.suspects.retain(is_suspect);
+        self.suspects.reserve(self.entries.len()); // so that a failing request does not allocate
         self.census = Census::of(&self.entries);
         for index in 0..self.entries.len() {
             self.refresh(index, now, Reason::Operator);
@@ -308,9 +310,9 @@ impl Control {
         let members = |spare: bool| {
             let eligible = move |entry: &&Entry| entry.config.spare == spare && is_up(entry);
             let member = |entry: &Entry| {
-                let weight = match self.schedule {
-                    Schedule::RoundRobin => 1,
-                    Schedule::Weighted => u32::from(entry.config.weight.get()),
+                let weight = match self.strategy {
+                    Strategy::RoundRobin => 1,
+                    _ => u32::from(entry.config.weight.get()),
                 };
                 let step = entry.ramp.map_or(STEPS, |ramp| ramp.step());
                 Member {
@@ -318,9 +320,12 @@ impl Control {
                     weight: if starting { weight * step } else { weight },
                 }
             };
-            self.entries.iter().filter(eligible).map(member).collect()
+            Members {
+                eligible: self.entries.iter().filter(eligible).map(member).collect(),
+            }
         };
         Plan {
+            strategy: self.strategy,
             primaries: members(false),
             spares: members(true),
         }
@@ -328,9 +333,10 @@ impl Control {
 
     /// A snapshot with these schedules, which may have been laid out for an earlier plan, and whether they
     /// fit the present one.
-    pub(super) fn snapshot(&self, primaries: Arc<Ring>, spares: Arc<Ring>) -> (Snapshot, bool) {
+    pub(super) fn snapshot(&self, primaries: Arc<Table>, spares: Arc<Table>) -> (Snapshot, bool) {
         let plan = self.plan();
-        let settled = *primaries.members() == *plan.primaries && *spares.members() == *plan.spares;
+        let settled =
+            primaries.is_for(plan.strategy, &plan.primaries) && spares.is_for(plan.strategy, &plan.spares);
         let is_usable = |entry: &&Entry| entry.is_wanted() && entry.state != BackendState::Unchecked;
         let usable = self.entries.iter().filter(|_| self.life.panic).filter(is_usable);
         let snapshot = Snapshot::new(Parts {
@@ -354,11 +360,7 @@ impl Control {
     /// Lets a snapshot that is in use know of one backend's present state.
     pub(super) fn mark(&self, index: usize, snapshot: &Snapshot) {
         let entry = &self.entries[index];
-        let (fit, failed) = (
-            entry.state == BackendState::Up,
-            entry.state == BackendState::Failed,
-        );
-        snapshot.mark(entry.slot, entry.config.spare, fit, failed);
+        snapshot.mark(entry.slot, entry.config.spare, entry.state);
     }
 
     pub(super) fn status(&self) -> UpstreamStatus {
@@ -366,7 +368,7 @@ impl Control {
         let backends = backends.filter_map(|entry| Some(entry.status(self.roster.get(entry.slot)?)));
         UpstreamStatus {
             name: Arc::clone(&self.name),
-            schedule: self.schedule,
+            strategy: self.strategy,
             panic_since: self.panic_since,
             panic_requests: self.panic_requests.count(),
             queue: self.gate.status(),

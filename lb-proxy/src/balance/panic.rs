@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::ring::mix;
+use super::strategy::mix;
 
 /// Everybody whom the operator lets work, whatever checks and requests say.
 ///

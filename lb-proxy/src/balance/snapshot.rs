@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::backend::{Backend, NEVER, Roster, Standing, nanos};
-use super::config::BackendId;
+use super::backend::{Backend, BackendState, NEVER, Roster, Standing, nanos};
 use super::outcome::Classifier;
 use super::panic::Anyone;
 use super::pick::{Choice, Pick, Refusal};
 use super::queue::Gate;
-use super::ring::Ring;
 use super::slots::{SlotSet, Tried};
+use super::strategy::{Key, Table};
 
 /// How often a slot may be taken away between choosing it and claiming it before all are gone through.
 const MAX_RACES: usize = 4;
@@ -21,7 +20,7 @@ const MAX_RACES: usize = 4;
 pub(super) struct Snapshot {
     primaries: Group,
     spares: Group,
-    /// Who is in a ring and must not be picked any more.
+    /// Who is in a table and must not be picked any more.
     out: SlotSet,
     roster: Arc<Roster>,
     /// Whether any backend has a limit.
@@ -36,8 +35,8 @@ pub(super) struct Snapshot {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) roster: Arc<Roster>,
-    pub(super) primaries: Arc<Ring>,
-    pub(super) spares: Arc<Ring>,
+    pub(super) primaries: Arc<Table>,
+    pub(super) spares: Arc<Table>,
     pub(super) anyone: Anyone,
     pub(super) panic_requests: PanicRequests,
     pub(super) limited: bool,
@@ -52,7 +51,7 @@ pub(super) struct PanicRequests(Arc<AtomicU64>);
 /// The primaries, or the spares.
 #[derive(Debug)]
 pub(super) struct Group {
-    pub(super) ring: Arc<Ring>,
+    pub(super) table: Arc<Table>,
     failed: SlotSet,
     /// The time, in nanoseconds, before which no failed backend is due for a probe.
     probe_at: AtomicU64,
@@ -76,11 +75,11 @@ impl Snapshot {
 
     /// Begins a request at the next backend that can take one and is not among `tried`.
     #[inline]
-    pub(super) fn pick(&self, now: Duration, tried: &Tried) -> Result<Pick, Refusal> {
+    pub(super) fn pick(&self, now: Duration, key: Key<'_>, tried: &Tried) -> Result<Pick, Refusal> {
         if self.limited {
-            return self.pick_limited(now, tried);
+            return self.pick_limited(now, key, tried);
         }
-        let choice = self.choose(now, tried).ok_or(Refusal::NoBackend)?;
+        let choice = self.choose(now, key, tried).ok_or(Refusal::NoBackend)?;
         Ok(choice.begin_free())
     }
 
@@ -89,20 +88,26 @@ impl Snapshot {
     /// A failed primary that is due for a probe comes first, then the primaries' schedule; then the same for
     /// spares; and if there is none because nobody is up, anybody.
     #[inline]
-    pub(super) fn choose(&self, now: Duration, tried: &Tried) -> Option<Choice<'_>> {
-        let now = nanos(now);
+    pub(super) fn choose(&self, now: Duration, key: Key<'_>, tried: &Tried) -> Option<Choice<'_>> {
+        let (now, key) = (nanos(now), key.or_none());
+        if let Key::Sticky(name) = key {
+            let stuck = self.stick(name, now, tried);
+            if stuck.is_some() {
+                return stuck;
+            }
+        }
         let slot = if self.limited {
-            self.choose_where(now, |slot| !tried.contains(slot) && self.has_room(slot))?
+            self.choose_where(now, key, |slot| !tried.contains(slot) && self.has_room(slot))?
         } else {
-            self.choose_where(now, |slot| !tried.contains(slot))?
+            self.choose_where(now, key, |slot| !tried.contains(slot))?
         };
         Some(Choice::new(self.roster.get(slot)?, now))
     }
 
-    /// A slot at a backend, claimed for somebody who has waited for it.
-    pub(super) fn claim(&self, now: Duration, tried: &Tried) -> Result<Arc<Backend>, Refusal> {
+    /// A slot at a backend, claimed, or why there is none.
+    pub(super) fn claim(&self, now: Duration, key: Key<'_>, tried: &Tried) -> Result<Arc<Backend>, Refusal> {
         for _ in 0..MAX_RACES {
-            let Some(choice) = self.choose(now, tried) else {
+            let Some(choice) = self.choose(now, key, tried) else {
                 break;
             };
             if choice.backend().claim() {
@@ -112,33 +117,10 @@ impl Snapshot {
         self.claim_any(tried)
     }
 
-    /// The backend of that name for a request that sticks to it, if it may have one: also while it drains.
-    ///
-    /// If a probe is due, it is the probe.
-    pub(super) fn choose_stuck(&self, now: Duration, id: &BackendId, tried: &Tried) -> Option<Choice<'_>> {
-        let now = nanos(now);
-        let backend = self.roster.find(id)?;
-        let may_have_it = match backend.standing() {
-            Standing::Open | Standing::Draining => true,
-            Standing::Ejected | Standing::DrainingEjected => backend.has_room() && backend.claim_probe(now),
-            Standing::Barred => false,
-        };
-        (may_have_it && !tried.contains(backend.slot()) && backend.has_room())
-            .then(|| Choice::new(backend, now))
-    }
-
-    /// Begins a request at the backend of that name, as [`choose_stuck`](Self::choose_stuck) has it.
-    pub(super) fn pick_stuck(&self, now: Duration, id: &BackendId, tried: &Tried) -> Option<Pick> {
-        let choice = self.choose_stuck(now, id, tried)?;
-        if choice.backend().max_conns() == 0 {
-            return Some(choice.begin_free());
-        }
-        choice.backend().claim().then(|| choice.begin_claimed())
-    }
-
     /// Notes what has become of `slot` until the schedules are laid out again.
-    pub(super) fn mark(&self, slot: u16, spare: bool, fit: bool, failed: bool) {
-        self.out.set(slot, !fit);
+    pub(super) fn mark(&self, slot: u16, spare: bool, state: BackendState) {
+        let failed = state == BackendState::Failed;
+        self.out.set(slot, state != BackendState::Up);
         let group = if spare { &self.spares } else { &self.primaries };
         group.failed.set(slot, failed);
         if let Some(backend) = self.roster.get(slot).filter(|_| failed) {
@@ -146,8 +128,8 @@ impl Snapshot {
         }
     }
 
-    pub(super) const fn rings(&self) -> [&Arc<Ring>; 2] {
-        [&self.primaries.ring, &self.spares.ring]
+    pub(super) const fn tables(&self) -> [&Arc<Table>; 2] {
+        [&self.primaries.table, &self.spares.table]
     }
 
     pub(super) const fn classifier(&self) -> &Classifier {
@@ -155,17 +137,19 @@ impl Snapshot {
     }
 
     #[inline(never)]
-    fn pick_limited(&self, now: Duration, tried: &Tried) -> Result<Pick, Refusal> {
+    fn pick_limited(&self, now: Duration, key: Key<'_>, tried: &Tried) -> Result<Pick, Refusal> {
         if self.gate.is_shut() {
             return Err(Refusal::Full); // who comes later waits behind those who wait
         }
-        Ok(Pick::holding(self.claim(now, tried)?, now))
+        Ok(Pick::holding(self.claim(now, key, tried)?, now))
     }
 
     #[inline]
-    fn choose_where(&self, now: u64, fit: impl Fn(u16) -> bool) -> Option<u16> {
-        let slot = self.choose_in(&self.primaries, now, &fit);
-        let slot = slot.or_else(|| self.choose_in(&self.spares, now, &fit));
+    fn choose_where(&self, now: u64, key: Key<'_>, fit: impl Fn(u16) -> bool) -> Option<u16> {
+        let slot = match self.choose_in(&self.primaries, now, key, &fit) {
+            Some(slot) => Some(slot),
+            None => self.choose_in(&self.spares, now, key, &fit),
+        };
         match slot {
             Some(slot) => Some(slot),
             None => self.choose_in_panic(fit),
@@ -173,7 +157,7 @@ impl Snapshot {
     }
 
     #[inline]
-    fn choose_in(&self, group: &Group, now: u64, fit: &impl Fn(u16) -> bool) -> Option<u16> {
+    fn choose_in(&self, group: &Group, now: u64, key: Key<'_>, fit: &impl Fn(u16) -> bool) -> Option<u16> {
         let due = group.probe_at.load(Ordering::Relaxed);
         if now >= due {
             let probe = group.claim_probe(due, now, fit, &self.roster);
@@ -181,7 +165,25 @@ impl Snapshot {
                 return probe;
             }
         }
-        group.ring.next(|slot| !self.out.contains(slot) && fit(slot))
+        group
+            .table
+            .next(key, |slot| !self.out.contains(slot) && fit(slot))
+    }
+
+    /// The backend that has the session, if it can take the request: also while it drains.
+    ///
+    /// If it is ejected and due for a probe, this is the probe.
+    fn stick(&self, name: &[u8], now: u64, tried: &Tried) -> Option<Choice<'_>> {
+        let backend = self.roster.find(name)?;
+        if tried.contains(backend.slot()) || !backend.has_room() {
+            return None;
+        }
+        let can = match backend.standing() {
+            Standing::Open | Standing::Draining => true,
+            Standing::Ejected | Standing::DrainingEjected => backend.claim_probe(now),
+            Standing::Barred => false,
+        };
+        can.then(|| Choice::new(backend, now))
     }
 
     #[cold]
@@ -198,19 +200,14 @@ impl Snapshot {
     #[cold]
     fn claim_any(&self, tried: &Tried) -> Result<Arc<Backend>, Refusal> {
         let mut refusal = Refusal::NoBackend;
-        for ring in self.rings() {
-            for slot in ring.members().iter().map(|member| member.slot) {
-                let Some(backend) = self.roster.get(slot) else {
-                    continue;
-                };
-                if self.out.contains(slot) || tried.contains(slot) {
-                    continue;
-                }
-                if backend.claim() {
-                    return Ok(Arc::clone(backend));
-                }
-                refusal = Refusal::Full;
+        for slot in self.members().filter(|&slot| !tried.contains(slot)) {
+            let Some(backend) = self.roster.get(slot) else {
+                continue;
+            };
+            if backend.claim() {
+                return Ok(Arc::clone(backend));
             }
+            refusal = Refusal::Full;
         }
         let is_untried = |slot| !tried.contains(slot);
         if !self.is_anybody_up() && self.anyone.any(is_untried) {
@@ -219,10 +216,15 @@ impl Snapshot {
         Err(refusal)
     }
 
-    #[cold]
     fn is_anybody_up(&self) -> bool {
-        let mut members = self.rings().into_iter().flat_map(|ring| ring.members());
-        members.any(|member| !self.out.contains(member.slot))
+        self.members().next().is_some()
+    }
+
+    /// Who is up.
+    fn members(&self) -> impl Iterator<Item = u16> {
+        let members = self.tables().into_iter().flat_map(|table| table.eligible());
+        let slots = members.map(|member| member.slot);
+        slots.filter(|&slot| !self.out.contains(slot))
     }
 
     fn has_room(&self, slot: u16) -> bool {
@@ -231,9 +233,9 @@ impl Snapshot {
 }
 
 impl Group {
-    fn new(ring: Arc<Ring>, slots: usize) -> Self {
+    fn new(table: Arc<Table>, slots: usize) -> Self {
         Self {
-            ring,
+            table,
             failed: SlotSet::new(slots),
             probe_at: AtomicU64::new(NEVER),
         }

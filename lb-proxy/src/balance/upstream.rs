@@ -9,14 +9,14 @@ use arc_swap::ArcSwap;
 
 use super::backend::{Backend, NEVER, nanos};
 use super::config::{BackendId, UpstreamConfig, Weight};
-use super::control::{Changed, Control, Plan, Setting};
+use super::control::{Changed, Control, Setting};
 use super::outcome::{Outcome, Verdict};
 use super::pick::{Choice, Pick, Refusal};
 use super::queue::{Gate, Waiting};
-use super::ring::Ring;
 use super::slots::Tried;
 use super::snapshot::Snapshot;
 use super::status::{Diff, Transition, UnknownBackend, UpstreamStatus};
+use super::strategy::{Key, Table};
 
 /// Up to how many steps a schedule may take to lay out (some 50 µs) for the thread that reports a change to
 /// do it at once.
@@ -41,8 +41,10 @@ impl Upstream {
         let core = Arc::new_cyclic(|core| {
             let gate = Arc::new(Gate::default());
             let control = Control::new(config, Arc::clone(&gate), core);
-            let Plan { primaries, spares } = control.plan();
-            let (snapshot, _) = control.snapshot(Arc::new(Ring::new(primaries)), Arc::new(Ring::new(spares)));
+            let plan = control.plan();
+            let [primaries, spares] =
+                [plan.primaries, plan.spares].map(|members| Arc::new(Table::new(plan.strategy, members)));
+            let (snapshot, _) = control.snapshot(primaries, spares);
             Core {
                 current: ArcSwap::from_pointee(snapshot),
                 revision: AtomicU64::new(0),
@@ -63,19 +65,25 @@ impl Upstream {
     /// mode](super::UpstreamBuilder::panic) (nginx: "no live upstreams", 502). `now` is the time since the
     /// driver's epoch. A worker picks by a [`Reader`], which is faster.
     pub fn pick(&self, now: Duration, tried: &Tried) -> Option<Pick> {
-        self.core.current.load().pick(now, tried).ok()
+        self.pick_by(now, Key::None, tried)
+    }
+
+    /// As [`pick`](Self::pick), for a request with a key.
+    pub fn pick_by(&self, now: Duration, key: Key<'_>, tried: &Tried) -> Option<Pick> {
+        self.core.current.load().pick(now, key, tried).ok()
     }
 
     /// Takes a place in the queue for a request that has been to `tried`, after a pick said
     /// [`Refusal::Full`].
     ///
-    /// If a slot has become free since, it is the request's at once.
+    /// If a slot has become free since, it is the request's at once. A slot goes to whoever has waited
+    /// longest, whatever the strategy.
     ///
     /// # Errors
     /// [`Refusal::Full`] if the queue is full, or the upstream has [none](super::UpstreamBuilder::queue);
     /// [`Refusal::NoBackend`] if there is nothing to wait for.
     pub fn wait(&self, now: Duration, tried: &Tried) -> Result<Waiting, Refusal> {
-        let claim = || self.core.current.load().claim(now, tried);
+        let claim = || self.core.current.load().claim(now, Key::None, tried);
         self.core.gate.wait(now, tried, claim)
     }
 
@@ -216,30 +224,23 @@ impl Reader {
     /// As [`Upstream::pick`].
     #[inline]
     pub fn pick(&mut self, now: Duration, tried: &Tried) -> Option<Pick> {
-        self.pick_or_refusal(now, tried).ok()
+        self.pick_by(now, Key::None, tried)
     }
 
-    /// As [`Upstream::pick`], but tells why there is none.
+    /// As [`Upstream::pick_by`].
+    #[inline]
+    pub fn pick_by(&mut self, now: Duration, key: Key<'_>, tried: &Tried) -> Option<Pick> {
+        self.pick_or_refusal(now, key, tried).ok()
+    }
+
+    /// As [`pick_by`](Self::pick_by), but tells why there is none.
     ///
     /// # Errors
     /// [`Refusal::NoBackend`], or [`Refusal::Full`] if waiting may help ([`Upstream::wait`]).
     #[inline]
-    pub fn pick_or_refusal(&mut self, now: Duration, tried: &Tried) -> Result<Pick, Refusal> {
+    pub fn pick_or_refusal(&mut self, now: Duration, key: Key<'_>, tried: &Tried) -> Result<Pick, Refusal> {
         self.refresh();
-        self.snapshot.pick(now, tried)
-    }
-
-    /// As [`pick_or_refusal`](Self::pick_or_refusal), for a request that sticks to the backend `id`: that one
-    /// if it is up or drains, has room and was not tried.
-    ///
-    /// # Errors
-    /// As `pick_or_refusal`, which decides if it can't be that one.
-    pub fn pick_stuck(&mut self, now: Duration, id: &BackendId, tried: &Tried) -> Result<Pick, Refusal> {
-        self.refresh();
-        match self.snapshot.pick_stuck(now, id, tried) {
-            Some(pick) => Ok(pick),
-            None => self.snapshot.pick(now, tried),
-        }
+        self.snapshot.pick(now, key, tried)
     }
 
     /// Takes the turn of a backend without beginning a request on it.
@@ -248,8 +249,14 @@ impl Reader {
     /// for its probe, the probe.
     #[inline]
     pub fn choose(&mut self, now: Duration, tried: &Tried) -> Option<Choice<'_>> {
+        self.choose_by(now, Key::None, tried)
+    }
+
+    /// As [`choose`](Self::choose), for a request with a key.
+    #[inline]
+    pub fn choose_by(&mut self, now: Duration, key: Key<'_>, tried: &Tried) -> Option<Choice<'_>> {
         self.refresh();
-        self.snapshot.choose(now, tried)
+        self.snapshot.choose(now, key, tried)
     }
 
     /// What `arc_swap::Cache` does, but inlined: on the way to an atomic addition, a call's pushes are what
@@ -366,7 +373,7 @@ impl Core {
             let current = self.current.load();
             control.mark(index, &current);
             self.stale.store(true, Ordering::Release);
-            current.rings().iter().map(|ring| ring.work()).sum::<u64>()
+            current.tables().iter().map(|table| table.work()).sum::<u64>()
         });
         drop(control);
         if let Some(work) = work {
@@ -421,7 +428,7 @@ impl Core {
     fn serve(&self, now: Duration) {
         if self.gate.is_waiting() {
             let current = self.current.load();
-            self.gate.serve(|tried| current.claim(now, tried));
+            self.gate.serve(|tried| current.claim(now, Key::None, tried));
         }
     }
 
@@ -438,10 +445,11 @@ impl Core {
     /// Lays the schedules out and publishes them, again if backends failed or recovered meanwhile.
     fn rebuild(&self, _layout: MutexGuard<'_, ()>) {
         for _ in 0..MAX_REBUILDS {
-            let Plan { primaries, spares } = lock(&self.control).plan();
+            let plan = lock(&self.control).plan();
             let current = self.current.load();
-            let [old_primaries, old_spares] = current.rings();
-            let (primaries, spares) = (old_primaries.rebuilt(primaries), old_spares.rebuilt(spares));
+            let [primaries, spares] = current.tables();
+            let primaries = primaries.rebuilt(plan.strategy, plan.primaries);
+            let spares = spares.rebuilt(plan.strategy, plan.spares);
 
             let control = lock(&self.control);
             let (snapshot, settled) = control.snapshot(primaries, spares);
