@@ -47,5 +47,9 @@
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod fields;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+pub mod route;
+pub mod template;
+mod text;
