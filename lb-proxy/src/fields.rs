@@ -111,6 +111,18 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
             .all(|&byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
+/// Why nobody but the proxy may write that field, which says how a message is framed or where it goes: what it does
+/// instead. `None` for all other fields.
+pub(crate) fn reserved(name: &str) -> Option<&'static str> {
+    match name.to_ascii_lowercase().as_str() {
+        "content-length" | "transfer-encoding" | "trailer" | "te" => Some("frames messages itself"),
+        "connection" | "keep-alive" | "proxy-connection" => Some("keeps its connections itself"),
+        "upgrade" | "http2-settings" => Some("passes on upgrades itself"),
+        "host" => Some("has a host policy for it"),
+        _ => None,
+    }
+}
+
 /// RFC 9110 §5.5: a byte that may stand within a value.
 pub(crate) const fn is_value_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)

@@ -48,6 +48,7 @@
 
 pub mod balance;
 pub mod fields;
+pub mod forwarded;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod route;

@@ -1,7 +1,7 @@
 //! Fields that are set, added and removed on the way.
 
 use super::facts::{Facts, Variable, render};
-use crate::fields::{is_token, is_value_byte};
+use crate::fields::{is_token, is_value_byte, reserved};
 use crate::template::{Template, TemplateError};
 
 /// What a builder of [`HeaderEdits`] refuses.
@@ -234,17 +234,13 @@ fn check_name(name: &str) -> Result<(), EditError> {
             name: name.to_owned(),
         });
     }
-    let instead = match name.to_ascii_lowercase().as_str() {
-        "content-length" | "transfer-encoding" | "trailer" | "te" => "frames messages itself",
-        "connection" | "keep-alive" | "proxy-connection" => "keeps its connections itself",
-        "upgrade" | "http2-settings" => "passes on upgrades itself",
-        "host" => "has a host policy for it",
-        _ => return Ok(()),
-    };
-    Err(EditError::Reserved {
-        name: name.to_owned(),
-        instead,
-    })
+    match reserved(name) {
+        Some(instead) => Err(EditError::Reserved {
+            name: name.to_owned(),
+            instead,
+        }),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
