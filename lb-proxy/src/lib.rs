@@ -49,6 +49,7 @@
 pub mod balance;
 pub mod fields;
 pub mod forwarded;
+pub mod limit;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod route;
