@@ -50,6 +50,7 @@ pub mod balance;
 pub mod fields;
 pub mod forwarded;
 pub mod limit;
+pub mod log;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod route;
