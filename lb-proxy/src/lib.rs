@@ -47,6 +47,10 @@
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod fields;
+pub mod forwarded;
+pub mod limit;
+pub mod log;
 #[cfg(feature = "proxy")]
 mod h1;
 #[cfg(feature = "proxy")]
@@ -56,3 +60,6 @@ pub mod proxy_protocol;
 mod runtime;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod route;
+pub mod template;
+mod text;

@@ -120,9 +120,11 @@ impl Chunked {
             }
             (State::Digits(_) | State::Extension, b'\r') => State::SizeLf,
             // RFC 9112 §7.1.1 has white space before an extension's semicolon (BWS), and nowhere else.
-            (State::Digits(_), b';' | b' ' | b'\t') | (State::SizeLf, b'\n') if self.left == 0 => {
-                State::Trailers
+            (State::Digits(_), b';' | b' ' | b'\t') | (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.extend()?;
+                State::Extension
             }
+            (State::SizeLf, b'\n') if self.left == 0 => State::Trailers,
             (State::SizeLf, b'\n') => State::Data,
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::Size,
