@@ -47,10 +47,16 @@
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod fields;
+pub mod forwarded;
+pub mod limit;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod proxy_protocol;
+pub mod route;
 #[cfg(feature = "proxy")]
 mod runtime;
+pub mod template;
+mod text;
 #[cfg(feature = "tls")]
 pub mod tls;
