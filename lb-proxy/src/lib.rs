@@ -49,17 +49,17 @@
 pub mod balance;
 pub mod fields;
 pub mod forwarded;
+#[cfg(feature = "proxy")]
+mod h1;
 pub mod limit;
 pub mod log;
 #[cfg(feature = "proxy")]
-mod h1;
-#[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod proxy_protocol;
+pub mod route;
 #[cfg(feature = "proxy")]
 mod runtime;
-#[cfg(feature = "tls")]
-pub mod tls;
-pub mod route;
 pub mod template;
 mod text;
+#[cfg(feature = "tls")]
+pub mod tls;
