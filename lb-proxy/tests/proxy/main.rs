@@ -14,6 +14,7 @@ mod forwarding;
 mod framing;
 mod hop_by_hop;
 mod host_rules;
+mod response_queue;
 mod retries;
 mod service;
 mod smuggling;
