@@ -140,9 +140,7 @@ fn an_interim_response_without_a_request() {
     assert_victims_are_safe("GET", |stream| {
         send(
             stream,
-            &format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 103 Early Hints\r\nLink: </evil>\r\n\r\n"
-            ),
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 103 Early Hints\r\nLink: </evil>\r\n\r\n",
         );
     });
 }
