@@ -22,7 +22,7 @@ fn a_body_shorter_than_its_length_is_visibly_cut() {
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         let raw = String::from_utf8(client.read_to_end().unwrap_or_default()).expect("text");
         assert!(
-            raw.contains("content-length: 10\r\n") && raw.ends_with("\r\n\r\nhalf"),
+            raw.contains("Content-Length: 10\r\n") && raw.ends_with("\r\n\r\nhalf"),
             "{raw}"
         );
     }
