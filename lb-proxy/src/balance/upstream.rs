@@ -391,7 +391,7 @@ impl Core {
     ) -> Option<Transition> {
         let mut control = lock(&self.control);
         let change = fact(&mut control);
-        let driver = control.take_driver();
+        let driver = control.take_driver(change.is_some());
         let work = change.as_ref().map(|&(index, _)| {
             let current = self.current.load();
             control.mark(index, &current);
@@ -428,7 +428,7 @@ impl Core {
         let layout = lock(&self.layout);
         let mut control = lock(&self.control);
         let (result, changed) = change(&mut control);
-        let driver = control.take_driver();
+        let driver = control.take_driver(changed != Changed::Nothing);
         match changed {
             Changed::Nothing => {}
             Changed::Backend(index) => control.mark(index, &self.current.load()),
