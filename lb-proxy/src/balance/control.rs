@@ -13,7 +13,7 @@ use super::queue::Gate;
 use super::ramp::{Ramp, STEPS};
 use super::snapshot::{PanicRequests, Parts, Snapshot};
 use super::status::{Diff, Reason, Transition, UnknownBackend, UpstreamStatus};
-use super::strategy::{Member, Members, Strategy, Table};
+use super::strategy::{Member, Members, Placed, Strategy, Table};
 use super::upstream::Core;
 
 /// How often a driver is asked to check one backend because of failed requests, at the most.
@@ -151,6 +151,9 @@ impl Control {
             gone.set_standing(Standing::Barred);
         }
         (self.name, self.strategy, self.life) = (name, strategy, life);
+        for backend in self.roster.iter() {
+            backend.latency().set_measured(strategy.measures_latency());
+        }
         self.gate.set_config(self.life.queue);
         let (index, entries) = (&self.index, &self.entries);
         let is_suspect = |id: &BackendId| index.get(id).is_some_and(|&index| entries[index].is_suspect);
@@ -321,8 +324,19 @@ impl Control {
                     weight: if starting { weight * step } else { weight },
                 }
             };
+            let has_keys = |entry: &&Entry| {
+                self.strategy.places_keys() && entry.config.spare == spare && entry.config.weight.get() > 0
+            };
+            let place = |entry: &Entry| Placed {
+                member: Member {
+                    slot: entry.slot,
+                    weight: entry.config.weight.get().into(),
+                },
+                id: entry.config.id.clone(),
+            };
             Members {
                 eligible: self.entries.iter().filter(eligible).map(member).collect(),
+                placed: self.entries.iter().filter(has_keys).map(place).collect(),
             }
         };
         Plan {
