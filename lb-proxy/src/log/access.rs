@@ -260,8 +260,10 @@ mod tests {
         assert_eq!(sink.text(), "line 1\nline 2\nline 3\nline 4\n");
 
         let long = "x".repeat(70_000);
-        let mut record = Record::default();
-        record.target = &long;
+        let record = Record {
+            target: &long,
+            ..Record::default()
+        };
         buffer.write(at(26), &record);
         assert_eq!(buffer.poll_timeout(), None);
     }
@@ -454,8 +456,10 @@ mod tests {
 
     fn write(buffer: &mut Buffer, now: Duration, number: u64) {
         let number = number.to_string();
-        let mut record = Record::default();
-        record.target = &number;
+        let record = Record {
+            target: &number,
+            ..Record::default()
+        };
         buffer.write(now, &record);
     }
 

@@ -240,9 +240,11 @@ mod tests {
     #[test]
     fn a_client_cannot_add_lines() {
         let fields: &[(&str, &[u8])] = &[("X", b"a\r\nSet-Cookie: b")];
-        let mut facts = Facts::default();
-        facts.fields = &fields;
-        facts.target = "/\r\n";
+        let facts = Facts {
+            fields: &fields,
+            target: "/\r\n",
+            ..Facts::default()
+        };
         assert_eq!(rendered("$http_x$request_uri", &facts), "aSet-Cookie: b/");
     }
 
