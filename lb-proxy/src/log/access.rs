@@ -173,6 +173,9 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<()> {
         .map(drop)
 }
 
+/// Room for the line that fills a buffer, in bytes: longer ones are rare, and make it grow.
+const LINE: usize = 2 * 1024;
+
 /// What handles and buffers share. The thread has [`Common`] alone, so that it ends when these are gone.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -187,7 +190,10 @@ pub(super) struct Shared {
 impl Shared {
     /// An empty batch, with the memory of a written one if there is one at hand.
     pub(super) fn empty_batch(&self) -> Batch {
-        self.common.take_spare().unwrap_or_default()
+        self.common.take_spare().unwrap_or_else(|| Batch {
+            bytes: Vec::with_capacity(self.buffer_size.saturating_add(LINE)),
+            lines: 0,
+        })
     }
 
     /// Keeps the memory of a batch that wasn't used.
