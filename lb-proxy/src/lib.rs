@@ -1,9 +1,9 @@
 //! An HTTP load balancer, in two parts that can be used apart.
 //!
 //! [`balance`] decides which backend serves a request. It is pure: it opens no socket, reads no clock and
-//! starts no thread, and nothing asynchronous is below it. Its sequence is nginx's smooth weighted round
-//! robin, its passive health nginx's `max_fails` and `fail_timeout`, and a pick costs a few nanoseconds at
-//! any number of backends.
+//! starts no thread, and nothing asynchronous is below it. Its strategies are those of nginx and some that
+//! nginx lacks, its passive health is nginx's `max_fails` and `fail_timeout`, and a pick costs a few
+//! nanoseconds at any number of backends.
 //!
 #![cfg_attr(
     feature = "proxy",

@@ -50,7 +50,7 @@
 //!
 //! [[upstream]]
 //! name = "app"
-//! schedule = "weighted"                 # or "round-robin"
+//! strategy = "weighted"                 # or "round-robin"
 //! backends = ["192.0.2.20:8080"]        # or, with more to say:
 //! [[upstream.backend]]
 //! name = "b"                            # default: the address

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::config::{BackendConfig, BackendId};
 use super::upstream::Core;
 
@@ -144,23 +146,44 @@ impl Backend {
 /// Besides picks, rosters alone own backends, each roster once. So an `Arc`'s count less the rosters is the
 /// number of requests under way, and a pick costs no second atomic operation to count it.
 #[derive(Debug)]
-pub(super) struct Roster(Box<[Option<Arc<Backend>>]>);
+pub(super) struct Roster {
+    by_slot: Box<[Option<Arc<Backend>>]>,
+    /// The hash of each name and the slot of its backend, in the order of hashes.
+    by_name: Box<[(u64, u16)]>,
+}
 
 impl Roster {
     pub(super) fn new(backends: Vec<Option<Arc<Backend>>>) -> Self {
+        let mut by_name = Vec::with_capacity(backends.len());
         for backend in backends.iter().flatten() {
             backend.rosters.fetch_add(1, Ordering::Relaxed);
+            by_name.push((xxh3_64(backend.id.as_str().as_bytes()), backend.slot));
         }
-        Self(backends.into_boxed_slice())
+        by_name.sort_unstable();
+        Self {
+            by_slot: backends.into_boxed_slice(),
+            by_name: by_name.into_boxed_slice(),
+        }
     }
 
     #[inline]
     pub(super) fn get(&self, slot: u16) -> Option<&Arc<Backend>> {
-        self.0.get(usize::from(slot))?.as_ref()
+        self.by_slot.get(usize::from(slot))?.as_ref()
+    }
+
+    /// The backend that sessions know by `name`.
+    pub(super) fn find(&self, name: &[u8]) -> Option<&Arc<Backend>> {
+        let hash = xxh3_64(name);
+        let first = self.by_name.partition_point(|&(other, _)| other < hash);
+        self.by_name[first..]
+            .iter()
+            .take_while(|&&(other, _)| other == hash)
+            .filter_map(|&(_, slot)| self.get(slot))
+            .find(|backend| backend.id.as_str().as_bytes() == name)
     }
 
     pub(super) const fn slots(&self) -> usize {
-        self.0.len()
+        self.by_slot.len()
     }
 
     /// How many requests `backend` has under way.
@@ -173,7 +196,7 @@ impl Roster {
 impl Drop for Roster {
     fn drop(&mut self) {
         // Before the backends are let go: for a moment a count may be too high, but never too low.
-        for backend in self.0.iter().flatten() {
+        for backend in self.by_slot.iter().flatten() {
             backend.rosters.fetch_sub(1, Ordering::Relaxed);
         }
     }

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::strategy::Strategy;
+
 /// The most backends that one upstream holds: half as many as slots, so that a whole set can be replaced by
 /// another.
 pub const MAX_BACKENDS: usize = 1 << 15;
@@ -14,16 +16,16 @@ pub const MAX_BACKENDS: usize = 1 << 15;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamConfig {
     name: Arc<str>,
-    schedule: Schedule,
+    strategy: Strategy,
     backends: Vec<BackendConfig>,
 }
 
 impl UpstreamConfig {
-    /// Starts the settings of the upstream `name`; the schedule is [`Schedule::Weighted`] unless set.
+    /// Starts the settings of the upstream `name`; the strategy is [`Strategy::Weighted`] unless set.
     pub fn builder(name: impl Into<Arc<str>>) -> UpstreamBuilder {
         UpstreamBuilder {
             name: name.into(),
-            schedule: Schedule::default(),
+            strategy: Strategy::default(),
             backends: Vec::new(),
         }
     }
@@ -34,10 +36,10 @@ impl UpstreamConfig {
         &self.name
     }
 
-    /// In which order backends take their turns.
+    /// By which rule the next backend is found.
     #[must_use]
-    pub const fn schedule(&self) -> Schedule {
-        self.schedule
+    pub const fn strategy(&self) -> Strategy {
+        self.strategy
     }
 
     /// The backends in the operator's order, which settles ties.
@@ -46,8 +48,8 @@ impl UpstreamConfig {
         &self.backends
     }
 
-    pub(super) fn into_parts(self) -> (Arc<str>, Schedule, Vec<BackendConfig>) {
-        (self.name, self.schedule, self.backends)
+    pub(super) fn into_parts(self) -> (Arc<str>, Strategy, Vec<BackendConfig>) {
+        (self.name, self.strategy, self.backends)
     }
 }
 
@@ -56,14 +58,14 @@ impl UpstreamConfig {
 #[must_use = "settings do nothing until they are built"]
 pub struct UpstreamBuilder {
     name: Arc<str>,
-    schedule: Schedule,
+    strategy: Strategy,
     backends: Vec<BackendConfig>,
 }
 
 impl UpstreamBuilder {
-    /// Sets the order of turns.
-    pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = schedule;
+    /// Sets by which rule the next backend is found; default [`Strategy::Weighted`].
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
         self
     }
 
@@ -115,24 +117,10 @@ impl UpstreamBuilder {
         }
         Ok(UpstreamConfig {
             name: self.name,
-            schedule: self.schedule,
+            strategy: self.strategy,
             backends: self.backends,
         })
     }
-}
-
-/// In which order backends take their turns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Schedule {
-    /// One after the other, in the operator's order. Weights do not count, except that weight 0 takes no
-    /// turn.
-    RoundRobin,
-    /// nginx's smooth weighted round robin, the same sequence pick by pick: weights 5, 1, 1 give aabacaa.
-    ///
-    /// nginx also lowers a backend's *effective* weight for some picks after each failure; here weights are
-    /// what the operator set, and a failed backend leaves the schedule until it has answered again.
-    #[default]
-    Weighted,
 }
 
 /// One backend's settings: `server` of nginx's `upstream`.
@@ -333,7 +321,7 @@ mod tests {
         );
         assert!(!backend.spare && !backend.down);
         let config = UpstreamConfig::builder("app").backend(backend).build().unwrap();
-        assert_eq!(config.schedule(), Schedule::Weighted);
+        assert_eq!(config.strategy(), Strategy::Weighted);
     }
 
     #[test]

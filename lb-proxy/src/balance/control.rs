@@ -5,16 +5,16 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::backend::{Backend, BackendState, Roster};
-use super::config::{BackendConfig, BackendId, Schedule, UpstreamConfig, Weight};
-use super::ring::{Member, Ring};
+use super::config::{BackendConfig, BackendId, UpstreamConfig, Weight};
 use super::snapshot::Snapshot;
 use super::status::{BackendStatus, Diff, Transition, UnknownBackend, UpstreamStatus};
+use super::strategy::{Member, Members, Strategy, Table};
 use super::upstream::Core;
 
 #[derive(Debug)]
 pub(super) struct Control {
     name: Arc<str>,
-    schedule: Schedule,
+    strategy: Strategy,
     /// In the operator's order.
     entries: Vec<Entry>,
     index: HashMap<BackendId, usize>,
@@ -35,8 +35,9 @@ struct Entry {
 /// Who belongs into the schedules.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plan {
-    pub(super) primaries: Vec<Member>,
-    pub(super) spares: Vec<Member>,
+    pub(super) strategy: Strategy,
+    pub(super) primaries: Members,
+    pub(super) spares: Members,
 }
 
 /// One setting of one backend.
@@ -60,7 +61,7 @@ impl Control {
     pub(super) fn new(config: UpstreamConfig, core: &Weak<Core>) -> Self {
         let mut control = Self {
             name: "".into(),
-            schedule: config.schedule(),
+            strategy: config.strategy(),
             entries: Vec::new(),
             index: HashMap::new(),
             roster: Arc::new(Roster::new(Vec::new())),
@@ -73,7 +74,7 @@ impl Control {
     /// does.
     pub(super) fn replace(&mut self, now: Duration, config: UpstreamConfig, core: &Weak<Core>) -> Diff {
         let mut diff = Diff::default();
-        let (name, schedule, configs) = config.into_parts();
+        let (name, strategy, configs) = config.into_parts();
         let mut old: Vec<Option<Entry>> = self.entries.drain(..).map(Some).collect();
         let mut slots = FreeSlots::new(old.iter().flatten().map(|entry| entry.slot));
         let mut backends = vec![None; self.roster.slots().max(configs.len())];
@@ -123,7 +124,7 @@ impl Control {
                 .rposition(Option::is_some)
                 .map_or(0, |last| last + 1),
         );
-        (self.name, self.schedule, self.roster) = (name, schedule, Arc::new(Roster::new(backends)));
+        (self.name, self.strategy, self.roster) = (name, strategy, Arc::new(Roster::new(backends)));
         for index in 0..self.entries.len() {
             self.refresh(index, now);
         }
@@ -206,14 +207,17 @@ impl Control {
                 move |entry: &&Entry| entry.config.spare == spare && entry.state == BackendState::Up;
             let member = |entry: &Entry| Member {
                 slot: entry.slot,
-                weight: match self.schedule {
-                    Schedule::RoundRobin => 1,
-                    Schedule::Weighted => entry.config.weight.get(),
+                weight: match self.strategy {
+                    Strategy::RoundRobin => 1,
+                    _ => u32::from(entry.config.weight.get()),
                 },
             };
-            self.entries.iter().filter(eligible).map(member).collect()
+            Members {
+                eligible: self.entries.iter().filter(eligible).map(member).collect(),
+            }
         };
         Plan {
+            strategy: self.strategy,
             primaries: members(false),
             spares: members(true),
         }
@@ -221,9 +225,10 @@ impl Control {
 
     /// A snapshot with these schedules, which may have been laid out for an earlier plan, and whether they
     /// fit the present one.
-    pub(super) fn snapshot(&self, primaries: Arc<Ring>, spares: Arc<Ring>) -> (Snapshot, bool) {
+    pub(super) fn snapshot(&self, primaries: Arc<Table>, spares: Arc<Table>) -> (Snapshot, bool) {
         let plan = self.plan();
-        let settled = *primaries.members() == *plan.primaries && *spares.members() == *plan.spares;
+        let settled =
+            primaries.is_for(plan.strategy, &plan.primaries) && spares.is_for(plan.strategy, &plan.spares);
         let snapshot = Snapshot::new(Arc::clone(&self.roster), primaries, spares);
         for index in 0..self.entries.len() {
             if self.entries[index].state != BackendState::Up {
@@ -236,11 +241,7 @@ impl Control {
     /// Lets a snapshot that is in use know of one backend's present state.
     pub(super) fn mark(&self, index: usize, snapshot: &Snapshot) {
         let entry = &self.entries[index];
-        let (fit, failed) = (
-            entry.state == BackendState::Up,
-            entry.state == BackendState::Failed,
-        );
-        snapshot.mark(entry.slot, entry.config.spare, fit, failed);
+        snapshot.mark(entry.slot, entry.config.spare, entry.state);
     }
 
     pub(super) fn status(&self) -> UpstreamStatus {
@@ -261,7 +262,7 @@ impl Control {
         });
         UpstreamStatus {
             name: Arc::clone(&self.name),
-            schedule: self.schedule,
+            strategy: self.strategy,
             backends: backends.collect(),
         }
     }

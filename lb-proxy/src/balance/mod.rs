@@ -4,9 +4,9 @@
 //! request under way until it is finished with an [`Outcome`], which feeds passive health. Every call that
 //! depends on time takes `now`, the time since the driver's epoch; nothing here reads a clock.
 //!
-//! - **Order**: nginx's smooth weighted round robin, laid out as a table when the set of eligible backends
-//!   changes, so that a pick is one atomic addition and one look-up, and the picks of all threads form one
-//!   sequence ([`Schedule`]).
+//! - **Order** ([`Strategy`]): by default weighted, and so even that no backend is ever a whole request away
+//!   from its share, laid out as a table when the set of eligible backends changes. A pick is one atomic
+//!   addition and one look-up, and the picks of all threads form one sequence.
 //! - **Passive health**: nginx's [`max_fails`](BackendConfig::max_fails) and
 //!   [`fail_timeout`](BackendConfig::fail_timeout). A failed backend is skipped from the next pick on. When
 //!   its `fail_timeout` is over, the next request is its probe; until that succeeds there is one such request
@@ -25,7 +25,7 @@
 //! let now = Duration::ZERO;
 //! let order: Vec<_> =
 //!     (0..7).map(|_| reader.pick(now, &Tried::new()).expect("all are up").id().to_string()).collect();
-//! assert_eq!(order.concat(), "aabacaa");
+//! assert_eq!(order.concat(), "abaaaca");
 //! # Ok::<(), lb_proxy::balance::ConfigError>(())
 //! ```
 
@@ -33,18 +33,19 @@ mod backend;
 mod config;
 mod control;
 mod pick;
-mod ring;
-mod sequence;
+
 mod slots;
 mod snapshot;
 mod status;
+mod strategy;
 mod upstream;
 
 pub use backend::BackendState;
 pub use config::{
-    BackendConfig, BackendId, ConfigError, MAX_BACKENDS, Schedule, UpstreamBuilder, UpstreamConfig, Weight,
+    BackendConfig, BackendId, ConfigError, MAX_BACKENDS, UpstreamBuilder, UpstreamConfig, Weight,
 };
 pub use pick::{Choice, Outcome, Pick};
 pub use slots::Tried;
 pub use status::{BackendStatus, Diff, Transition, UnknownBackend, UpstreamStatus};
+pub use strategy::{Key, Strategy};
 pub use upstream::{Reader, Upstream};

@@ -4,37 +4,40 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::backend::{NEVER, Roster, nanos};
+use super::backend::{BackendState, NEVER, Roster, nanos};
 use super::pick::Choice;
-use super::ring::Ring;
 use super::slots::{SlotSet, Tried};
+use super::strategy::{Key, Table};
 
 /// Everything that decides about picks, published as one.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     primaries: Group,
     spares: Group,
-    /// Who is in a ring and must not be picked any more.
+    /// Who is in a table and must not be picked any more.
     out: SlotSet,
+    /// Who must not even get the requests of sessions that it has.
+    shut: SlotSet,
     roster: Arc<Roster>,
 }
 
 /// The primaries, or the spares.
 #[derive(Debug)]
 pub(super) struct Group {
-    pub(super) ring: Arc<Ring>,
+    pub(super) table: Arc<Table>,
     failed: SlotSet,
     /// The time, in nanoseconds, before which no failed backend is due for a probe.
     probe_at: AtomicU64,
 }
 
 impl Snapshot {
-    pub(super) fn new(roster: Arc<Roster>, primaries: Arc<Ring>, spares: Arc<Ring>) -> Self {
+    pub(super) fn new(roster: Arc<Roster>, primaries: Arc<Table>, spares: Arc<Table>) -> Self {
         let slots = roster.slots();
         Self {
             primaries: Group::new(primaries, slots),
             spares: Group::new(spares, slots),
             out: SlotSet::new(slots),
+            shut: SlotSet::new(slots),
             roster,
         }
     }
@@ -44,18 +47,28 @@ impl Snapshot {
     /// A failed primary that is due for a probe comes first, then the primaries' schedule; then the same for
     /// spares.
     #[inline]
-    pub(super) fn choose(&self, now: Duration, tried: &Tried) -> Option<Choice<'_>> {
-        let now = nanos(now);
-        let slot = match self.choose_in(&self.primaries, now, tried) {
+    pub(super) fn choose(&self, now: Duration, key: Key<'_>, tried: &Tried) -> Option<Choice<'_>> {
+        let (now, key) = (nanos(now), key.or_none());
+        if let Key::Sticky(route) = key {
+            if let Some(slot) = self.stick(route, now, tried) {
+                return Some(Choice::new(self.roster.get(slot)?, now));
+            }
+        }
+        let slot = match self.choose_in(&self.primaries, now, key, tried) {
             Some(slot) => slot,
-            None => self.choose_in(&self.spares, now, tried)?,
+            None => self.choose_in(&self.spares, now, key, tried)?,
         };
         Some(Choice::new(self.roster.get(slot)?, now))
     }
 
     /// Notes what has become of `slot` until the schedules are laid out again.
-    pub(super) fn mark(&self, slot: u16, spare: bool, fit: bool, failed: bool) {
-        self.out.set(slot, !fit);
+    pub(super) fn mark(&self, slot: u16, spare: bool, state: BackendState) {
+        let failed = state == BackendState::Failed;
+        self.out.set(slot, state != BackendState::Up);
+        self.shut.set(
+            slot,
+            matches!(state, BackendState::Down | BackendState::Unhealthy),
+        );
         let group = if spare { &self.spares } else { &self.primaries };
         group.failed.set(slot, failed);
         if let Some(backend) = self.roster.get(slot).filter(|_| failed) {
@@ -63,12 +76,21 @@ impl Snapshot {
         }
     }
 
-    pub(super) const fn rings(&self) -> [&Arc<Ring>; 2] {
-        [&self.primaries.ring, &self.spares.ring]
+    pub(super) const fn tables(&self) -> [&Arc<Table>; 2] {
+        [&self.primaries.table, &self.spares.table]
+    }
+
+    /// The backend that has the session, if it can take the request.
+    fn stick(&self, route: &[u8], now: u64, tried: &Tried) -> Option<u16> {
+        let backend = self.roster.find(route)?;
+        let slot = backend.slot();
+        let failed = self.primaries.failed.contains(slot) || self.spares.failed.contains(slot);
+        let can = !tried.contains(slot) && !self.shut.contains(slot) && (!failed || backend.claim_probe(now));
+        can.then_some(slot)
     }
 
     #[inline]
-    fn choose_in(&self, group: &Group, now: u64, tried: &Tried) -> Option<u16> {
+    fn choose_in(&self, group: &Group, now: u64, key: Key<'_>, tried: &Tried) -> Option<u16> {
         let due = group.probe_at.load(Ordering::Relaxed);
         if now >= due {
             let probe = group.claim_probe(due, now, tried, &self.roster);
@@ -77,15 +99,15 @@ impl Snapshot {
             }
         }
         group
-            .ring
-            .next(|slot| !self.out.contains(slot) && !tried.contains(slot))
+            .table
+            .next(key, |slot| !self.out.contains(slot) && !tried.contains(slot))
     }
 }
 
 impl Group {
-    fn new(ring: Arc<Ring>, slots: usize) -> Self {
+    fn new(table: Arc<Table>, slots: usize) -> Self {
         Self {
-            ring,
+            table,
             failed: SlotSet::new(slots),
             probe_at: AtomicU64::new(NEVER),
         }

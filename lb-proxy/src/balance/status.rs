@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backend::BackendState;
-use super::config::{BackendId, Schedule, Weight};
+use super::config::{BackendId, Weight};
+use super::strategy::Strategy;
 
 /// An upstream at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamStatus {
     /// The operator's name.
     pub name: Arc<str>,
-    /// The order of turns.
-    pub schedule: Schedule,
+    /// By which rule the next backend is found.
+    pub strategy: Strategy,
     /// The backends in the operator's order.
     pub backends: Vec<BackendStatus>,
 }

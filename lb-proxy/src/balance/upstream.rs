@@ -8,12 +8,12 @@ use arc_swap::ArcSwap;
 
 use super::backend::Backend;
 use super::config::{BackendId, UpstreamConfig, Weight};
-use super::control::{Changed, Control, Plan, Setting};
+use super::control::{Changed, Control, Setting};
 use super::pick::{Choice, Pick};
-use super::ring::Ring;
 use super::slots::Tried;
 use super::snapshot::Snapshot;
 use super::status::{Diff, Transition, UnknownBackend, UpstreamStatus};
+use super::strategy::{Key, Table};
 
 /// Up to how many steps a schedule may take to lay out (some 50 µs) for the thread that reports a change to
 /// do it at once.
@@ -37,8 +37,10 @@ impl Upstream {
     pub fn new(config: UpstreamConfig) -> Self {
         let core = Arc::new_cyclic(|core| {
             let control = Control::new(config, core);
-            let Plan { primaries, spares } = control.plan();
-            let (snapshot, _) = control.snapshot(Arc::new(Ring::new(primaries)), Arc::new(Ring::new(spares)));
+            let plan = control.plan();
+            let [primaries, spares] =
+                [plan.primaries, plan.spares].map(|members| Arc::new(Table::new(plan.strategy, members)));
+            let (snapshot, _) = control.snapshot(primaries, spares);
             Core {
                 current: ArcSwap::from_pointee(snapshot),
                 revision: AtomicU64::new(0),
@@ -56,7 +58,12 @@ impl Upstream {
     /// is none (nginx: "no live upstreams", 502) until a `fail_timeout` is over. `now` is the time since the
     /// driver's epoch. A worker picks by a [`Reader`], which is faster.
     pub fn pick(&self, now: Duration, tried: &Tried) -> Option<Pick> {
-        Some(self.core.current.load().choose(now, tried)?.begin())
+        self.pick_by(now, Key::None, tried)
+    }
+
+    /// As [`pick`](Self::pick), for a request with a key.
+    pub fn pick_by(&self, now: Duration, key: Key<'_>, tried: &Tried) -> Option<Pick> {
+        Some(self.core.current.load().choose(now, key, tried)?.begin())
     }
 
     /// A handle that caches the snapshot, for one worker.
@@ -159,7 +166,13 @@ impl Reader {
     /// As [`Upstream::pick`].
     #[inline]
     pub fn pick(&mut self, now: Duration, tried: &Tried) -> Option<Pick> {
-        Some(self.choose(now, tried)?.begin())
+        self.pick_by(now, Key::None, tried)
+    }
+
+    /// As [`Upstream::pick_by`].
+    #[inline]
+    pub fn pick_by(&mut self, now: Duration, key: Key<'_>, tried: &Tried) -> Option<Pick> {
+        Some(self.choose_by(now, key, tried)?.begin())
     }
 
     /// Takes the turn of a backend without beginning a request on it.
@@ -168,12 +181,18 @@ impl Reader {
     /// for its probe, the probe.
     #[inline]
     pub fn choose(&mut self, now: Duration, tried: &Tried) -> Option<Choice<'_>> {
+        self.choose_by(now, Key::None, tried)
+    }
+
+    /// As [`choose`](Self::choose), for a request with a key.
+    #[inline]
+    pub fn choose_by(&mut self, now: Duration, key: Key<'_>, tried: &Tried) -> Option<Choice<'_>> {
         // What `arc_swap::Cache` does, but inlined: on the way to an atomic addition, a call's pushes are
         // what takes time.
         if self.core.revision.load(Ordering::Acquire) != self.revision {
             self.revalidate();
         }
-        self.snapshot.choose(now, tried)
+        self.snapshot.choose(now, key, tried)
     }
 
     /// The revision is read first, so a snapshot may be newer than it and is then loaded once more, but never
@@ -230,7 +249,7 @@ impl Core {
         control.mark(index, &current);
         self.stale.store(true, Ordering::Release);
         drop(control);
-        if current.rings().iter().map(|ring| ring.work()).sum::<u64>() <= PROMPT_WORK {
+        if current.tables().iter().map(|table| table.work()).sum::<u64>() <= PROMPT_WORK {
             self.settle();
         }
         Some(transition)
@@ -276,10 +295,11 @@ impl Core {
     /// Lays the schedules out and publishes them, again if backends failed or recovered meanwhile.
     fn rebuild(&self, _layout: MutexGuard<'_, ()>) {
         for _ in 0..MAX_REBUILDS {
-            let Plan { primaries, spares } = lock(&self.control).plan();
+            let plan = lock(&self.control).plan();
             let current = self.current.load();
-            let [old_primaries, old_spares] = current.rings();
-            let (primaries, spares) = (old_primaries.rebuilt(primaries), old_spares.rebuilt(spares));
+            let [primaries, spares] = current.tables();
+            let primaries = primaries.rebuilt(plan.strategy, plan.primaries);
+            let spares = spares.rebuilt(plan.strategy, plan.spares);
 
             let control = lock(&self.control);
             let (snapshot, settled) = control.snapshot(primaries, spares);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ::toml::de::{DeTable, DeValue};
-use lb_proxy::balance::{BackendConfig, ConfigError, Schedule, UpstreamConfig};
+use lb_proxy::balance::{BackendConfig, ConfigError, Strategy, UpstreamConfig};
 use lb_proxy::proxy::{ForwardedPolicy, HostPolicy};
 
 use super::keys::Entry;
@@ -17,8 +17,8 @@ use crate::config::{Diagnostic, Diagnostics, FileId, Span, Spanned};
 pub(super) const UPSTREAM_KEYS: &[Entry] = &[
     Entry::new("name", "string", "Name that proxies use it by. Required."),
     Entry::new(
-        "schedule",
-        "\"weighted\" or \"round-robin\"",
+        "strategy",
+        "\"weighted\", \"nginx-weighted\" or \"round-robin\"",
         "How the next backend is chosen. Default: \"weighted\".",
     ),
     Entry::new(
@@ -128,10 +128,11 @@ pub(super) fn read_upstream(
 ) -> Option<UpstreamDraft> {
     let mut table = Table::new(table, file, at, "[[upstream]]", UPSTREAM_KEYS, diagnostics);
     let name = table.required("name", "\"app\"", values::name);
-    let schedule = table.optional("schedule", |value| {
+    let strategy = table.optional("strategy", |value| {
         let choices = [
-            ("weighted", Schedule::Weighted),
-            ("round-robin", Schedule::RoundRobin),
+            ("weighted", Strategy::Weighted),
+            ("nginx-weighted", Strategy::NginxWeighted),
+            ("round-robin", Strategy::RoundRobin),
         ];
         values::choice(value, &choices)
     });
@@ -142,9 +143,9 @@ pub(super) fn read_upstream(
         backends.push(Spanned::new(backend, address.span));
     }
     read_backends(&mut table, &mut backends, &mut checks);
-    let schedule = schedule.map_or_else(Schedule::default, |schedule| schedule.value);
+    let strategy = strategy.map_or_else(Strategy::default, |strategy| strategy.value);
     let built = name.and_then(|name| {
-        let config = build_upstream(&mut table, &name, schedule, backends)?;
+        let config = build_upstream(&mut table, &name, strategy, backends)?;
         Some((name, config))
     });
     let Some((name, config)) = built else {
@@ -158,12 +159,12 @@ pub(super) fn read_upstream(
 fn build_upstream(
     table: &mut Table<'_, '_>,
     name: &Spanned<String>,
-    schedule: Schedule,
+    strategy: Strategy,
     mut backends: Backends,
 ) -> Option<UpstreamConfig> {
     for _ in 0..Diagnostics::MAX_TOGETHER {
         let error = match UpstreamConfig::builder(name.value.as_str())
-            .schedule(schedule)
+            .strategy(strategy)
             .backends(backends.iter().map(|one| one.value.clone()))
             .build()
         {

@@ -15,7 +15,7 @@ pub(super) fn sequence(weights: &[u32]) -> Vec<u16> {
         weights.iter().all(|&weight| weight > 0),
         "a weight of 0 takes no turn"
     );
-    let gcd = i64::from(weights.iter().fold(0, |a, &b| gcd(a, b)).max(1));
+    let gcd = of_all(weights) as i64;
     let total = weights.iter().map(|&weight| i64::from(weight)).sum::<i64>() / gcd;
     let mut order: Vec<u16> = (0..=u16::MAX).take(weights.len()).collect();
     order.sort_by_key(|&index| weights[usize::from(index)]); // stable: index order within a weight
@@ -63,8 +63,7 @@ pub(super) fn work(weights: &[u32]) -> u64 {
 
 /// The length of one cycle over `weights`: Σ weights / gcd.
 pub(super) fn length(weights: &[u32]) -> u64 {
-    let gcd = u64::from(weights.iter().fold(0, |a, &b| gcd(a, b)).max(1));
-    weights.iter().map(|&weight| u64::from(weight)).sum::<u64>() / gcd
+    weights.iter().map(|&weight| u64::from(weight)).sum::<u64>() / of_all(weights)
 }
 
 /// Shares out `length` turns in proportion to `totals`, by largest remainder, each at least one turn.
@@ -127,8 +126,16 @@ fn tie(index: u16) -> i64 {
     i64::from(u16::MAX - index)
 }
 
-fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
+/// The greatest common divisor of all, at least 1.
+fn of_all(weights: &[u32]) -> u64 {
+    weights.iter().fold(0, |a, &b| gcd(a, u64::from(b))).max(1)
+}
+
+pub(super) const fn gcd(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 #[cfg(test)]
@@ -183,7 +190,7 @@ mod tests {
 
         #[test]
         fn each_gets_its_weight_exactly_in_a_cycle(weights in vec(1_u32..=200, 1..40)) {
-            let gcd = weights.iter().fold(0, |a, &b| gcd(a, b));
+            let gcd = of_all(&weights) as u32;
             let mut counts = vec![0; weights.len()];
             for index in sequence(&weights) {
                 counts[usize::from(index)] += gcd;
