@@ -32,8 +32,14 @@
 mod backend;
 mod config;
 mod control;
+mod entry;
+mod evidence;
+mod outcome;
+mod panic;
+mod passive;
 mod pick;
-
+mod queue;
+mod ramp;
 mod slots;
 mod snapshot;
 mod status;
@@ -44,8 +50,13 @@ pub use backend::BackendState;
 pub use config::{
     BackendConfig, BackendId, ConfigError, MAX_BACKENDS, UpstreamBuilder, UpstreamConfig, Weight,
 };
-pub use pick::{Choice, Outcome, Pick};
+pub use outcome::{Classify, FailOn, Outcome, Verdict};
+pub use passive::Passive;
+pub use pick::{Choice, Pick, Refusal};
+pub use queue::{QueueConfig, Waiting};
 pub use slots::Tried;
-pub use status::{BackendStatus, Diff, Transition, UnknownBackend, UpstreamStatus};
+pub use status::{
+    BackendStatus, Diff, QueueStatus, Reason, SlowStart, Transition, UnknownBackend, UpstreamStatus,
+};
 pub use strategy::{Key, Strategy};
 pub use upstream::{Reader, Upstream};

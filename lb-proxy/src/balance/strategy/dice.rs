@@ -22,7 +22,7 @@ impl Dice {
 
 /// Neighbouring numbers come out unrelated.
 #[inline]
-pub(super) const fn mix(number: u64) -> u64 {
+pub(in crate::balance) const fn mix(number: u64) -> u64 {
     finish(number.wrapping_add(STEP))
 }
 

@@ -11,6 +11,7 @@ mod ring;
 mod sequence;
 mod table;
 
+pub(super) use dice::mix;
 pub use key::Key;
 pub(super) use ring::Member;
 pub(super) use table::{Members, Table};

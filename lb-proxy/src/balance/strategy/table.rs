@@ -44,6 +44,11 @@ impl Table {
         self.strategy == strategy && *self.ring.members() == *members.eligible
     }
 
+    /// Who can take requests.
+    pub(in crate::balance) fn eligible(&self) -> &[Member] {
+        self.ring.members()
+    }
+
     /// How many steps it takes to lay this out.
     pub(in crate::balance) const fn work(&self) -> u64 {
         self.ring.work()
