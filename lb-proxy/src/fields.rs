@@ -128,6 +128,33 @@ pub(crate) const fn is_value_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
+/// Calls `each` with all values of a field, and what stands before each in a list of them.
+pub(crate) fn each_value<'a>(
+    fields: &'a dyn Fields,
+    name: &str,
+    mut each: impl FnMut(&'static [u8], &'a [u8]),
+) {
+    let mut separator: &[u8] = b"";
+    fields.visit(&mut |field, value| {
+        if field.eq_ignore_ascii_case(name) {
+            each(separator, value);
+            // RFC 6265 §5.4: cookies are the one list without commas.
+            separator = if name == "cookie" { b"; " } else { b", " };
+        }
+    });
+}
+
+/// The host without its port, and without the dot of a fully qualified name.
+pub(crate) fn host_name(authority: &str) -> &str {
+    let name_end = if authority.starts_with('[') {
+        authority.find(']').map_or(authority.len(), |end| end + 1)
+    } else {
+        authority.find(':').unwrap_or(authority.len())
+    };
+    let name = &authority[..name_end];
+    name.strip_suffix('.').unwrap_or(name)
+}
+
 /// Appends what may stand in a value; control bytes, which would end the line, are left out.
 pub(crate) fn push_value(out: &mut Vec<u8>, value: &[u8]) {
     if value.iter().all(|&byte| is_value_byte(byte)) {
@@ -170,6 +197,22 @@ mod tests {
             fields.visit(&mut |_, value| values.push(value));
             assert_eq!(values, [b"1", b"2"]);
             assert_eq!(fields.field("X-A"), Some(&b"1"[..]));
+        }
+    }
+
+    #[test]
+    fn hosts_lose_port_and_last_dot() {
+        for (authority, name) in [
+            ("a", "a"),
+            ("a:80", "a"),
+            ("a.", "a"),
+            ("a.:80", "a"),
+            ("[::1]", "[::1]"),
+            ("[::1]:80", "[::1]"),
+            ("[::1", "[::1"),
+            ("", ""),
+        ] {
+            assert_eq!(host_name(authority), name, "{authority}");
         }
     }
 

@@ -49,7 +49,10 @@
 pub mod balance;
 pub mod fields;
 pub mod forwarded;
+#[cfg(feature = "proxy")]
+mod h1;
 pub mod limit;
+pub mod log;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod proxy_protocol;

@@ -1,7 +1,7 @@
 //! Numbers and addresses as text, without the detour over `fmt`.
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Appends `number` in decimal.
 pub(crate) fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
@@ -42,6 +42,19 @@ pub(crate) fn push_address(out: &mut Vec<u8>, address: IpAddr) {
         // Writing to a vector can't fail.
         IpAddr::V6(address) => _ = write!(out, "{address}"),
     }
+}
+
+/// Appends an address and its port, IPv6 in brackets.
+pub(crate) fn push_socket(out: &mut Vec<u8>, address: SocketAddr) {
+    if address.is_ipv6() {
+        out.push(b'[');
+        push_address(out, address.ip());
+        out.push(b']');
+    } else {
+        push_address(out, address.ip());
+    }
+    out.push(b':');
+    push_decimal(out, address.port().into());
 }
 
 #[cfg(test)]

@@ -63,29 +63,34 @@
 //! request with both `Content-Length` and `Transfer-Encoding` is read by the latter and the connection then closed, as
 //! RFC 9112 §6.1 has it; the backend sees only the latter.
 
-mod admit;
 mod answer;
 mod attempts;
 mod body;
-mod client_io;
+mod buffer;
+mod client;
 mod config;
-mod conn;
+mod connection;
+mod core;
 mod counters;
-mod dial;
-mod forward;
+mod date;
+mod exchange;
 mod forwarded;
-mod head;
-mod hop;
+mod handle;
 mod host;
+mod incoming;
 mod lease;
 mod policy;
 mod pool;
-mod reply;
+mod relay;
+mod request;
+mod response;
+mod serve;
 mod server;
 mod service;
+mod source;
+mod transport;
 mod tunnel;
 mod upload;
-mod upstream_io;
 
 pub use crate::runtime::clock::now;
 pub use crate::runtime::workers::{ServerState, StartError};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::ProxyConfig;
-use super::conn::Acceptor;
+use super::core::Proxy;
 use super::counters::ProxyCounters;
-use super::forward::Proxy;
+use super::serve::Acceptor;
 use crate::runtime::listen::{self, Listen};
 use crate::runtime::workers::{ServerState, StartError, Workers};
 

@@ -78,8 +78,9 @@ impl RouteConfig {
     /// Forwards with `path` in place of the path, or prefix, that this route is for, as nginx's `proxy_pass` with a
     /// URI does: prefix `/app/` and `/` make `/app/x?y` into `/x?y`. Without it the target stays as it came.
     ///
-    /// The rest of the path stays as the client wrote it. Only if it has dot segments, or the prefix was written in
-    /// another way, the normalised path is taken and encoded anew: else `/app/../app/../x` would lead out of `path`.
+    /// The rest of the path stays as the client wrote it. Only if there are dot segments or double slashes, or the prefix
+    /// was written in another way, the normalised path is taken and encoded anew, as nginx does for all: else
+    /// `/app/../app/../x` would lead out of `path`.
     pub fn replace_prefix(mut self, path: impl Into<String>) -> Self {
         self.replace_prefix = Some(path.into());
         self

@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::fields::{Fields, push_value};
+use crate::fields::{Fields, each_value, host_name, push_value};
 use crate::template::{Part, Template};
-use crate::text::{push_address, push_decimal};
+use crate::text::{push_address, push_decimal, push_socket};
 
 /// What is known of a request, and of its response if there is one yet. Begin with the default, in which all is
 /// unknown, and set what is known.
@@ -144,7 +144,7 @@ impl Variable {
             }
             Self::UpstreamAddr => {
                 if let Some(upstream) = facts.upstream {
-                    push_socket(upstream, out);
+                    push_socket(out, upstream);
                 }
             }
         }
@@ -166,29 +166,11 @@ fn query(target: &str) -> &str {
     target.split_once('?').map_or("", |(_, query)| query)
 }
 
-/// The host without its port, and without the dot of a fully qualified name.
-pub(super) fn host_name(authority: &str) -> &str {
-    let name_end = if authority.starts_with('[') {
-        authority.find(']').map_or(authority.len(), |end| end + 1)
-    } else {
-        authority.find(':').unwrap_or(authority.len())
-    };
-    let name = &authority[..name_end];
-    name.strip_suffix('.').unwrap_or(name)
-}
-
 /// All lines of a field as one list.
 fn push_field(fields: &dyn Fields, name: &str, out: &mut Vec<u8>) {
-    // RFC 6265 §5.4: cookies are the one list without commas.
-    let separator: &[u8] = if name == "cookie" { b"; " } else { b", " };
-    let mut first = true;
-    fields.visit(&mut |field, value| {
-        if field.eq_ignore_ascii_case(name) {
-            if !std::mem::take(&mut first) {
-                out.extend_from_slice(separator);
-            }
-            push_value(out, value);
-        }
+    each_value(fields, name, |separator, value| {
+        out.extend_from_slice(separator);
+        push_value(out, value);
     });
 }
 
@@ -202,18 +184,6 @@ fn push_port(address: Option<SocketAddr>, out: &mut Vec<u8>) {
     if let Some(port) = address.map(|address| address.port()).filter(|&port| port != 0) {
         push_decimal(out, port.into());
     }
-}
-
-fn push_socket(address: SocketAddr, out: &mut Vec<u8>) {
-    if address.is_ipv6() {
-        out.push(b'[');
-        push_address(out, address.ip());
-        out.push(b']');
-    } else {
-        push_address(out, address.ip());
-    }
-    out.push(b':');
-    push_decimal(out, address.port().into());
 }
 
 #[cfg(test)]
@@ -265,22 +235,6 @@ mod tests {
         let names = "$args$host$http_x$is_args$proxy_add_x_forwarded_for$remote_addr$remote_port$request_id\
             $request_method$request_uri$scheme$server_addr$server_port$server_protocol$status$upstream_addr";
         assert_eq!(rendered(names, &Facts::default()), "");
-    }
-
-    #[test]
-    fn hosts_lose_port_and_last_dot() {
-        for (authority, name) in [
-            ("a", "a"),
-            ("a:80", "a"),
-            ("a.", "a"),
-            ("a.:80", "a"),
-            ("[::1]", "[::1]"),
-            ("[::1]:80", "[::1]"),
-            ("[::1", "[::1"),
-            ("", ""),
-        ] {
-            assert_eq!(host_name(authority), name, "{authority}");
-        }
     }
 
     #[test]

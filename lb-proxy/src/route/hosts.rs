@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::facts::host_name;
+use crate::fields::host_name;
 
 /// Names and wildcards, each with the number of what it leads to.
 #[derive(Clone, Debug, Default)]

@@ -15,7 +15,7 @@ pub enum BadPath {
         /// Where the `%` stands.
         at: usize,
     },
-    /// An encoded zero byte.
+    /// A zero byte, encoded or not.
     #[error("the path has a zero byte")]
     Zero,
     /// Dot segments that lead above the root.
@@ -38,7 +38,7 @@ pub enum BadPath {
 /// ```
 ///
 /// # Errors
-/// A path that does not begin with a slash, has a broken or zero `%`-escape, or leads above the root.
+/// A path that does not begin with a slash, has a broken `%`-escape or a zero byte, or leads above the root.
 pub fn normalise(path: &[u8]) -> Result<Cow<'_, [u8]>, BadPath> {
     Ok(Normal::of(path)?.path)
 }
@@ -46,8 +46,8 @@ pub fn normalise(path: &[u8]) -> Result<Cow<'_, [u8]>, BadPath> {
 /// A normalised path, and what had to be done for it.
 pub(super) struct Normal<'a> {
     pub(super) path: Cow<'a, [u8]>,
-    /// Dot segments were resolved.
-    pub(super) dots: bool,
+    /// Dot segments were resolved or slashes merged, so that a part of it says something else alone.
+    pub(super) resolved: bool,
 }
 
 impl<'a> Normal<'a> {
@@ -58,7 +58,7 @@ impl<'a> Normal<'a> {
         if is_normal(path) {
             return Ok(Self {
                 path: Cow::Borrowed(path),
-                dots: false,
+                resolved: false,
             });
         }
         resolve(path)
@@ -69,14 +69,14 @@ impl<'a> Normal<'a> {
 fn is_normal(path: &[u8]) -> bool {
     let mut work = path.first() == Some(&b'%');
     for (&before, &byte) in path.iter().zip(&path[1..]) {
-        work |= (byte == b'%') | ((before == b'/') & ((byte == b'/') | (byte == b'.')));
+        work |= (byte == b'%') | (byte == 0) | ((before == b'/') & ((byte == b'/') | (byte == b'.')));
     }
     !work
 }
 
 fn resolve(path: &[u8]) -> Result<Normal<'_>, BadPath> {
     let mut out = Vec::with_capacity(path.len());
-    let mut dots = false;
+    let mut resolved = false;
     let mut at = 0;
     while at < path.len() {
         let byte = match path[at] {
@@ -85,24 +85,27 @@ fn resolve(path: &[u8]) -> Result<Normal<'_>, BadPath> {
                 at += 2;
                 byte
             }
+            0 => return Err(BadPath::Zero),
             byte => byte,
         };
         at += 1;
         if byte == b'/' {
-            dots |= end_segment(&mut out)?;
+            let dots = end_segment(&mut out)?;
             if out.last() == Some(&b'/') {
+                resolved = true;
                 continue;
             }
+            resolved |= dots;
         }
         out.push(byte);
     }
-    dots |= end_segment(&mut out)?;
+    resolved |= end_segment(&mut out)?;
     let path = if out == path {
         Cow::Borrowed(path)
     } else {
         Cow::Owned(out)
     };
-    Ok(Normal { path, dots })
+    Ok(Normal { path, resolved })
 }
 
 /// Resolves the last segment if it is one of dots; whether it was.
@@ -206,6 +209,7 @@ mod tests {
             ("/%zz", BadPath::Escape { at: 1 }),
             ("/%+1", BadPath::Escape { at: 1 }),
             ("/%00", BadPath::Zero),
+            ("/a\0", BadPath::Zero),
             ("/..", BadPath::AboveRoot),
             ("/a/../..", BadPath::AboveRoot),
             ("/./../a", BadPath::AboveRoot),

@@ -4,7 +4,7 @@
 //! the same [`Upstream`](crate::balance::Upstream) speak of the same instant.
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -29,6 +29,15 @@ fn epoch() -> Instant {
 pub fn now() -> Duration {
     let epoch = epoch();
     read().saturating_duration_since(epoch)
+}
+
+/// The time since 1970, for what people read.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the proxy is a driver, and this is where it reads its clock"
+)]
+pub(crate) fn unix() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The instant at which a timer armed for `at` fires. What no clock of ours will show is a century away.

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use super::clock;
 use super::drain::Drain;
@@ -34,6 +35,9 @@ pub(crate) trait Serve: Send + Sync + 'static {
     /// Notified when one of those has ended.
     fn ended(&self) -> &Notify;
 
+    /// Does what nobody waits for; called about once a second.
+    fn tend(&self, _now: Duration) {}
+
     /// How many connections may be open; beyond that new ones wait in the listen queue.
     fn max_connections(&self) -> usize;
 }
@@ -47,6 +51,9 @@ pub(super) struct Worker<S> {
 
 /// How long accepting pauses when the process is out of descriptors: until some are free again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often [`Serve::tend`] is called.
+const TEND: Duration = Duration::from_secs(1);
 
 impl<S: Serve> Worker<S> {
     /// Runs on the calling thread until it is told to end; returns how many connections were cut off.
@@ -90,6 +97,7 @@ async fn run<S: Serve>(
     for listener in listeners {
         accepting.spawn(accept(listener, Arc::clone(serve), Arc::clone(&permits)));
     }
+    accepting.spawn(tend(Arc::clone(serve)));
     // A closed channel means that the handle is gone, and with it everybody who could want an answer.
     let told = stage
         .wait_for(|stage| *stage != Stage::Running)
@@ -105,6 +113,15 @@ async fn run<S: Serve>(
         }
     }
     serve.open()
+}
+
+async fn tend(serve: Arc<impl Serve>) {
+    let mut each = tokio::time::interval(TEND);
+    each.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        each.tick().await;
+        serve.tend(clock::now());
+    }
 }
 
 /// Waits until the last connection has ended.
