@@ -58,5 +58,5 @@ pub use slots::Tried;
 pub use status::{
     BackendStatus, Diff, QueueStatus, Reason, SlowStart, Transition, UnknownBackend, UpstreamStatus,
 };
-pub use strategy::{Key, Strategy};
+pub use strategy::{HashKind, Key, Strategy};
 pub use upstream::{Reader, Upstream};
