@@ -10,7 +10,7 @@ use lb_proxy::proxy::{ForwardedPolicy, HostPolicy};
 use super::backend_life::{self, UpstreamLife};
 use super::keys::Entry;
 use super::reader::Table;
-use super::values;
+use super::{upstream_check, values};
 use crate::config::draft::UpstreamDraft;
 use crate::config::proxy::{ProxyDraft, ProxySettings};
 use crate::config::{Diagnostic, Diagnostics, FileId, Span, Spanned};
@@ -84,6 +84,11 @@ pub(super) const UPSTREAM_KEYS: &[Entry] = &[
         "true or false",
         "Whether the last backend that is up is never ejected. Default: true.",
     ),
+    Entry::new(
+        "check",
+        "table",
+        "How all backends are asked whether they are well: `[upstream.check]`. Default: not at all.",
+    ),
 ];
 
 pub(super) const BACKEND_KEYS: &[Entry] = &[
@@ -124,7 +129,7 @@ pub(super) const BACKEND_KEYS: &[Entry] = &[
     Entry::new(
         "check",
         "name",
-        "A check that must be up for it to get requests. Default: none.",
+        "A check that must be up for it to get requests, instead of `[upstream.check]`.",
     ),
 ];
 
@@ -216,6 +221,15 @@ pub(super) fn read_upstream(
     }
     read_backends(&mut table, &mut backends, &mut checks);
     let life = UpstreamLife::read(&mut table);
+    let check = read_check(&mut table, name.as_ref());
+    if check.as_ref().is_some_and(|(_, mandatory)| *mandatory) {
+        for backend in &mut backends {
+            // One with a check of its own has its word on that, too.
+            if checks.iter().all(|(id, _)| backend.value.id().as_str() != id) {
+                backend.value = backend.value.clone().mandatory(true);
+            }
+        }
+    }
     let strategy = strategy.map_or_else(Strategy::default, |strategy| strategy.value);
     let built = name.and_then(|name| {
         let config = build_upstream(&mut table, &name, strategy, &life, backends)?;
@@ -225,7 +239,29 @@ pub(super) fn read_upstream(
         mentioned.extend(checks.into_iter().map(|(_, check)| check.value));
         return None;
     };
-    Some(UpstreamDraft { name, config, checks })
+    Some(UpstreamDraft {
+        name,
+        config,
+        check: check.map(|(check, _)| check),
+        checks,
+    })
+}
+
+fn read_check(table: &mut Table<'_, '_>, name: Option<&Spanned<String>>) -> Option<upstream_check::Read> {
+    let file = table.file();
+    let value = table.raw("check")?;
+    let at = file.span(value.span());
+    let DeValue::Table(check) = value.get_ref() else {
+        table.tell(
+            Diagnostic::error("`check` is a section")
+                .at(at)
+                .help("write `[upstream.check]` and its keys below; a check by name is a key of a backend"),
+        );
+        return None;
+    };
+    // What else is wrong is told even where there is no name.
+    let unnamed = Spanned::new("upstream".to_owned(), at);
+    upstream_check::read(check, name.unwrap_or(&unnamed), file, at, table.diagnostics())
 }
 
 /// Builds it, and tells everything that is wrong with its backends together.
