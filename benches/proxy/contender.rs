@@ -39,6 +39,17 @@ impl Contender {
         }
     }
 
+    /// As options say it.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "nginx" => Self::Nginx,
+            "nginx-default" => Self::NginxDefault,
+            "haproxy" => Self::Haproxy,
+            "ours" => Self::Ours,
+            _ => return None,
+        })
+    }
+
     /// Starts it before the backend.
     pub(crate) fn start(self, field: &Field<'_>, place: Place, workers: usize) -> Result<Daemon> {
         let Field {
@@ -76,11 +87,9 @@ pub(crate) struct Field<'a> {
 pub(crate) fn expect_body(address: SocketAddr, body: Body) -> Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "GET {} HTTP/1.1\r\nHost: bench.example\r\nConnection: close\r\n\r\n",
-        body.path()
-    )?;
+    let path = body.path();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: bench.example\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     if answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(&body.content()) {

@@ -25,7 +25,7 @@ pub(crate) enum Tuning {
 }
 
 /// The backend: an answer out of the config for the shortest body, files and `sendfile` for the others.
-pub(crate) fn backend(cores: &Cores, directory: &Directory) -> Result<Daemon> {
+pub(crate) fn backend(cores: &Cores, directory: &Directory, place: Place, name: &str) -> Result<Daemon> {
     let address = free_address()?;
     let mut locations = String::new();
     for body in BODIES {
@@ -46,7 +46,7 @@ pub(crate) fn backend(cores: &Cores, directory: &Directory) -> Result<Daemon> {
              {locations}
          }}"
     );
-    start(cores, Place::Load, directory, "backend", address, 1, &server)
+    start(cores, place, directory, name, address, 1, &server)
 }
 
 /// The peer, before these backends.
