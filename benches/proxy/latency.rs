@@ -110,6 +110,8 @@ impl Case {
             path: BODY.path(),
             connections: self.connections,
             pace,
+            tls: None,
+            keep_alive: true,
             warm_up: options.slice / 4,
             window: options.slice,
         };

@@ -4,6 +4,7 @@
 //! figure means.
 
 mod body;
+mod certificate;
 mod contender;
 mod cores;
 mod cost;
@@ -17,6 +18,7 @@ mod nginx;
 mod ours;
 mod profile;
 mod ratio;
+mod tls;
 
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -31,7 +33,7 @@ use ha_benches::testbed::{self, Result};
 const USAGE: &str =
     "usage: proxy [--only NAME,NAME] [--short] [--check] [--slack RATIO] [--rounds N] [--slice MS]
              [--bodies NAME,NAME] [--connections N,N]
-  --only NAME,NAME    of the sections: cost, latency, workers, memory
+  --only NAME,NAME    of the sections: cost, latency, workers, tls, memory
   --short             a minute or two: fewer cells, rounds and seconds
   --check             fails if a goal is missed by more than the slack
   --slack RATIO       how many times a goal is allowed (1.2)
@@ -46,10 +48,11 @@ const USAGE: &str =
 /// A part of the bench.
 type Section = fn(&Field<'_>, &Options) -> Result<Goals>;
 
-const SECTIONS: [(&str, Section); 4] = [
+const SECTIONS: [(&str, Section); 5] = [
     ("cost", cost::run),
     ("latency", latency::one_worker),
     ("workers", latency::two_workers),
+    ("tls", tls::run),
     ("memory", memory::run),
 ];
 

@@ -107,6 +107,8 @@ fn busy(daemon: &Daemon) -> Result<u64> {
         path: BODY.path(),
         connections: BUSY,
         pace: Pace::Closed,
+        tls: None,
+        keep_alive: true,
         warm_up: REST,
         window: REST,
     };

@@ -26,6 +26,8 @@ pub(crate) fn run(contender: Contender, field: &Field<'_>, options: &Options) ->
         path: options.bodies[0].path(),
         connections: options.connections[0],
         pace: Pace::Closed,
+        tls: None,
+        keep_alive: true,
         warm_up: options.slice,
         window,
     };
