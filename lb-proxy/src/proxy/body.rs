@@ -55,6 +55,14 @@ impl ResponseBody {
         Self(Kind::Upstream(Box::new(stream)))
     }
 
+    /// The length of a text of the proxy's own.
+    pub(super) fn text_len(&self) -> Option<usize> {
+        match &self.0 {
+            Kind::Text(text) => Some(text.len()),
+            Kind::Empty | Kind::Upstream(_) => None,
+        }
+    }
+
     fn end(&mut self) -> Option<Box<Stream>> {
         match std::mem::replace(&mut self.0, Kind::Empty) {
             Kind::Upstream(stream) => Some(stream),

@@ -43,6 +43,7 @@ pub(super) struct Limits {
     pub(super) replay_bytes: usize,
     pub(super) connections: usize,
     pub(super) keepalive_requests: u32,
+    pub(super) streams: u32,
     pub(super) backlog: u32,
 }
 
@@ -75,6 +76,7 @@ pub struct ProxyConfig {
     pub(super) fixed_host: Option<String>,
     pub(super) forwarded: ForwardedPolicy,
     pub(super) websocket: bool,
+    pub(super) http2: bool,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
     pub(super) retry: Retry,
@@ -175,6 +177,7 @@ impl ProxyConfigBuilder {
             fixed_host: None,
             forwarded: ForwardedPolicy::Append,
             websocket: true,
+            http2: true,
             timeouts: Timeouts {
                 connect: Duration::from_secs(5),
                 read: Duration::from_secs(60),
@@ -191,6 +194,7 @@ impl ProxyConfigBuilder {
                 replay_bytes: 64 * 1024,
                 connections: 16_384,
                 keepalive_requests: 1000,
+                streams: 128,
                 backlog: 1024,
             },
             retry: Retry {
@@ -238,6 +242,12 @@ impl ProxyConfigBuilder {
         forwarded: ForwardedPolicy => forwarded;
         /// Allows upgrades to WebSocket (no other protocol is ever upgraded to). Default yes.
         websocket: bool => websocket;
+        /// Speaks HTTP/2 with clients that begin with its preface, "prior knowledge" (RFC 9113 §3.3). Default yes;
+        /// without it they are answered 505.
+        http2: bool => http2;
+        /// Sets how many requests a client may have under way at once on an HTTP/2 connection, 1 to 1000 (nginx:
+        /// `http2_max_concurrent_streams`). Default 128.
+        max_streams: u32 => limits.streams;
         /// Sets how long a connect to a backend may take (nginx: `proxy_connect_timeout`). Default 5 s; nginx's
         /// 60 s lets one dead host hold every tenth request for a minute.
         connect_timeout: Duration => timeouts.connect;
@@ -362,6 +372,7 @@ fn check_limits(config: &ProxyConfig) -> Result<(), ConfigError> {
             1,
             u32::MAX.into(),
         ),
+        ("max_streams", config.limits.streams.into(), 1, 1000),
         ("backlog", config.limits.backlog.into(), 1, 65_535),
         ("retry_tries", config.retry.tries.into(), 1, 64),
         ("upstream_keepalive", config.keep.idle as u64, 0, 65_536),
@@ -442,6 +453,7 @@ mod tests {
         assert_eq!(error.to_string(), "retry_tries must be between 1 and 64, not 0");
         assert!(builder().max_head(1023).build().is_err() && builder().max_head(65_537).build().is_err());
         assert!(builder().max_connections(0).build().is_err());
+        assert!(builder().max_streams(0).build().is_err() && builder().max_streams(1001).build().is_err());
         assert!(
             builder()
                 .upstream_keepalive(0)

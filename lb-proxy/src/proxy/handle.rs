@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, request};
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, request};
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -129,8 +130,8 @@ fn admit_parts<B: Body>(
         body.size_hint().exact()
     };
     let digits = length.map(|length| length.to_string());
-    let target = target(&parts.uri);
     let http2 = parts.version == Version::HTTP_2;
+    let target = target(&parts.uri, http2);
     let authority = parts
         .uri
         .authority()
@@ -145,6 +146,9 @@ fn admit_parts<B: Body>(
     }
     let mut kinds: Vec<_> = fields.iter().map(|field| Field::of(field.name)).collect();
     check_framing(&fields, &kinds, length)?;
+    if http2 {
+        check_http2(&fields, &kinds)?;
+    }
     if let Some(authority) = authority {
         // RFC 9113 §8.3.1: `:authority` is what HTTP/1.1 has as `Host`; two that differ are two requests.
         if fields
@@ -155,12 +159,20 @@ fn admit_parts<B: Body>(
             return Err(Reason::BadHost);
         }
     }
+    let crumbs = join_crumbs(&parts.headers, http2);
     let mut at = 0;
     fields.retain(|_| {
         at += 1;
         let framing = matches!(kinds[at - 1], Field::ContentLength | Field::TransferEncoding);
-        !(framing || (authority.is_some() && kinds[at - 1] == Field::Host))
+        let joined = crumbs.is_some() && kinds[at - 1] == Field::Cookie;
+        !(framing || joined || (authority.is_some() && kinds[at - 1] == Field::Host))
     });
+    if let Some(crumbs) = &crumbs {
+        fields.push(httparse::Header {
+            name: COOKIE.as_str(),
+            value: crumbs,
+        });
+    }
     if let Some(authority) = authority {
         fields.push(httparse::Header {
             name: "host",
@@ -212,8 +224,49 @@ fn check_framing(fields: h1::Fields<'_>, kinds: &[Field], length: Option<u64>) -
     }
 }
 
-/// The target as HTTP/1 has it. What HTTP/2 splits into pseudo-fields is put together again as origin-form.
-fn target(uri: &Uri) -> String {
+/// What makes a request of HTTP/2 malformed (RFC 9113 §8.2), as far as the server that read it may not have looked.
+fn check_http2(fields: h1::Fields<'_>, kinds: &[Field]) -> Result<(), Reason> {
+    if fields.len() > h1::MAX_FIELDS {
+        return Err(Reason::HeadTooLarge);
+    }
+    for (field, kind) in fields.iter().zip(kinds) {
+        let is_padded = |edge: Option<&u8>| edge.is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        let is_bad = match kind {
+            Field::Te => !field.value.eq_ignore_ascii_case(b"trailers"),
+            Field::Connection
+            | Field::KeepAlive
+            | Field::ProxyConnection
+            | Field::TransferEncoding
+            | Field::Upgrade => true,
+            _ => false,
+        };
+        if is_bad || is_padded(field.value.first()) || is_padded(field.value.last()) {
+            return Err(Reason::BadHead);
+        }
+    }
+    Ok(())
+}
+
+/// RFC 9113 §8.2.3: HTTP/2 may send a cookie in crumbs, which HTTP/1.1 has in one line.
+fn join_crumbs(headers: &HeaderMap, http2: bool) -> Option<Vec<u8>> {
+    let mut crumbs = headers.get_all(COOKIE).iter();
+    let (first, second) = (crumbs.next()?, crumbs.next()?);
+    if !http2 {
+        return None;
+    }
+    let mut joined = first.as_bytes().to_vec();
+    for crumb in std::iter::once(second).chain(crumbs) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(crumb.as_bytes());
+    }
+    Some(joined)
+}
+
+/// The target as HTTP/1 has it; of the pseudo-fields of HTTP/2, `:path`, because `:authority` becomes `Host`.
+fn target(uri: &Uri, http2: bool) -> String {
+    if let (true, Some(path)) = (http2, uri.path_and_query()) {
+        return path.to_string();
+    }
     match (uri.scheme(), uri.authority(), uri.path_and_query()) {
         (Some(_), Some(_), _) => uri.to_string(),
         (_, Some(authority), None) => authority.to_string(),

@@ -77,6 +77,7 @@ mod exchange;
 mod forwarded;
 mod handle;
 mod host;
+mod http2;
 mod incoming;
 mod lease;
 mod policy;

@@ -17,6 +17,7 @@ use super::client::Client;
 use super::core::Proxy;
 use super::counters::Counters;
 use super::forwarded::ClientName;
+use super::http2;
 use super::lease::Lease;
 use super::relay::{Broken, Relay};
 use super::request::{Admitted, admit};
@@ -46,6 +47,8 @@ enum Next {
     Abort,
     /// It became a WebSocket's.
     Tunnel(Box<Lease>),
+    /// It is one of HTTP/2.
+    Http2,
 }
 
 impl Acceptor {
@@ -82,6 +85,13 @@ impl Acceptor {
                     return None;
                 }
                 Next::Abort => return None,
+                Next::Http2 => {
+                    let Serving { client, name, .. } = connection;
+                    let early = client.buffer.data().to_vec();
+                    self.proxy.take_back(client.buffer);
+                    http2::serve(client.transport, early, name, &self.proxy, &self.drain).await;
+                    return None;
+                }
                 Next::Tunnel(lease) => {
                     return Some(Tunnel::new(Arc::clone(&self.proxy), connection.client, *lease));
                 }
@@ -143,6 +153,8 @@ struct Serving<'a> {
 
 /// What came instead of a request.
 enum NoRequest {
+    /// The preface of HTTP/2.
+    Http2,
     /// The client has nothing more to say, or is gone.
     End,
     Refused(Reason),
@@ -159,6 +171,7 @@ impl Serving<'_> {
         let request = match self.next_request().await {
             Ok(request) => request,
             Err(NoRequest::End) => return Next::Abort,
+            Err(NoRequest::Http2) => return Next::Http2,
             Err(NoRequest::Refused(reason)) => {
                 // Where the next request begins, or whether there is one, nobody can tell.
                 self.client.lose_track();
@@ -219,7 +232,7 @@ impl Serving<'_> {
         let mut begun = (!self.client.buffer.is_empty()).then(clock::now);
         let since = clock::now();
         loop {
-            if !self.client.buffer.is_empty() {
+            if !self.client.buffer.is_empty() && !self.may_be_http2()? {
                 if let Some(request) = self.take_request()? {
                     return Ok(request);
                 }
@@ -245,6 +258,18 @@ impl Serving<'_> {
                 }
                 Ok(0) | Err(_) => return Err(NoRequest::End),
             }
+        }
+    }
+
+    /// Whether the client may be about to speak HTTP/2; that it does is told by the error.
+    fn may_be_http2(&self) -> Result<bool, NoRequest> {
+        if self.requests > 0 || !self.acceptor.proxy.config.http2 {
+            return Ok(false);
+        }
+        match http2::has_preface(self.client.buffer.data()) {
+            Some(true) => Err(NoRequest::Http2),
+            Some(false) => Ok(false),
+            None => Ok(true),
         }
     }
 
