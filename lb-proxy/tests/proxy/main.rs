@@ -13,6 +13,8 @@ mod chunked_requests;
 mod drain;
 mod early_answers;
 mod forwarding;
+mod h2_floods;
+mod h2_requests;
 mod hop_by_hop;
 mod host_rules;
 mod interim;

@@ -3,6 +3,7 @@
 mod backend;
 mod client;
 mod gate;
+pub mod h2;
 mod wire;
 
 use std::net::SocketAddr;
