@@ -265,7 +265,8 @@ fn join_crumbs(headers: &HeaderMap, http2: bool) -> Option<Vec<u8>> {
 /// The target as HTTP/1 has it; of the pseudo-fields of HTTP/2, `:path`, because `:authority` becomes `Host`.
 fn target(uri: &Uri, http2: bool) -> String {
     if let (true, Some(path)) = (http2, uri.path_and_query()) {
-        return path.to_string();
+        // As it came: its `Display` would add the slash that it may not lack.
+        return path.as_str().to_owned();
     }
     match (uri.scheme(), uri.authority(), uri.path_and_query()) {
         (Some(_), Some(_), _) => uri.to_string(),

@@ -15,6 +15,7 @@ mod early_answers;
 mod forwarding;
 mod h2_floods;
 mod h2_requests;
+mod h2_streams;
 mod hop_by_hop;
 mod host_rules;
 mod interim;
