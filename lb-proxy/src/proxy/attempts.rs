@@ -15,8 +15,9 @@ use super::request::Admitted;
 use super::response::Accepted;
 use super::source::Source;
 use super::upload::Upload;
-use crate::balance::{Pick, Tried};
+use crate::balance::{Outcome, Pick, Tried};
 use crate::h1::Body;
+use crate::log::Attempt;
 use crate::runtime::clock;
 use crate::runtime::timer::LazyTimer;
 
@@ -63,6 +64,17 @@ pub(super) struct Asker<'a, T> {
     pub(super) source: &'a mut dyn Source,
     pub(super) timer: &'a mut LazyTimer,
     pub(super) on_head: &'a mut OnHead<'a, T>,
+    /// The tries, if they are to be remembered.
+    pub(super) trail: Option<&'a mut Vec<Attempt>>,
+}
+
+/// Remembers how the last try went.
+fn note<T>(asker: &mut Asker<'_, T>, status: u16, began: Duration) {
+    if let Some(attempt) = asker.trail.as_mut().and_then(|trail| trail.last_mut()) {
+        attempt.status = Some(status);
+        attempt.header = Some(clock::now().saturating_sub(began));
+        attempt.response = attempt.header;
+    }
 }
 
 impl<'a> Attempts<'a> {
@@ -104,10 +116,18 @@ impl<'a> Attempts<'a> {
             let Some((pick, kept)) = proxy.choose(&mut self, now) else {
                 return Err(last);
             };
+            let tried_at = clock::now();
+            if let Some(trail) = &mut asker.trail {
+                trail.push(Attempt::new(pick.address()));
+            }
             let failed = match self.try_backend(proxy, pick, kept, parts, &mut asker).await {
-                Ok(answered) => return Ok(answered),
+                Ok(answered) => {
+                    note(&mut asker, answered.accepted.status, tried_at);
+                    return Ok(answered);
+                }
                 Err(failed) => failed,
             };
+            note(&mut asker, failed.reason.status().as_u16(), tried_at);
             last = failed.reason;
             now = clock::now();
             match failed.again {
@@ -142,11 +162,11 @@ impl<'a> Attempts<'a> {
                 }
                 None => {
                     Counters::count(&proxy.counters.connects);
-                    match dial(&proxy.config, pick.slot(), pick.address()).await {
+                    match dial(&proxy.config, self.request.upstream, pick.slot(), pick.address()).await {
                         Ok(connection) => connection,
                         Err(error) => {
                             let reason = error.reason();
-                            proxy.failed(pick, reason, &error);
+                            proxy.failed(self.request.upstream, pick, reason, Outcome::ConnectError, &error);
                             return Err(Failed {
                                 reason,
                                 again: Some(parts),
@@ -157,7 +177,13 @@ impl<'a> Attempts<'a> {
             };
             let Broken { failure, again } = match self.send(proxy, connection, parts, asker).await {
                 Ok((exchange, accepted, made)) => {
-                    let lease = Lease::new(Arc::clone(proxy), pick, exchange);
+                    let lease = Lease::new(
+                        Arc::clone(proxy),
+                        self.request.upstream,
+                        pick,
+                        accepted.status,
+                        exchange,
+                    );
                     return Ok(Answered {
                         lease,
                         accepted,
@@ -174,7 +200,7 @@ impl<'a> Attempts<'a> {
                     if matches!(failure, Failure::Client(_)) {
                         tracing::debug!(backend = %pick.id(), reason = reason.as_str(), "gave up a request");
                     } else {
-                        proxy.failed(pick, reason, &failure);
+                        proxy.failed(self.request.upstream, pick, reason, failure.outcome(), &failure);
                     }
                     return Err(Failed { reason, again });
                 }
@@ -198,6 +224,7 @@ impl<'a> Attempts<'a> {
             source,
             timer,
             on_head,
+            ..
         } = asker;
         let answered = poll_fn(|cx| {
             let polled = exchange.poll_head(cx, proxy, self.request, &mut **source, &mut **on_head);

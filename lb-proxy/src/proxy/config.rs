@@ -1,11 +1,16 @@
 //! What a proxy is told: where it listens, where it forwards to, and how long and how much it puts up with.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::host;
 use super::policy::{ForwardedPolicy, HostPolicy};
 use crate::balance::Upstream;
+use crate::forwarded::Forwarding;
+use crate::limit::{ConnectionLimit, RateLimit};
+use crate::log::AccessLog;
+use crate::route::{Action, Routes};
 
 /// How long the proxy waits for what.
 #[derive(Debug, Clone, Copy)]
@@ -66,14 +71,20 @@ pub(super) struct Keep {
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
     pub(super) listen: Vec<SocketAddr>,
-    pub(super) upstream: Upstream,
+    /// Where requests go by default, and further ones that routes name by their place.
+    pub(super) upstreams: Vec<Upstream>,
+    pub(super) routes: Option<Arc<Routes>>,
     pub(super) workers: usize,
     pub(super) freebind: bool,
     pub(super) share_port: bool,
     pub(super) host: HostPolicy,
     pub(super) default_host: Option<String>,
     pub(super) fixed_host: Option<String>,
-    pub(super) forwarded: ForwardedPolicy,
+    pub(super) forwarding: Forwarding,
+    pub(super) rate_limit: Option<Arc<RateLimit>>,
+    pub(super) connection_limit: Option<Arc<ConnectionLimit>>,
+    pub(super) access_log: Option<AccessLog>,
+    wants_ids: bool,
     pub(super) websocket: bool,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
@@ -93,16 +104,27 @@ impl ProxyConfig {
         &self.listen
     }
 
+    /// Whether requests get an id: one is passed on, logged, or used by a route.
+    pub(super) fn wants_ids(&self) -> bool {
+        self.wants_ids
+    }
+
     /// Returns the number of worker threads.
     #[must_use]
     pub fn workers(&self) -> usize {
         self.workers
     }
 
-    /// Returns the upstream that requests are forwarded to.
+    /// Returns the upstream that requests are forwarded to unless a route says otherwise.
     #[must_use]
     pub fn upstream(&self) -> &Upstream {
-        &self.upstream
+        &self.upstreams[0]
+    }
+
+    /// Returns all upstreams, in the order in which routes count them.
+    #[must_use]
+    pub fn upstreams(&self) -> &[Upstream] {
+        &self.upstreams
     }
 }
 
@@ -133,6 +155,18 @@ pub enum ConfigError {
         min: u64,
         /// The greatest allowed.
         max: u64,
+    },
+    /// A route to an upstream that there isn't.
+    #[error(
+        "route {route} (counted from 0) goes to upstream {upstream}, and there are {count}, counted from 0"
+    )]
+    NoSuchUpstream {
+        /// Its place in the list of routes.
+        route: usize,
+        /// The upstream that it names.
+        upstream: usize,
+        /// How many upstreams there are.
+        count: usize,
     },
     /// A host that isn't `host` or `host:port` as RFC 3986 §3.2 has it.
     #[error("{name} must be a host or host:port, not {got:?}")]
@@ -166,14 +200,19 @@ impl ProxyConfigBuilder {
     fn new(upstream: Upstream) -> Self {
         let config = ProxyConfig {
             listen: Vec::new(),
-            upstream,
+            upstreams: vec![upstream],
+            routes: None,
             workers: std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_WORKERS)),
             freebind: false,
             share_port: false,
             host: HostPolicy::Preserve,
             default_host: None,
             fixed_host: None,
-            forwarded: ForwardedPolicy::Append,
+            forwarding: Forwarding::default(),
+            rate_limit: None,
+            connection_limit: None,
+            access_log: None,
+            wants_ids: false,
             websocket: true,
             timeouts: Timeouts {
                 connect: Duration::from_secs(5),
@@ -216,6 +255,43 @@ impl ProxyConfigBuilder {
         self
     }
 
+    /// Adds an upstream that [`routes`](Self::routes) can name: the first one added is `Action::Upstream(1)`.
+    pub fn upstream(mut self, upstream: Upstream) -> Self {
+        self.config.upstreams.push(upstream);
+        self
+    }
+
+    /// Sets which request goes where. Default: all go to the first upstream.
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.config.routes = Some(Arc::new(routes));
+        self
+    }
+
+    /// Sets what happens to `X-Forwarded-*`, and leaves the rest of [`forwarding`](Self::forwarding) at its defaults.
+    pub fn forwarded(mut self, policy: ForwardedPolicy) -> Self {
+        self.config.forwarding = policy.into();
+        self
+    }
+
+    /// Limits the requests a second of each client address (nginx: `limit_req`). Default: no limit.
+    pub fn rate_limit(mut self, limit: impl Into<Arc<RateLimit>>) -> Self {
+        self.config.rate_limit = Some(limit.into());
+        self
+    }
+
+    /// Limits the connections of each client address; one too many is answered and closed at its first request
+    /// (nginx: `limit_conn`). Default: no limit.
+    pub fn connection_limit(mut self, limit: impl Into<Arc<ConnectionLimit>>) -> Self {
+        self.config.connection_limit = Some(limit.into());
+        self
+    }
+
+    /// Logs each request. Default: none is.
+    pub fn access_log(mut self, log: AccessLog) -> Self {
+        self.config.access_log = Some(log);
+        self
+    }
+
     /// Sets the `Host` that an HTTP/1.0 request without one is given. Default none: such a request is refused.
     pub fn default_host(mut self, host: impl Into<String>) -> Self {
         self.default_host = Some(host.into());
@@ -234,8 +310,9 @@ impl ProxyConfigBuilder {
         share_port: bool => share_port;
         /// Sets the `Host` that backends see. Default [`HostPolicy::Preserve`].
         host: HostPolicy => host;
-        /// Sets what happens to `X-Forwarded-*`. Default [`ForwardedPolicy::Append`].
-        forwarded: ForwardedPolicy => forwarded;
+        /// Sets what backends are told of the client, whom to believe about it, the request's id, `Via` and `Server`.
+        /// Default: `X-Forwarded-*` with the peer appended, and nobody is believed.
+        forwarding: Forwarding => forwarding;
         /// Allows upgrades to WebSocket (no other protocol is ever upgraded to). Default yes.
         websocket: bool => websocket;
         /// Sets how long a connect to a backend may take (nginx: `proxy_connect_timeout`). Default 5 s; nginx's
@@ -308,6 +385,9 @@ impl ProxyConfigBuilder {
         }
         check_timeouts(config)?;
         check_limits(config)?;
+        check_routes(config)?;
+        config.wants_ids =
+            config.forwarding.has_request_id() || config.routes.is_some() || config.access_log.is_some();
         if let HostPolicy::Fixed(fixed) = &config.host {
             config.fixed_host = Some(host_value("host", fixed)?);
         }
@@ -376,6 +456,24 @@ fn check_limits(config: &ProxyConfig) -> Result<(), ConfigError> {
         Some(&(name, got, min, max)) => Err(ConfigError::OutOfRange { name, got, min, max }),
         None => Ok(()),
     }
+}
+
+fn check_routes(config: &ProxyConfig) -> Result<(), ConfigError> {
+    let count = config.upstreams.len();
+    let routes = config.routes.iter().flat_map(|routes| routes.as_slice());
+    for route in routes {
+        match route.action() {
+            Action::Upstream(upstream) if *upstream >= count => {
+                return Err(ConfigError::NoSuchUpstream {
+                    route: route.index(),
+                    upstream: *upstream,
+                    count,
+                });
+            }
+            Action::Upstream(_) | Action::Redirect(_) | Action::Respond(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn host_value(name: &'static str, text: &str) -> Result<String, ConfigError> {

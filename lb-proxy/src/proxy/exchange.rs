@@ -15,6 +15,7 @@ use super::request::Admitted;
 use super::response::{self, Accepted};
 use super::source::Source;
 use super::upload::Upload;
+use crate::balance::Outcome;
 use crate::h1::{self, Body, Chunked, Step};
 use crate::runtime::clock;
 
@@ -47,6 +48,16 @@ impl Failure {
             Self::Io(_) | Self::Closed => Reason::Closed,
             Self::TimedOut => Reason::ReadTimeout,
             Self::BadResponse(_) => Reason::BadResponse,
+        }
+    }
+
+    /// What it says about the backend.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Client(_) => Outcome::Cancelled,
+            Self::Io(_) | Self::Closed => Outcome::Reset,
+            Self::TimedOut => Outcome::Timeout,
+            Self::BadResponse(_) => Outcome::BadResponse,
         }
     }
 }

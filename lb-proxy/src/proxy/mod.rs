@@ -63,6 +63,7 @@
 //! that a head decides (RFC 9110 §6.5.1) are left out of both. A request with both `Content-Length` and
 //! `Transfer-Encoding` is refused.
 
+mod acceptor;
 mod answer;
 mod attempts;
 mod body;
@@ -74,11 +75,12 @@ mod core;
 mod counters;
 mod date;
 mod exchange;
-mod forwarded;
 mod handle;
 mod host;
 mod incoming;
+mod journal;
 mod lease;
+mod local;
 mod policy;
 mod pool;
 mod relay;
@@ -99,5 +101,5 @@ pub use body::{ResponseBody, ResponseError};
 pub use config::{ConfigError, ProxyConfig, ProxyConfigBuilder};
 pub use counters::ProxyCounters;
 pub use policy::{ForwardedPolicy, HostPolicy};
-pub use server::{Server, ServerHandle, ServerStatus};
+pub use server::{ApplyError, Server, ServerHandle, ServerStatus};
 pub use service::{ClientAddr, ProxyService, ResponseFuture};

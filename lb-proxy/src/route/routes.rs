@@ -107,6 +107,13 @@ impl Routes {
         Ok(&self.routes[route as usize])
     }
 
+    /// The place of one of these routes in [`as_slice`](Self::as_slice).
+    #[cfg(feature = "proxy")]
+    pub(crate) fn place(&self, route: &Route) -> usize {
+        let offset = std::ptr::from_ref(route).addr() - self.routes.as_ptr().addr();
+        offset / size_of::<Route>()
+    }
+
     /// The routes in the order in which they were given, and behind them those that add a slash.
     #[must_use]
     pub fn as_slice(&self) -> &[Route] {
