@@ -102,7 +102,7 @@ impl Routes {
     #[inline]
     pub fn find(&self, host: &str, path: &str) -> Result<&Route, NotFound> {
         let trie = self.hosts.find(host).ok_or(NotFound::NoRoute)?;
-        let path = Normal::of(without_query(path).as_bytes())?.path;
+        let path = Normal::of_target(path.as_bytes())?.path;
         let route = self.tries[trie as usize].find(&path).ok_or(NotFound::NoRoute)?;
         Ok(&self.routes[route as usize])
     }
@@ -239,7 +239,8 @@ impl Route {
 }
 
 fn without_query(target: &str) -> &str {
-    target.split_once('?').map_or(target, |(path, _)| path)
+    let end = target.bytes().position(|byte| byte == b'?');
+    &target[..end.unwrap_or(target.len())]
 }
 
 fn number(length: usize) -> u32 {
