@@ -72,7 +72,10 @@ fn every_variable_has_nginx_form() {
             "1.1.1.1, 2.2.2.2||-",
         ),
         ("$sent_http_content_type|$sent_http_x", "text/html|-"),
-        ("$scheme://$host $server_protocol", "https://example.com HTTP/1.1"),
+        (
+            "$scheme://$host $http_host $server_protocol",
+            "https://example.com Example.com:443 HTTP/1.1",
+        ),
         ("$request_id $request_length $request_time", "abc 321 1.234"),
         (
             "$status $bytes_sent $body_bytes_sent $request_completion",

@@ -102,7 +102,7 @@ impl ConnectionLimit {
 
     /// Counts one more connection of `client` for as long as the permit lives; `None` if it has as many as it may, or
     /// if there is no room to count it. Then the answer is [`status`](Self::status).
-    #[must_use]
+    #[must_use = "the connection is counted for as long as the permit lives"]
     pub fn acquire(&self, client: IpAddr) -> Option<Permit> {
         let key = self.inner.config.prefixes.key(client);
         self.inner
@@ -122,7 +122,6 @@ impl ConnectionLimit {
     }
 
     /// What it was made of: who applies a new config keeps this limit, and its counts, if that is the same.
-    #[must_use]
     pub fn config(&self) -> ConnectionLimitConfig {
         self.inner.config
     }

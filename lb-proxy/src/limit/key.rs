@@ -130,8 +130,7 @@ impl<T> Shards<T> {
     pub(super) fn new(clients: usize, mut new: impl FnMut(usize, Keyed) -> T) -> Self {
         let count = (clients / LEAST_PER_SHARD)
             .next_power_of_two()
-            .min(MAX_SHARDS)
-            .max(1);
+            .clamp(1, MAX_SHARDS);
         let hashing = Keyed::random();
         let share = clients.div_ceil(count);
         Self {

@@ -173,6 +173,9 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<()> {
         .map(drop)
 }
 
+/// Room for the line that fills a buffer, in bytes: longer ones are rare, and make it grow.
+const LINE: usize = 2 * 1024;
+
 /// What handles and buffers share. The thread has [`Common`] alone, so that it ends when these are gone.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -187,7 +190,10 @@ pub(super) struct Shared {
 impl Shared {
     /// An empty batch, with the memory of a written one if there is one at hand.
     pub(super) fn empty_batch(&self) -> Batch {
-        self.common.take_spare().unwrap_or_default()
+        self.common.take_spare().unwrap_or_else(|| Batch {
+            bytes: Vec::with_capacity(self.buffer_size.saturating_add(LINE)),
+            lines: 0,
+        })
     }
 
     /// Keeps the memory of a batch that wasn't used.
@@ -260,8 +266,10 @@ mod tests {
         assert_eq!(sink.text(), "line 1\nline 2\nline 3\nline 4\n");
 
         let long = "x".repeat(70_000);
-        let mut record = Record::default();
-        record.target = &long;
+        let record = Record {
+            target: &long,
+            ..Record::default()
+        };
         buffer.write(at(26), &record);
         assert_eq!(buffer.poll_timeout(), None);
     }
@@ -454,8 +462,10 @@ mod tests {
 
     fn write(buffer: &mut Buffer, now: Duration, number: u64) {
         let number = number.to_string();
-        let mut record = Record::default();
-        record.target = &number;
+        let record = Record {
+            target: &number,
+            ..Record::default()
+        };
         buffer.write(now, &record);
     }
 

@@ -24,6 +24,7 @@ pub(super) enum Variable {
     Host,
     /// The field's name.
     Http(Box<str>),
+    HttpHost,
     Msec,
     Pipe,
     RealipRemoteAddr,
@@ -65,9 +66,6 @@ pub(super) enum Variable {
 impl Variable {
     pub(super) fn named(name: &str) -> Option<Self> {
         let after = |prefix| name.strip_prefix(prefix).filter(|rest: &&str| !rest.is_empty());
-        if let Some(field) = after("http_") {
-            return Some(Self::Http(field.replace('_', "-").into()));
-        }
         if let Some(field) = after("sent_http_") {
             return Some(Self::SentHttp(field.replace('_', "-").into()));
         }
@@ -85,6 +83,7 @@ impl Variable {
             "connection_requests" => Self::ConnectionRequests,
             "gzip_ratio" => Self::GzipRatio,
             "host" => Self::Host,
+            "http_host" => Self::HttpHost,
             "msec" => Self::Msec,
             "pipe" => Self::Pipe,
             "realip_remote_addr" => Self::RealipRemoteAddr,
@@ -119,7 +118,7 @@ impl Variable {
             "upstream_response_time" => Self::UpstreamResponseTime,
             "upstream_status" => Self::UpstreamStatus,
             "uri" | "document_uri" => Self::Uri,
-            _ => return None,
+            _ => Self::Http(after("http_")?.replace('_', "-").into()),
         })
     }
 
@@ -153,6 +152,8 @@ impl Variable {
             Self::GzipRatio => escape.push_none(out),
             Self::Host => push_host(record.host, escape, out),
             Self::Http(name) => push_field(record.request_fields, name, escape, out),
+            // Not from a field: HTTP/2 has none for it.
+            Self::HttpHost => push_text(record.host, escape, out),
             Self::Msec => stamp.push_msec(out),
             Self::Pipe => out.push(b'.'),
             Self::RealipRemoteAddr => push_ip(record.peer, escape, out),

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use super::access::{LogCounts, Target};
 
 /// Whole lines on their way to the writer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
     pub(super) lines: u64,

@@ -120,8 +120,9 @@ pub struct Redirect {
 impl Redirect {
     /// A redirect to the same target with a slash behind its path.
     pub(super) fn to_slash(path: &str) -> Self {
-        // A path may have a `$`, and an absolute URL makes `//evil.example/` harmless.
-        let text = format!("$scheme://$http_host{}/$is_args$args", path.replace('$', "$$"));
+        // Relative to the target, so that scheme, host and port stay what the client sees. The path is a configured one:
+        // it may have a `$`, but never begins with `//`.
+        let text = format!("{}/$is_args$args", path.replace('$', "$$"));
         let location = Template::parse(&text, Variable::named).expect("all of these variables exist");
         Self {
             status: 301,

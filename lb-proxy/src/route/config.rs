@@ -86,9 +86,9 @@ impl RouteConfig {
         self
     }
 
-    /// Whether a request for the prefix without its last slash is redirected to it (301), if no route has that path,
-    /// exact or as prefix: nginx does this for a `location /app/` with a `proxy_pass`. On by default; it matters for
-    /// prefixes with a last slash that are forwarded to an upstream.
+    /// Whether a request for this path without its last slash is redirected to it (301), if no route has that path,
+    /// exact or as prefix: nginx does this for `location /app/` and `location = /app/` with a `proxy_pass`. On by
+    /// default; it matters for paths with a last slash that are forwarded to an upstream.
     pub fn slash_redirect(mut self, on: bool) -> Self {
         self.slash_redirect = on;
         self

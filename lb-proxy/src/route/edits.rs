@@ -277,8 +277,10 @@ mod tests {
         let edits = edits.unwrap();
         assert_eq!(lines(&edits, &Facts::default()), "");
         assert!(edits.drops("accept-encoding"));
-        let mut facts = Facts::default();
-        facts.request_id = "7";
+        let facts = Facts {
+            request_id: "7",
+            ..Facts::default()
+        };
         assert_eq!(lines(&edits, &facts), "X-Id: 7\r\n");
     }
 
@@ -286,8 +288,10 @@ mod tests {
     fn on_success_is_as_nginx_without_always() {
         let edits = HeaderEdits::builder().add_on_success("X-A", "1").build().unwrap();
         for status in 100..=599 {
-            let mut facts = Facts::default();
-            facts.status = Some(status);
+            let facts = Facts {
+                status: Some(status),
+                ..Facts::default()
+            };
             let nginx = [200, 201, 204, 206, 301, 302, 303, 304, 307, 308].contains(&status);
             assert_eq!(!lines(&edits, &facts).is_empty(), nginx, "{status}");
         }

@@ -70,6 +70,7 @@ pub(super) enum Variable {
     Host,
     /// The field's name.
     Http(Box<str>),
+    HttpHost,
     IsArgs,
     ProxyAddXForwardedFor,
     RemoteAddr,
@@ -87,12 +88,10 @@ pub(super) enum Variable {
 
 impl Variable {
     pub(super) fn named(name: &str) -> Option<Self> {
-        if let Some(field) = name.strip_prefix("http_").filter(|field| !field.is_empty()) {
-            return Some(Self::Http(field.replace('_', "-").into()));
-        }
         Some(match name {
             "args" | "query_string" => Self::Args,
             "host" => Self::Host,
+            "http_host" => Self::HttpHost,
             "is_args" => Self::IsArgs,
             "proxy_add_x_forwarded_for" => Self::ProxyAddXForwardedFor,
             "remote_addr" => Self::RemoteAddr,
@@ -106,7 +105,10 @@ impl Variable {
             "server_protocol" => Self::ServerProtocol,
             "status" => Self::Status,
             "upstream_addr" => Self::UpstreamAddr,
-            _ => return None,
+            _ => {
+                let field = name.strip_prefix("http_").filter(|field| !field.is_empty())?;
+                Self::Http(field.replace('_', "-").into())
+            }
         })
     }
 
@@ -119,6 +121,8 @@ impl Variable {
                     .map(|byte| byte.to_ascii_lowercase()),
             ),
             Self::Http(name) => push_field(facts.fields, name, out),
+            // Not from a field: HTTP/2 has none for it.
+            Self::HttpHost => push_value(out, facts.host.as_bytes()),
             Self::IsArgs => out.extend((!query(facts.target).is_empty()).then_some(b'?')),
             Self::ProxyAddXForwardedFor => {
                 let before = out.len();
@@ -217,6 +221,7 @@ mod tests {
             ("$remote_addr:$remote_port", "192.0.2.1:4000"),
             ("$server_addr:$server_port", "2001:db8::1:8443"),
             ("$http_user_agent", "curl/8"),
+            ("$http_host", "WWW.Example.com:8443"),
             ("$http_x_forwarded_for", "203.0.113.7, 198.51.100.1"),
             (
                 "$proxy_add_x_forwarded_for",
@@ -240,9 +245,11 @@ mod tests {
     #[test]
     fn a_client_cannot_add_lines() {
         let fields: &[(&str, &[u8])] = &[("X", b"a\r\nSet-Cookie: b")];
-        let mut facts = Facts::default();
-        facts.fields = &fields;
-        facts.target = "/\r\n";
+        let facts = Facts {
+            fields: &fields,
+            target: "/\r\n",
+            ..Facts::default()
+        };
         assert_eq!(rendered("$http_x$request_uri", &facts), "aSet-Cookie: b/");
     }
 

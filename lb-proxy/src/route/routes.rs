@@ -123,11 +123,15 @@ fn add_slash_redirects<'a>(
     let wanting = paths.iter().filter_map(|(&(path, exact), &index)| {
         let config = &configs[index];
         let bare = path.strip_suffix(b"/").filter(|bare| !bare.is_empty())?;
-        let wanted = config.slash_redirect && !exact && matches!(config.action, Action::Upstream(_));
-        (wanted && !paths.contains_key(&(bare, true)) && !paths.contains_key(&(bare, false)))
-            .then_some((bare, index))
+        let taken = paths.contains_key(&(bare, true)) || paths.contains_key(&(bare, false));
+        let wanted = config.slash_redirect && matches!(config.action, Action::Upstream(_));
+        (wanted && !taken).then_some((bare, !exact, index))
     });
-    for (bare, index) in wanting.collect::<Vec<_>>() {
+    let mut wanting: Vec<_> = wanting.collect();
+    // Where an exact path and a prefix want the same, the exact one goes first, as in nginx.
+    wanting.sort_unstable();
+    wanting.dedup_by_key(|&mut (bare, ..)| bare);
+    for (bare, _, index) in wanting {
         let config = &configs[index];
         let text = &config.path.as_str()[..bare.len()];
         let mut location = Vec::new();
@@ -330,14 +334,17 @@ mod tests {
             RouteConfig::prefix("/d/", up(6)).slash_redirect(false),
             RouteConfig::prefix("/e $/", up(7)),
             RouteConfig::exact("/f/", up(8)),
+            RouteConfig::prefix("/f/", up(9)).slash_redirect(false),
         ])
         .unwrap();
-        let mut facts = Facts::default();
-        let fields: &[(&str, &[u8])] = &[("host", b"a.example:81")];
-        (facts.scheme, facts.fields, facts.target) = ("http", &fields, "/app?x=1");
+        let facts = Facts {
+            target: "/app?x=1",
+            ..Facts::default()
+        };
         for (path, location) in [
-            ("/app?x=1", "http://a.example:81/app/?x=1"),
-            ("/e%20$", "http://a.example:81/e%20$/?x=1"),
+            ("/app?x=1", "/app/?x=1"),
+            ("/e%20$", "/e%20$/?x=1"),
+            ("/f", "/f/?x=1"),
         ] {
             let Action::Redirect(redirect) = routes.find("a", path).unwrap().action() else {
                 panic!("{path} is redirected");
@@ -355,7 +362,7 @@ mod tests {
             ("/b", 3),
             ("/c", 5),
             ("/d", 0),
-            ("/f", 0),
+            ("/f/", 8),
             ("/", 0),
         ] {
             assert_eq!(routes.find("a", path).unwrap().action(), &up(upstream), "{path}");
