@@ -132,6 +132,18 @@ impl Pick {
     /// failed or ended a run of failures, and then only for as long as another such event takes.
     #[inline]
     pub fn finish(mut self, now: Duration, outcome: Outcome) -> Option<Transition> {
+        if self.picked_at & TOLD == TOLD {
+            return self.tell_late(now, outcome);
+        }
+        self.report(now, outcome)
+    }
+
+    /// Counts the outcome of what goes on for long (a TCP connection, a tunnel), which still counts as under
+    /// way: that it was made brings a failed backend back, not that it ends hours later.
+    ///
+    /// Of what [`finish`](Self::finish) is told after this only a failure counts.
+    #[inline]
+    pub fn report(&mut self, now: Duration, outcome: Outcome) -> Option<Transition> {
         let good = match outcome {
             Outcome::Success => true,
             Outcome::Status(status) => self.backend.passes(status),
@@ -148,6 +160,18 @@ impl Pick {
             self.picked_at |= TOLD;
         }
         transition
+    }
+
+    /// How what has been [reported](Self::report) ended: long after the pick, so it is nobody's probe and no
+    /// measure of latency.
+    #[cold]
+    fn tell_late(&self, now: Duration, outcome: Outcome) -> Option<Transition> {
+        let core = self.backend.core()?;
+        if core.judge(outcome) != Verdict::Failure {
+            return None;
+        }
+        self.backend.count_failure();
+        core.handle_failure(now, 0, &self.backend)
     }
 
     #[cold]

@@ -95,8 +95,8 @@ impl Serve for Acceptor {
         }
     }
 
-    fn drain(&self) -> &Drain {
-        &self.drain
+    fn start_drain(&self) {
+        self.drain.start();
     }
 
     fn open(&self) -> usize {

@@ -104,8 +104,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 impl Reason {
     /// Whether the fault is the client's; the connection is then closed after the answer.
     pub(super) fn is_client_fault(self) -> bool {
-        (self.status().is_client_error() && self != Self::NoRoute)
-            || matches!(self, Self::Coding | Self::Version)
+        self.status().is_client_error() || matches!(self, Self::Coding | Self::Version)
     }
 
     /// Builds the answer for a program that serves it.
