@@ -47,5 +47,19 @@
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod fields;
+pub mod forwarded;
+#[cfg(feature = "proxy")]
+mod h1;
+pub mod limit;
+pub mod log;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+pub mod proxy_protocol;
+pub mod route;
+#[cfg(feature = "proxy")]
+mod runtime;
+pub mod template;
+mod text;
+#[cfg(feature = "tls")]
+pub mod tls;

@@ -442,10 +442,8 @@ impl Core {
         let mut control = lock(&self.control);
         let (result, changed) = change(&mut control);
         let driver = control.take_driver(changed != Changed::Nothing);
-        match changed {
-            Changed::Nothing => {}
-            Changed::Backend(index) => control.mark(index, &self.current.load()),
-            Changed::Set => {}
+        if let Changed::Backend(index) = changed {
+            control.mark(index, &self.current.load());
         }
         drop(control);
         if changed == Changed::Nothing {

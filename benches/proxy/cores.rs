@@ -1,0 +1,49 @@
+//! Which core does what: the proxy has one, load and backend share the other.
+
+use ha_benches::testbed::Result;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The cores of this bench.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cores {
+    all: CpuSet,
+    proxy: usize,
+    load: usize,
+}
+
+/// Where a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On the proxy's core, alone.
+    Proxy,
+    /// On the core of the load and the backend.
+    Load,
+    /// Wherever the kernel likes.
+    Anywhere,
+}
+
+impl Cores {
+    /// The first and the last that this process may use; one and the same if there is no other.
+    pub(crate) fn new() -> Result<Self> {
+        let all = sched_getaffinity(None)?;
+        let mut usable = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
+        let proxy = usable.next().ok_or("no core")?;
+        let load = usable.next_back().unwrap_or(proxy);
+        Ok(Self { all, proxy, load })
+    }
+
+    pub(crate) fn are_two(&self) -> bool {
+        self.proxy != self.load
+    }
+
+    /// Moves the calling thread, and the processes that it starts from here on.
+    pub(crate) fn go(&self, place: Place) -> Result<()> {
+        let mut set = CpuSet::new();
+        match place {
+            Place::Proxy => set.set(self.proxy),
+            Place::Load => set.set(self.load),
+            Place::Anywhere => set = self.all,
+        }
+        Ok(sched_setaffinity(None, &set)?)
+    }
+}
