@@ -38,6 +38,12 @@ impl<'a> Choice<'a> {
         self.backend.id()
     }
 
+    /// What sessions know the backend by, for [`Affinity::write_cookie`](super::Affinity::write_cookie).
+    #[must_use]
+    pub fn route(&self) -> &str {
+        self.backend.route()
+    }
+
     /// As [`Pick::slot`].
     #[must_use]
     pub fn slot(&self) -> u16 {
@@ -115,6 +121,12 @@ impl Pick {
     #[must_use]
     pub fn id(&self) -> &BackendId {
         self.backend.id()
+    }
+
+    /// What sessions know the backend by, for [`Affinity::write_cookie`](super::Affinity::write_cookie).
+    #[must_use]
+    pub fn route(&self) -> &str {
+        self.backend.route()
     }
 
     /// A small number that is the backend's as long as its upstream has it, so that a worker can keep what

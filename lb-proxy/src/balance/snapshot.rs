@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::affinity::Affinity;
 use super::backend::{Backend, BackendState, NEVER, Roster, Standing, nanos};
 use super::outcome::Classifier;
 use super::panic::Anyone;
@@ -31,6 +32,7 @@ pub(super) struct Snapshot {
     panic_requests: PanicRequests,
     gate: Arc<Gate>,
     classifier: Classifier,
+    affinity: Option<Arc<Affinity>>,
 }
 
 /// What a snapshot is made of.
@@ -44,6 +46,7 @@ pub(super) struct Parts {
     pub(super) limited: bool,
     pub(super) gate: Arc<Gate>,
     pub(super) classifier: Classifier,
+    pub(super) affinity: Option<Arc<Affinity>>,
 }
 
 /// How many requests there have been for which nobody was up.
@@ -73,6 +76,7 @@ impl Snapshot {
             panic_requests: parts.panic_requests,
             gate: parts.gate,
             classifier: parts.classifier,
+            affinity: parts.affinity,
         }
     }
 
@@ -151,6 +155,10 @@ impl Snapshot {
 
     pub(super) const fn tables(&self) -> [&Arc<Table>; 2] {
         [&self.primaries.table, &self.spares.table]
+    }
+
+    pub(super) const fn affinity(&self) -> Option<&Arc<Affinity>> {
+        self.affinity.as_ref()
     }
 
     pub(super) const fn classifier(&self) -> &Classifier {
