@@ -162,12 +162,20 @@ impl Pick {
             _ => false,
         };
         let picked_at = self.picked_at & !HOLDS_SLOT;
-        let transition = if good && !self.backend.heeds_success(picked_at) {
+        if !good || self.backend.heeds_success(picked_at) {
+            return self.finish_with_care(now, outcome);
+        }
+        // The way of nearly all requests, and short enough to be inlined.
+        if self.backend.latency().is_measured() {
             self.backend.latency().observe(picked_at, nanos(now), false);
-            None
-        } else {
-            self.tell(now, picked_at, outcome)
-        };
+        }
+        self.picked_at |= TOLD;
+        None
+    }
+
+    #[inline(never)]
+    fn finish_with_care(mut self, now: Duration, outcome: Outcome) -> Option<Transition> {
+        let transition = self.tell(now, self.picked_at & !HOLDS_SLOT, outcome);
         if outcome != Outcome::Cancelled {
             self.picked_at |= TOLD;
         }
@@ -186,7 +194,6 @@ impl Pick {
         core.handle_failure(now, 0, &self.backend)
     }
 
-    #[cold]
     fn tell(&self, now: Duration, picked_at: u64, outcome: Outcome) -> Option<Transition> {
         let core = self.backend.core()?;
         let verdict = core.judge(outcome);
