@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use nix::unistd::{SysconfVar, sysconf};
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 
 use super::Result;
 
@@ -29,34 +30,12 @@ impl Usage {
     }
 }
 
-/// `/proc/PID/task/*/schedstat` counts in nanoseconds; the ticks of `/proc/PID/stat` are too coarse for a few seconds.
+/// The clock of a process counts in nanoseconds, threads that have ended included, and what runs at this moment up to
+/// this moment; the ticks of `/proc/PID/stat` are too coarse for a few seconds. What the kernel does in the process's
+/// time for others (softirq) is in it.
 fn cpu(pid: u32) -> Result<Duration> {
-    let mut total = Duration::ZERO;
-    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let path = task?.path().join("schedstat");
-        match fs::read_to_string(path)
-            .ok()
-            .and_then(|text| text.split(' ').next()?.parse().ok())
-        {
-            Some(nanos) => total += Duration::from_nanos(nanos),
-            // Without CONFIG_SCHED_INFO.
-            None => return ticks(pid),
-        }
-    }
-    Ok(total)
-}
-
-fn ticks(pid: u32) -> Result<Duration> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let per_second = sysconf(SysconfVar::CLK_TCK)?.unwrap_or(100);
-    // The name, in parentheses, may hold anything; utime and stime are the 14th and 15th fields.
-    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u64 = fields
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum();
-    Ok(Duration::from_millis(ticks * 1000 / u64::try_from(per_second)?))
+    let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into()?))?;
+    Ok(clock.now()?.into())
 }
 
 fn resident_kib(pid: u32) -> Result<u64> {

@@ -54,6 +54,15 @@ impl Spread {
         self.sorted.last().copied()
     }
 
+    /// `median (min–max)` in microseconds.
+    #[must_use]
+    pub fn micros(&self) -> String {
+        match (self.median(), self.min(), self.max()) {
+            (Some(median), Some(min), Some(max)) => format!("{} ({}–{})", us(median), us(min), us(max)),
+            _ => "–".to_owned(),
+        }
+    }
+
     /// How far the middle half of them lies apart: what may come of chance.
     #[must_use]
     pub fn noise(&self) -> Duration {
@@ -65,6 +74,14 @@ impl Spread {
             (Some(low), Some(high)) => *high - *low,
             _ => Duration::ZERO,
         }
+    }
+}
+
+impl FromIterator<Duration> for Spread {
+    fn from_iter<I: IntoIterator<Item = Duration>>(values: I) -> Self {
+        let mut spread = Self::new();
+        values.into_iter().for_each(|value| spread.add(value));
+        spread
     }
 }
 
@@ -83,10 +100,19 @@ impl fmt::Display for Spread {
 /// Milliseconds for people: three digits or so.
 #[must_use]
 pub fn ms(time: Duration) -> String {
-    let ms = time.as_secs_f64() * 1e3;
-    if ms >= 99.95 {
-        format!("{ms:.0}")
+    digits(time.as_secs_f64() * 1e3)
+}
+
+/// Microseconds for people, likewise.
+#[must_use]
+pub fn us(time: Duration) -> String {
+    digits(time.as_secs_f64() * 1e6)
+}
+
+fn digits(number: f64) -> String {
+    if number >= 99.95 {
+        format!("{number:.0}")
     } else {
-        format!("{ms:.1}")
+        format!("{number:.1}")
     }
 }

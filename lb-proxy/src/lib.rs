@@ -14,6 +14,10 @@
     doc = "`proxy` is the reverse proxy that uses it (feature `proxy`)."
 )]
 //!
+//! What a proxy does before and after the choice is pure as well, and works on bytes: [`route`] finds what a host and
+//! path lead to, [`forwarded`] tells who the client is and passes it on, [`limit`] counts what a client asks for, and
+//! [`log`] writes a line for each request.
+//!
 //! It is not a web server, it resolves no names and reads no config files; the crate `ha-stack` does the
 //! last.
 //!
@@ -47,5 +51,19 @@
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod fields;
+pub mod forwarded;
+#[cfg(feature = "proxy")]
+mod h1;
+pub mod limit;
+pub mod log;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+pub mod proxy_protocol;
+pub mod route;
+#[cfg(feature = "proxy")]
+mod runtime;
+pub mod template;
+mod text;
+#[cfg(feature = "tls")]
+pub mod tls;

@@ -58,6 +58,8 @@
 //! weight = 1
 //! max_fails = 1
 //! fail_timeout = "10s"
+//! max_conns = 0                         # requests under way; 0: any number
+//! slow_start = "0s"                     # its share grows that long after a failure
 //! spare = false                         # true: used while no other can be
 //! down = false
 //! check = "app-b"                       # gets requests while this check is up, instead of:

@@ -1,5 +1,6 @@
 //! The native format.
 
+mod backend_life;
 mod check;
 mod group;
 mod keys;
