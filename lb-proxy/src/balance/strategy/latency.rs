@@ -42,8 +42,14 @@ impl Latency {
         }
     }
 
-    /// Takes a request into account that began and ended then, in nanoseconds.
+    /// Whether it measures.
     #[inline]
+    pub(in crate::balance) fn is_measured(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != OFF
+    }
+
+    /// Takes a request into account that began and ended then, in nanoseconds.
+    #[inline(never)]
     pub(in crate::balance) fn observe(&self, began: u64, now: u64, failed: bool) {
         let known = self.0.load(Ordering::Relaxed);
         if known != OFF {
