@@ -1,0 +1,81 @@
+//! What many backends cost that are all checked: a request with one of them, and with ten thousand.
+
+use std::time::Duration;
+
+use ha_benches::testbed::{Result, Spread, Table};
+
+use crate::body::{BODIES, Body};
+use crate::contender::{Field, expect_body};
+use crate::daemon::Daemon;
+use crate::goal::{Goal, Goals};
+use crate::load::{Load, Pace};
+use crate::ratio::Ratio;
+use crate::{Options, nginx, ours, section};
+
+const BODY: Body = BODIES[0];
+const CONNECTIONS: usize = 64;
+const BACKENDS: [u32; 2] = [1, 10_000];
+/// Each backend is asked for a connection so often.
+const CHECKED: Duration = Duration::from_secs(10);
+/// Until all checks have begun and most backends have a connection.
+const SETTLING: Duration = Duration::from_secs(2);
+/// Most that a request may cost with many, of what it costs with one.
+const MOST: f64 = 1.05;
+
+pub(crate) fn run(field: &Field<'_>, options: &Options) -> Result<Goals> {
+    section("Ours with one backend and with 10,000, each checked every 10 s; the checks' CPU time is in it");
+    let backend = nginx::backend_everywhere(field)?;
+    let field = Field {
+        backend: backend.address(),
+        ..*field
+    };
+    let mut costs = [Vec::new(), Vec::new()];
+    let mut rates = [0.0; 2];
+    for _ in 0..options.rounds {
+        for ((backends, costs), sum) in BACKENDS.into_iter().zip(&mut costs).zip(&mut rates) {
+            // Only one at a time: checks go on when no request comes, and would take the other's core.
+            let daemon = ours::checked(&field, backends, CHECKED)?;
+            expect_body(daemon.address(), BODY)?;
+            load(&daemon, SETTLING)?;
+            let (cost, rate) = load(&daemon, options.slice)?;
+            costs.push(cost);
+            *sum += rate;
+        }
+    }
+    let mut table = Table::new(["backends", "µs a request", "requests/s"]);
+    for ((backends, costs), sum) in BACKENDS.into_iter().zip(&costs).zip(rates) {
+        table.row([
+            backends.to_string(),
+            costs.iter().copied().collect::<Spread>().micros(),
+            format!("{:.0}", sum / options.rounds as f64),
+        ]);
+    }
+    let [one, many] = costs;
+    let ratio = Ratio::new(many.into_iter().zip(one));
+    println!("{table}\nmany/one: {ratio}");
+    let name = "CPU a request with 10,000 backends".to_owned();
+    let mut goals = Goals::default();
+    goals.add(Goal::new(name, "that with one", ratio.median(), MOST));
+    Ok(goals)
+}
+
+/// CPU time of the process, a request, and requests a second.
+fn load(daemon: &Daemon, window: Duration) -> Result<(Duration, f64)> {
+    let load = Load {
+        target: daemon.address(),
+        path: BODY.path(),
+        connections: CONNECTIONS,
+        pace: Pace::Closed,
+        tls: None,
+        keep_alive: true,
+        warm_up: window / 4,
+        window,
+    };
+    let outcome = load.run(|| daemon.cpu())?;
+    let [before, after] = outcome.meter;
+    let answers = u32::try_from(outcome.answers)?.max(1);
+    Ok((
+        (after - before) / answers,
+        f64::from(answers) / outcome.elapsed.as_secs_f64(),
+    ))
+}
