@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use lb_proxy::balance::{BackendConfig, Schedule, UpstreamConfig};
+use lb_proxy::balance::{BackendConfig, Strategy, UpstreamConfig};
 
 /// Backends of weights 1 to 10.
 pub(crate) fn weighted(backends: u16) -> UpstreamConfig {
@@ -18,7 +18,7 @@ pub(crate) fn weighted(backends: u16) -> UpstreamConfig {
 pub(crate) fn equal(backends: u16) -> UpstreamConfig {
     let backends = (0..backends).map(|n| BackendConfig::new(format!("backend-{n}"), address(n)));
     UpstreamConfig::builder("bench")
-        .schedule(Schedule::RoundRobin)
+        .strategy(Strategy::RoundRobin)
         .backends(backends)
         .build()
         .expect("valid")

@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use core::fmt;
 use core::time::Duration;
 
+use crate::polling::{Due, Ended, Polling};
 use crate::{CannotExecute, CheckConfig, Failure, Hysteresis, Outcome, Tracked, WatchConfig};
 
 /// One check as a sans-IO machine: one that runs a probe at intervals, or one that is watched
@@ -13,7 +14,8 @@ use crate::{CannotExecute, CheckConfig, Failure, Hysteresis, Outcome, Tracked, W
 /// [`poll_output`](Self::poll_output), then come back at [`poll_timeout`](Self::poll_timeout). `now` is the time
 /// since an epoch that the driver chose, and never runs backwards.
 ///
-/// * The first run starts at once, each further one `interval` after the start of the one before.
+/// * The first run starts at once, each further one `interval` after the start of the one before; `fast_interval` while
+///   a count is under way that may change the check, and `down_interval` while it is down otherwise.
 /// * There is never a second run beside the first. A run that falls due meanwhile is skipped; if the run that is
 ///   still on has timed out, it is made up for as soon as that one has ended.
 /// * When `timeout` passes, the run counts as failed, and what it may still report does not count. The machine
@@ -32,36 +34,10 @@ pub struct Check {
     value: Option<i32>,
     outputs: VecDeque<Output>,
     last: Option<Last>,
+    /// When `up` last changed, or was first known.
+    changed: Option<Duration>,
     counters: Counters,
     consecutive: u64,
-}
-
-/// When the probe runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Polling {
-    interval: Duration,
-    timeout: Duration,
-    phase: Phase,
-}
-
-/// Each phase owns the deadlines that may pass in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Waits for the next run.
-    Idle { due: Duration },
-    /// The probe runs, within its time.
-    Running {
-        started: Duration,
-        deadline: Duration,
-        due: Duration,
-        skip_told: bool,
-    },
-    /// The probe has run out of time and is counted; it has not ended yet. Without `due` the next run
-    /// has fallen due and starts when this one ends.
-    Overdue {
-        started: Duration,
-        due: Option<Duration>,
-    },
 }
 
 /// The last run that was counted.
@@ -140,10 +116,21 @@ pub struct Counters {
 }
 
 impl Check {
-    /// Makes a check whose first run is due at once.
-    pub fn new(now: Duration, config: CheckConfig) -> Self {
-        let polling = Polling::new(now, &config);
+    /// Makes a check whose first run is due at `first`: the time that it is for one that shall run at once, or later to
+    /// spread the first runs of many checks.
+    pub fn new(first: Duration, config: CheckConfig) -> Self {
+        let polling = Polling::new(first, &config, seed_of(config.name()));
         Self::with(config.into_counting(), Some(polling))
+    }
+
+    /// Sets where the sequence of its jitter begins. By default the name decides: two hosts with the same config then ask
+    /// in the same rhythm, and in step if they were started together.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        if let Some(polling) = &mut self.polling {
+            polling.set_seed(seed);
+        }
+        self
     }
 
     /// Makes a check that is told its results.
@@ -171,6 +158,7 @@ impl Check {
             // No input leaves more than three outputs.
             outputs: VecDeque::with_capacity(3),
             last: None,
+            changed: None,
             counters: Counters::default(),
             consecutive: 0,
         }
@@ -182,48 +170,23 @@ impl Check {
         // The deadline first: a run that times out in the very moment in which the next falls due, which is so
         // by default, makes that one wait and not be skipped.
         let Some(polling) = &mut self.polling else { return };
-        if let Phase::Running {
-            started,
-            deadline,
-            due,
-            ..
-        } = polling.phase
-        {
-            if now >= deadline {
-                polling.phase = Phase::Overdue {
-                    started,
-                    due: Some(due),
-                };
-                let after = deadline - started;
-                self.count(now, Some(started), Failure::TimedOut { after }.into());
-            }
+        if let Some((started, after)) = polling.handle_deadline(now) {
+            self.count(now, Some(started), Failure::TimedOut { after }.into());
         }
-        let Some(Polling { interval, phase, .. }) = &mut self.polling else {
-            return;
-        };
-        match phase {
-            Phase::Idle { due } if now >= *due => self.start(now),
-            Phase::Running {
-                started,
-                due,
-                skip_told,
-                ..
-            } if now >= *due => {
-                let missed = (now - *due).as_nanos() / interval.as_nanos() + 1;
-                // More than u32::MAX intervals are at least 49 days of silence: from there it counts from `now`.
-                *due = match u32::try_from(missed) {
-                    Ok(missed) => due.saturating_add(interval.saturating_mul(missed)),
-                    Err(_) => now.saturating_add(*interval),
-                };
-                self.counters.skipped += u64::try_from(missed).unwrap_or(u64::MAX);
-                if !*skip_told {
-                    *skip_told = true;
-                    let running = now.saturating_sub(*started);
+        let Some(polling) = &mut self.polling else { return };
+        match polling.handle_due(now) {
+            Due::Nothing => {}
+            Due::Start => self.start(now),
+            Due::Skip {
+                running,
+                missed,
+                told,
+            } => {
+                self.counters.skipped += missed;
+                if !told {
                     self.outputs.push_back(Output::Skipped { running });
                 }
             }
-            Phase::Overdue { due, .. } if due.is_some_and(|due| now >= due) => *due = None,
-            _ => {}
         }
     }
 
@@ -235,29 +198,22 @@ impl Check {
             self.count(now, None, outcome);
             return;
         };
-        match polling.phase {
-            Phase::Idle { .. } => {}
-            Phase::Running {
-                started,
-                deadline,
-                due,
-                ..
-            } => {
-                polling.phase = Phase::Idle { due };
-                let after = deadline - started;
-                let late = now > deadline;
-                self.count(
-                    now,
-                    Some(started),
-                    if late {
-                        Failure::TimedOut { after }.into()
-                    } else {
-                        outcome
-                    },
-                );
+        match polling.handle_end(now) {
+            Ended::NotOn | Ended::Counted { due: false } => {}
+            Ended::InTime { started } => self.count(now, Some(started), outcome),
+            Ended::Late { started, after } => {
+                self.count(now, Some(started), Failure::TimedOut { after }.into());
             }
-            Phase::Overdue { due: Some(due), .. } => polling.phase = Phase::Idle { due },
-            Phase::Overdue { due: None, .. } => self.start(now),
+            Ended::Counted { due: true } => self.start(now),
+        }
+    }
+
+    /// Takes note that something else has found reason for doubt, such as requests that failed: the next run is due at
+    /// once, but no sooner after the start of the last than the shortest of the intervals, however often this is said.
+    /// Nothing happens while a run is on, or if the check is watched.
+    pub fn handle_suspicion(&mut self, now: Duration) {
+        if let Some(polling) = &mut self.polling {
+            polling.hasten(now);
         }
     }
 
@@ -270,10 +226,10 @@ impl Check {
     /// The next run is due one new interval after the start of the last, or at once if that has passed or nothing
     /// has run yet: a check that was watched becomes one that runs a probe.
     pub fn set_config(&mut self, now: Duration, config: CheckConfig) {
-        self.polling = Some(match self.polling {
-            Some(polling) => polling.with_times(now, &config, self.counters.runs == 0),
-            None => Polling::new(now, &config),
-        });
+        match &mut self.polling {
+            Some(polling) => polling.set_times(now, &config),
+            None => self.polling = Some(Polling::new(now, &config, seed_of(config.name()))),
+        }
         self.set_counting(config.into_counting());
     }
 
@@ -292,11 +248,7 @@ impl Check {
     /// Says when to call [`handle_timeout`](Self::handle_timeout) next; `None` while all that can come is the end
     /// of a run, or a result that comes by itself.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        match self.polling?.phase {
-            Phase::Idle { due } => Some(due),
-            Phase::Running { deadline, due, .. } => Some(deadline.min(due)),
-            Phase::Overdue { due, .. } => due,
-        }
+        self.polling?.poll_timeout()
     }
 
     /// Names the check.
@@ -332,8 +284,7 @@ impl Check {
 
     /// Says whether a run is on.
     pub fn is_running(&self) -> bool {
-        self.polling
-            .is_some_and(|polling| !matches!(polling.phase, Phase::Idle { .. }))
+        self.polling.is_some_and(|polling| polling.is_running())
     }
 
     /// Gives the outcome of the last run that was counted.
@@ -352,6 +303,11 @@ impl Check {
         self.last.as_ref().map(|last| last.ended)
     }
 
+    /// Says when the check last came up or went down, since the driver's epoch; `None` before its first result.
+    pub fn last_changed(&self) -> Option<Duration> {
+        self.changed
+    }
+
     /// Gives the number of runs up to the last that succeeded in a row, or else failed in a row;
     /// [`last_outcome`](Self::last_outcome) says which.
     pub fn consecutive(&self) -> u64 {
@@ -363,17 +319,9 @@ impl Check {
         self.counters
     }
 
-    /// Begins a run. The next is due one interval after this start and not after the moment that was planned: a
-    /// driver that woke a little late would otherwise find the run still on and skip the next.
     fn start(&mut self, now: Duration) {
         let Some(polling) = &mut self.polling else { return };
-        let timeout = polling.timeout;
-        polling.phase = Phase::Running {
-            started: now,
-            deadline: now.saturating_add(timeout),
-            due: now.saturating_add(polling.interval),
-            skip_told: false,
-        };
+        let timeout = polling.start(now);
         self.counters.runs += 1;
         self.outputs.push_back(Output::Start { timeout });
     }
@@ -407,6 +355,9 @@ impl Check {
         let after = (self.up(), self.value);
         if let Some(up) = after.0.filter(|_| after != before) {
             let first = before.0.is_none();
+            if before.0 != after.0 || self.changed.is_none() {
+                self.changed = Some(now);
+            }
             self.counters.transitions += u64::from(!first && before.0 != after.0);
             self.outputs.push_back(Output::Changed {
                 up,
@@ -419,6 +370,9 @@ impl Check {
             ended: now,
             took: started.map(|started| now.saturating_sub(started)),
         });
+        if let Some(polling) = &mut self.polling {
+            polling.set_pace(now, &self.hysteresis);
+        }
     }
 }
 
@@ -435,32 +389,9 @@ impl From<WatchConfig> for Check {
     }
 }
 
-impl Polling {
-    fn new(now: Duration, config: &CheckConfig) -> Self {
-        Self {
-            interval: config.interval(),
-            timeout: config.timeout(),
-            phase: Phase::Idle { due: now },
-        }
-    }
-
-    /// Moves what is due; a first run that has not begun is due already.
-    fn with_times(mut self, now: Duration, config: &CheckConfig, first: bool) -> Self {
-        let (old, new) = (self.interval, config.interval());
-        let shift = |due: &mut Duration| *due = (due.saturating_sub(old) + new).max(now);
-        match &mut self.phase {
-            Phase::Idle { .. } if first => {}
-            Phase::Idle { due } | Phase::Running { due, .. } => shift(due),
-            Phase::Overdue { due, .. } => {
-                if let Some(due) = due {
-                    shift(due);
-                }
-            }
-        }
-        Self {
-            interval: new,
-            timeout: config.timeout(),
-            ..self
-        }
-    }
+/// FNV-1a: names that differ in one letter give sequences that have nothing in common.
+fn seed_of(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

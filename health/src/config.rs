@@ -11,6 +11,9 @@ use crate::{WatchConfig, WatchConfigBuilder, Weight};
 /// | setting | default | range |
 /// |---|---|---|
 /// | `interval`: start to start | 1 s | [`MIN_TIME`](Self::MIN_TIME) to [`MAX_TIME`](Self::MAX_TIME) |
+/// | `fast_interval` while a count of `rise` or `fall` is under way | = `interval` | the same |
+/// | `down_interval` while down, but for that | = `interval` | the same |
+/// | `jitter_percent` of each interval, shorter or longer | 0 | 0 to [`MAX_JITTER`](Self::MAX_JITTER) |
 /// | `timeout` of one run | = `interval` | [`MIN_TIME`](Self::MIN_TIME) to [`MAX_TIME`](Self::MAX_TIME) |
 /// | `rise`: successes in a row that bring it up | 1 | from 1 |
 /// | `fall`: failures in a row that bring it down | 1 | from 1 |
@@ -18,12 +21,15 @@ use crate::{WatchConfig, WatchConfigBuilder, Weight};
 /// | `weight` | 0 (down means fault) | −253 to 253 |
 ///
 /// `timeout` may be longer than `interval`: runs that fall due meanwhile are skipped. See keepalived.conf(5),
-/// `vrrp_script`. A check that is told its results instead has a [`WatchConfig`].
+/// `vrrp_script`, and for `fast_interval` and `down_interval` `fastinter` and `downinter` of HAProxy. A check that is told its results instead has a [`WatchConfig`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CheckConfig {
     counting: WatchConfig,
     interval: Duration,
+    fast_interval: Duration,
+    down_interval: Duration,
     timeout: Duration,
+    jitter_percent: u8,
 }
 
 impl CheckConfig {
@@ -31,6 +37,8 @@ impl CheckConfig {
     pub const MIN_TIME: Duration = Duration::from_millis(1);
     /// The longest interval and timeout: one day.
     pub const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+    /// The largest jitter, in percent of the interval.
+    pub const MAX_JITTER: u8 = 50;
     /// The default interval: 1 s, as keepalived's.
     pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -39,7 +47,10 @@ impl CheckConfig {
         CheckConfigBuilder {
             counting: WatchConfig::builder(name),
             interval: Self::DEFAULT_INTERVAL,
+            fast_interval: None,
+            down_interval: None,
             timeout: None,
+            jitter_percent: 0,
         }
     }
 
@@ -51,6 +62,21 @@ impl CheckConfig {
     /// Gives the time from the start of one run to the start of the next.
     pub fn interval(&self) -> Duration {
         self.interval
+    }
+
+    /// Gives the interval that holds while a count is under way that may change the check.
+    pub fn fast_interval(&self) -> Duration {
+        self.fast_interval
+    }
+
+    /// Gives the interval that holds while the check is down and nothing says that it may come up.
+    pub fn down_interval(&self) -> Duration {
+        self.down_interval
+    }
+
+    /// Gives by how much each interval may be shorter or longer, in percent of it.
+    pub fn jitter_percent(&self) -> u8 {
+        self.jitter_percent
     }
 
     /// Gives the time that one run may take.
@@ -90,13 +116,37 @@ impl CheckConfig {
 pub struct CheckConfigBuilder {
     counting: WatchConfigBuilder,
     interval: Duration,
+    fast_interval: Option<Duration>,
+    down_interval: Option<Duration>,
     timeout: Option<Duration>,
+    jitter_percent: u8,
 }
 
 impl CheckConfigBuilder {
     /// Sets the time from the start of one run to the start of the next. Default 1 s.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
+        self
+    }
+
+    /// Sets the interval while a count is under way that may change the check: it is up and has failed less than `fall`
+    /// times, or down and has succeeded less than `rise` times. Default: the interval. So a check that asks seldom makes
+    /// up its mind soon.
+    pub fn fast_interval(mut self, interval: Duration) -> Self {
+        self.fast_interval = Some(interval);
+        self
+    }
+
+    /// Sets the interval while the check is down and its last run has failed. Default: the interval.
+    pub fn down_interval(mut self, interval: Duration) -> Self {
+        self.down_interval = Some(interval);
+        self
+    }
+
+    /// Makes each interval shorter or longer by up to so many percent, another time each time, so that checks that were
+    /// started together don't stay together. Default 0.
+    pub fn jitter_percent(mut self, percent: u8) -> Self {
+        self.jitter_percent = percent;
         self
     }
 
@@ -142,14 +192,30 @@ impl CheckConfigBuilder {
         if !in_range(&self.interval) {
             return Err(ConfigError::IntervalOutOfRange { got: self.interval });
         }
+        let fast_interval = self.fast_interval.unwrap_or(self.interval);
+        let down_interval = self.down_interval.unwrap_or(self.interval);
+        if let Some(got) = [fast_interval, down_interval]
+            .into_iter()
+            .find(|time| !in_range(time))
+        {
+            return Err(ConfigError::IntervalOutOfRange { got });
+        }
         let timeout = self.timeout.unwrap_or(self.interval);
         if !in_range(&timeout) {
             return Err(ConfigError::TimeoutOutOfRange { got: timeout });
         }
+        if self.jitter_percent > CheckConfig::MAX_JITTER {
+            return Err(ConfigError::JitterOutOfRange {
+                got: self.jitter_percent,
+            });
+        }
         Ok(CheckConfig {
             counting: self.counting.build()?,
             interval: self.interval,
+            fast_interval,
+            down_interval,
             timeout,
+            jitter_percent: self.jitter_percent,
         })
     }
 }
@@ -167,7 +233,7 @@ pub enum ConfigError {
         /// Byte offset of the character.
         at: usize,
     },
-    /// The interval is outside of [`CheckConfig::MIN_TIME`] to [`CheckConfig::MAX_TIME`].
+    /// One of the intervals is outside of [`CheckConfig::MIN_TIME`] to [`CheckConfig::MAX_TIME`].
     #[error("interval {got:?} is out of range: 1 ms to 24 h")]
     IntervalOutOfRange {
         /// The interval given.
@@ -178,6 +244,12 @@ pub enum ConfigError {
     TimeoutOutOfRange {
         /// The timeout given.
         got: Duration,
+    },
+    /// The jitter is above [`CheckConfig::MAX_JITTER`].
+    #[error("jitter of {got} % is out of range: 0 to {} %", CheckConfig::MAX_JITTER)]
+    JitterOutOfRange {
+        /// The jitter given, in percent.
+        got: u8,
     },
     /// `rise` is 0.
     #[error("rise 0: a check needs at least 1 success to come up")]
@@ -259,6 +331,18 @@ mod tests {
             (
                 builder().timeout(above),
                 ConfigError::TimeoutOutOfRange { got: above },
+            ),
+            (
+                builder().fast_interval(below),
+                ConfigError::IntervalOutOfRange { got: below },
+            ),
+            (
+                builder().down_interval(above),
+                ConfigError::IntervalOutOfRange { got: above },
+            ),
+            (
+                builder().jitter_percent(51),
+                ConfigError::JitterOutOfRange { got: 51 },
             ),
             (builder().rise(0), ConfigError::RiseZero),
             (builder().fall(0), ConfigError::FallZero),

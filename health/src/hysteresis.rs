@@ -58,6 +58,14 @@ impl Hysteresis {
         self.fall = fall;
     }
 
+    /// Says whether a count is under way that may change it: an up check has failed, or a down check has succeeded.
+    pub fn is_changing(&self) -> bool {
+        matches!(
+            self.state,
+            State::Up { failures: 1.. } | State::Down { successes: 1.. }
+        )
+    }
+
     /// Says whether the check is up; `None` before the first result.
     pub fn up(&self) -> Option<bool> {
         match self.state {

@@ -6,11 +6,12 @@
 //! * [`Check`]: one check as a sans-IO machine. It says when to run a probe, is told the [`Outcome`], counts
 //!   `rise` and `fall`, and says when the check goes up or down. It never runs a probe twice at once. Or it is
 //!   watched: it runs nothing, and is told results when there are some.
+//! * [`CheckSet`]: many checks on one timer, of which only so many run at a time.
 //! * [`Hysteresis`]: the counting alone.
 //! * [`effect`]: what checks do to a VRRP priority, as a function of weights and states.
 //! * [`probe`](https://docs.rs/ha-health/latest/ha_health/probe/) (feature `probe`, tokio): a script in a process
 //!   group of its own, an HTTP request, a TCP connect; watches of processes, of a file's number and of an interface;
-//!   traits for probes and watches of your own; and drivers that run one check.
+//!   traits for probes and watches of your own; and drivers that run one check, or a set of them.
 //!
 //! # What it is not
 //!
@@ -95,8 +96,10 @@ mod config;
 pub mod effect;
 mod hysteresis;
 mod outcome;
+mod polling;
 #[cfg(feature = "probe")]
 pub mod probe;
+mod set;
 mod watch_config;
 
 pub use check::{Check, Counters, Output};
@@ -104,4 +107,5 @@ pub use config::{CheckConfig, CheckConfigBuilder, ConfigError};
 pub use effect::{Effect, Tracked, Weight};
 pub use hysteresis::Hysteresis;
 pub use outcome::{CannotExecute, Failure, Outcome};
+pub use set::{CheckId, CheckSet};
 pub use watch_config::{WatchConfig, WatchConfigBuilder};

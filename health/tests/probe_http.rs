@@ -84,6 +84,31 @@ async fn request_is_what_was_asked_for() {
 }
 
 #[tokio::test]
+async fn own_headers_are_sent_and_may_replace_the_agent() {
+    let server = Server::start(answer_status(200)).await;
+    let http = Http::builder(server.address)
+        .header("Authorization", "Basic Og==")
+        .header("X-Check", "a")
+        .header("X-Check", "b")
+        .header("User-Agent", "probe");
+    assert!(run(http).await.is_success());
+    let request = server.request().to_lowercase();
+    for line in [
+        "authorization: basic og==",
+        "x-check: a",
+        "x-check: b",
+        "user-agent: probe",
+    ] {
+        assert_eq!(
+            request.matches(&format!("\r\n{line}\r\n")).count(),
+            1,
+            "{request}"
+        );
+    }
+    assert!(!request.contains("ha-health"), "{request}");
+}
+
+#[tokio::test]
 async fn host_is_the_address_by_default() {
     let server = Server::start(answer_status(200)).await;
     run(Http::builder(server.address)).await;
@@ -315,6 +340,19 @@ fn each_invalid_setting_has_its_own_error() {
         (builder().host(""), HttpError::Host),
         (builder().host("a b"), HttpError::Host),
         (builder().host("a\r\nX: y"), HttpError::Host),
+        (
+            builder().header("X-One", "1").header("X Two", "2"),
+            HttpError::Header { number: 2 },
+        ),
+        (
+            builder().header("X-One", "1\r\nX: y"),
+            HttpError::Header { number: 1 },
+        ),
+        (builder().header("host", "b"), HttpError::Header { number: 1 }),
+        (
+            builder().header("Content-Length", "5"),
+            HttpError::Header { number: 1 },
+        ),
         (
             builder().expect_status(std::ops::RangeInclusive::new(399, 200)),
             status(399, 200),

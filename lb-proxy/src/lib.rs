@@ -1,9 +1,9 @@
 //! An HTTP load balancer, in two parts that can be used apart.
 //!
 //! [`balance`] decides which backend serves a request. It is pure: it opens no socket, reads no clock and
-//! starts no thread, and nothing asynchronous is below it. Its sequence is nginx's smooth weighted round
-//! robin, its passive health nginx's `max_fails` and `fail_timeout`, and a pick costs a few nanoseconds at
-//! any number of backends.
+//! starts no thread, and nothing asynchronous is below it. Its strategies are those of nginx and some that
+//! nginx lacks, its passive health is nginx's `max_fails` and `fail_timeout`, and a pick costs a few
+//! nanoseconds at any number of backends.
 //!
 #![cfg_attr(
     feature = "proxy",
@@ -13,6 +13,10 @@
     not(feature = "proxy"),
     doc = "`proxy` is the reverse proxy that uses it (feature `proxy`)."
 )]
+//!
+//! What a proxy does before and after the choice is pure as well, and works on bytes: [`route`] finds what a host and
+//! path lead to, [`forwarded`] tells who the client is and passes it on, [`limit`] counts what a client asks for, and
+//! [`log`] writes a line for each request.
 //!
 //! It is not a web server, it resolves no names and reads no config files; the crate `ha-stack` does the
 //! last.
@@ -47,5 +51,19 @@
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod fields;
+pub mod forwarded;
+#[cfg(feature = "proxy")]
+mod h1;
+pub mod limit;
+pub mod log;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+pub mod proxy_protocol;
+pub mod route;
+#[cfg(feature = "proxy")]
+mod runtime;
+pub mod template;
+mod text;
+#[cfg(feature = "tls")]
+pub mod tls;

@@ -1,11 +1,11 @@
-//! Passive health by the clock: nginx's `max_fails` and `fail_timeout`, and what active checks and spares
-//! make of it.
+//! Passive health by the clock, as nginx has it: `max_fails` and `fail_timeout`, and what active checks and
+//! spares make of it.
 
 use std::time::Duration;
 
 use lb_proxy::balance::{
-    BackendConfig, BackendState, Outcome, Pick, Reader, Transition, Tried, UnknownBackend, Upstream,
-    UpstreamConfig,
+    BackendConfig, BackendState, Outcome, Passive, Pick, Reader, Reason, Transition, Tried, UnknownBackend,
+    Upstream, UpstreamConfig,
 };
 
 #[test]
@@ -16,6 +16,9 @@ fn a_failure_takes_a_backend_out_from_the_very_next_pick() {
         id: "a".into(),
         from: BackendState::Up,
         to: BackendState::Failed,
+        since: at(1),
+        reason: Reason::MaxFails,
+        ejected_until: Some(at(11)),
     };
     assert_eq!(transition, Some(expected));
     assert_eq!(order(&mut reader, at(1), 5), "bbbbb");
@@ -259,7 +262,9 @@ fn with_thousands_of_weights_a_failure_is_heeded_at_once_and_laid_out_when_there
 }
 
 fn upstream(backends: impl IntoIterator<Item = BackendConfig>) -> (Upstream, Reader) {
-    let upstream = Upstream::new(UpstreamConfig::builder("app").backends(backends).build().unwrap());
+    let config = UpstreamConfig::builder("app").backends(backends);
+    let config = config.passive(Passive::nginx()).panic(false).build().unwrap();
+    let upstream = Upstream::new(config);
     let reader = upstream.reader();
     (upstream, reader)
 }

@@ -131,6 +131,16 @@ pub(crate) fn unlimit_locked_memory() -> bool {
     raised.is_ok() && limit.rlim_max == libc::RLIM_INFINITY
 }
 
+/// Lifts the limit of open descriptors as far as the hard limit goes. Distributions keep the soft one at 1024 for programs
+/// that use select(2).
+#[cfg(feature = "lab")]
+pub(crate) fn unlimit_descriptors() -> nix::Result<()> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+}
+
 fn succeeded(result: impl Into<libc::c_long>) -> io::Result<()> {
     if result.into() == 0 {
         Ok(())

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit};
 use vrrp_net::lab::{self, Lab, LabTest, UserNamespace};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,6 +32,30 @@ fn programs_on_a_host_die_with_the_process_that_has_the_lab() {
         std::process::exit(0);
     });
     note.wait_until_gone();
+}
+
+#[test]
+fn a_test_may_open_as_many_descriptors_as_the_hard_limit_allows() {
+    lab::test(|| {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        assert_eq!(soft, hard);
+    });
+}
+
+/// Above, the limits may be one from the beginning.
+#[test]
+fn a_low_soft_limit_of_descriptors_is_raised() {
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -Sn 256 && exec \"$0\" --exact \"$1\""])
+        .arg(std::env::current_exe().unwrap())
+        .arg("a_test_may_open_as_many_descriptors_as_the_hard_limit_allows")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }
 
 #[test]

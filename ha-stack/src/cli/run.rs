@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
@@ -44,6 +45,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         // It would tell of a log that nobody reads on stderr, and panic where that is the same pipe.
         .log_internal_errors(false)
         .init();
+    unlimit_descriptors();
     let loaded = args.files.load();
     // With stderr gone there is nobody to tell, and no reason not to run.
     let _ = io::stderr().write_all(loaded.render(terminal).as_bytes());
@@ -79,6 +81,17 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         )
         .await
     })
+}
+
+/// Lifts the limit of open descriptors as far as the hard limit goes. Distributions keep the soft one at 1024 for programs
+/// that use select(2), which a few hundred virtual routers or connections exceed.
+fn unlimit_descriptors() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        // What it has may be enough.
+        tracing::warn!("the limit of open descriptors (RLIMIT_NOFILE) can't be raised: {error}");
+    }
 }
 
 struct Signals {
@@ -194,7 +207,8 @@ fn tell(event: &Event) {
         | Event::NotifyFailed { .. }
         | Event::NotifyReader { .. }
         | Event::NotifyLost { .. }
-        | Event::Check { up: false, .. } => tracing::warn!("{event}"),
+        | Event::Check { up: false, .. }
+        | Event::BackendCheck { up: false, .. } => tracing::warn!("{event}"),
         _ => tracing::info!("{event}"),
     }
 }

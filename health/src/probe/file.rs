@@ -167,8 +167,22 @@ impl File {
             let found = self.read();
             // Between its truncation and what is written then, a file is empty for a moment: it counts as 0 when it has
             // stayed so.
+            let empty = matches!(found, Ok(Content::Empty));
             let stayed = settling && !reported;
-            settling = matches!(found, Ok(Content::Empty)) && !stayed && last.is_some_and(|last| last != 0);
+            if empty && stayed {
+                // The time may be up before the runtime has come round to reports that are there already. Read after the
+                // file: a writer who closed it between the two looks at it is among them.
+                match reports.read() {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        reported = true;
+                        sleep_until(next).await;
+                        continue;
+                    }
+                    Err(error) => return super::cannot_watch(&error),
+                }
+            }
+            settling = empty && !stayed && last.is_some_and(|last| last != 0);
             if !settling {
                 tell(outcome(&mut last, found, not_written.take()));
             }

@@ -2,7 +2,7 @@
 //! themselves: of processes, of a file's number, of an interface, or of something of your own.
 //!
 //! A probe is usable by itself: call [`Probe::probe`] with a timeout and await the outcome. [`run`](run()) drives
-//! one [`Check`](crate::Check) with one probe; a program with a loop of its own keeps the check there, spawns the
+//! one [`Check`](crate::Check) with one probe, and [`Prober`] a set of them; a program with a loop of its own keeps the check there, spawns the
 //! probe at [`Output::Start`](crate::Output::Start) and hands the outcome back. A watch is driven in the same way by
 //! [`run_watch`].
 //!
@@ -24,6 +24,7 @@ mod group;
 mod http;
 mod interface;
 mod number;
+mod prober;
 mod process;
 mod run;
 mod script;
@@ -37,6 +38,7 @@ pub use ::http::Method;
 pub use file::File;
 pub use http::{Http, HttpBuilder, HttpError};
 pub use interface::Interface;
+pub use prober::Prober;
 pub use process::{ParamMatch, Process, ProcessBuilder, ProcessError};
 pub use run::run;
 pub use script::{Script, ScriptError};

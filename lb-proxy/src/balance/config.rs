@@ -6,6 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::outcome::{Classifier, Classify, FailOn};
+use super::passive::Passive;
+use super::queue::QueueConfig;
+use super::strategy::Strategy;
+
 /// The most backends that one upstream holds: half as many as slots, so that a whole set can be replaced by
 /// another.
 pub const MAX_BACKENDS: usize = 1 << 15;
@@ -14,17 +19,39 @@ pub const MAX_BACKENDS: usize = 1 << 15;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamConfig {
     name: Arc<str>,
-    schedule: Schedule,
+    strategy: Strategy,
     backends: Vec<BackendConfig>,
+    life: Life,
+}
+
+/// What decides about the life of all backends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Life {
+    pub(super) passive: Passive,
+    pub(super) panic: bool,
+    pub(super) queue: Option<QueueConfig>,
+    pub(super) classifier: Classifier,
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        Self {
+            passive: Passive::new(),
+            panic: true,
+            queue: None,
+            classifier: Classifier::Listed(FailOn::errors()),
+        }
+    }
 }
 
 impl UpstreamConfig {
-    /// Starts the settings of the upstream `name`; the schedule is [`Schedule::Weighted`] unless set.
+    /// Starts the settings of the upstream `name`; the strategy is [`Strategy::Weighted`] unless set.
     pub fn builder(name: impl Into<Arc<str>>) -> UpstreamBuilder {
         UpstreamBuilder {
             name: name.into(),
-            schedule: Schedule::default(),
+            strategy: Strategy::default(),
             backends: Vec::new(),
+            life: Life::default(),
         }
     }
 
@@ -34,10 +61,10 @@ impl UpstreamConfig {
         &self.name
     }
 
-    /// In which order backends take their turns.
+    /// By which rule the next backend is found.
     #[must_use]
-    pub const fn schedule(&self) -> Schedule {
-        self.schedule
+    pub const fn strategy(&self) -> Strategy {
+        self.strategy
     }
 
     /// The backends in the operator's order, which settles ties.
@@ -46,8 +73,25 @@ impl UpstreamConfig {
         &self.backends
     }
 
-    pub(super) fn into_parts(self) -> (Arc<str>, Schedule, Vec<BackendConfig>) {
-        (self.name, self.schedule, self.backends)
+    /// When failed requests eject a backend.
+    pub const fn passive(&self) -> &Passive {
+        &self.life.passive
+    }
+
+    /// Whether all backends are used when none is up.
+    #[must_use]
+    pub const fn panic(&self) -> bool {
+        self.life.panic
+    }
+
+    /// Where requests wait when every backend is full, if they may.
+    #[must_use]
+    pub const fn queue(&self) -> Option<QueueConfig> {
+        self.life.queue
+    }
+
+    pub(super) fn into_parts(self) -> (Arc<str>, Strategy, Vec<BackendConfig>, Life) {
+        (self.name, self.strategy, self.backends, self.life)
     }
 }
 
@@ -56,14 +100,47 @@ impl UpstreamConfig {
 #[must_use = "settings do nothing until they are built"]
 pub struct UpstreamBuilder {
     name: Arc<str>,
-    schedule: Schedule,
+    strategy: Strategy,
     backends: Vec<BackendConfig>,
+    life: Life,
 }
 
 impl UpstreamBuilder {
-    /// Sets the order of turns.
-    pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = schedule;
+    /// Sets by which rule the next backend is found; default [`Strategy::Weighted`].
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// Sets when failed requests eject a backend; default [`Passive::new`].
+    pub fn passive(mut self, passive: Passive) -> Self {
+        self.life.passive = passive;
+        self
+    }
+
+    /// Whether, when no backend is up, all that the operator has not taken out are used, whatever checks and
+    /// requests said of them; default yes. Without it there is none then, as in nginx ("no live upstreams",
+    /// 502).
+    pub fn panic(mut self, panic: bool) -> Self {
+        self.life.panic = panic;
+        self
+    }
+
+    /// Lets requests wait while every backend has [`max_conns`](BackendConfig::max_conns); default none does.
+    pub fn queue(mut self, queue: QueueConfig) -> Self {
+        self.life.queue = Some(queue);
+        self
+    }
+
+    /// Counts answers of listed statuses as failures besides errors and timeouts; default none.
+    pub fn fail_on(mut self, listed: FailOn) -> Self {
+        self.life.classifier = Classifier::Listed(listed);
+        self
+    }
+
+    /// Lets `classify` say what counts as a failure, in place of [`fail_on`](Self::fail_on).
+    pub fn classify(mut self, classify: impl Classify) -> Self {
+        self.life.classifier = Classifier::Custom(Arc::new(classify));
         self
     }
 
@@ -83,8 +160,8 @@ impl UpstreamBuilder {
     ///
     /// # Errors
     /// An empty name or id, two backends of one id, a port 0, no backend besides spares (nginx: "no servers
-    /// are inside upstream"), or more than [`MAX_BACKENDS`]. Two ids may share an address, as two `server`
-    /// lines of nginx may.
+    /// are inside upstream"), or more than [`MAX_BACKENDS`]; a percentage above 100, or a ratio over no time.
+    /// Two ids may share an address, as two `server` lines of nginx may.
     pub fn build(self) -> Result<UpstreamConfig, ConfigError> {
         if self.name.is_empty() {
             return Err(ConfigError::EmptyName);
@@ -113,26 +190,14 @@ impl UpstreamBuilder {
                 });
             }
         }
+        self.life.passive.check()?;
         Ok(UpstreamConfig {
             name: self.name,
-            schedule: self.schedule,
+            strategy: self.strategy,
             backends: self.backends,
+            life: self.life,
         })
     }
-}
-
-/// In which order backends take their turns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Schedule {
-    /// One after the other, in the operator's order. Weights do not count, except that weight 0 takes no
-    /// turn.
-    RoundRobin,
-    /// nginx's smooth weighted round robin, the same sequence pick by pick: weights 5, 1, 1 give aabacaa.
-    ///
-    /// nginx also lowers a backend's *effective* weight for some picks after each failure; here weights are
-    /// what the operator set, and a failed backend leaves the schedule until it has answered again.
-    #[default]
-    Weighted,
 }
 
 /// One backend's settings: `server` of nginx's `upstream`.
@@ -143,8 +208,12 @@ pub struct BackendConfig {
     pub(super) weight: Weight,
     pub(super) max_fails: u32,
     pub(super) fail_timeout: Duration,
+    pub(super) max_conns: u32,
+    pub(super) slow_start: Duration,
     pub(super) spare: bool,
     pub(super) down: bool,
+    pub(super) drain: bool,
+    pub(super) mandatory: bool,
 }
 
 impl BackendConfig {
@@ -156,33 +225,60 @@ impl BackendConfig {
             weight: Weight::default(),
             max_fails: 1,
             fail_timeout: Duration::from_secs(10),
+            max_conns: 0,
+            slow_start: Duration::ZERO,
             spare: false,
             down: false,
+            drain: false,
+            mandatory: false,
         }
     }
 
     /// Sets the share of the requests, beside the other backends' weights; default 1, and 0 takes no new
-    /// requests.
+    /// requests besides those that stick to it ([`drain`](Self::drain)).
     #[must_use]
     pub fn weight(mut self, weight: impl Into<Weight>) -> Self {
         self.weight = weight.into();
         self
     }
 
-    /// Sets how many failures within [`fail_timeout`](Self::fail_timeout) take the backend out; default 1,
-    /// and 0 never does.
+    /// Sets how many failures within [`fail_timeout`](Self::fail_timeout) eject the backend; default 1, and 0
+    /// never does.
     ///
-    /// An upstream of one backend ignores it, as nginx does: there is nothing else to try.
+    /// An upstream of one backend ignores it, as nginx does: there is nothing else to try. Further rules, and
+    /// how many may be out at a time, are the upstream's: [`Passive`].
     #[must_use]
     pub const fn max_fails(mut self, max_fails: u32) -> Self {
         self.max_fails = max_fails;
         self
     }
 
-    /// Sets within which time failures add up, and for how long the backend is then out; default 10 s.
+    /// Sets within which time failures add up, and for how long the backend is then out the first time;
+    /// default 10 s.
     #[must_use]
     pub const fn fail_timeout(mut self, fail_timeout: Duration) -> Self {
         self.fail_timeout = fail_timeout;
+        self
+    }
+
+    /// Sets how many requests it may have under way; default 0, which is any number.
+    ///
+    /// All threads together never have more. When every backend is full, a pick says
+    /// [`Refusal::Full`](super::Refusal::Full), and the request may [`wait`](super::Upstream::wait).
+    #[must_use]
+    pub const fn max_conns(mut self, max_conns: u32) -> Self {
+        self.max_conns = max_conns;
+        self
+    }
+
+    /// Sets over which time its share grows from a 32nd to the whole when it comes back after a failure;
+    /// default 0, at once.
+    ///
+    /// A failure is one of a backend that has worked before: by a request, or by an active check. So nobody
+    /// starts slowly when the process does, or when first added. Its limit `max_conns` does not grow.
+    #[must_use]
+    pub const fn slow_start(mut self, slow_start: Duration) -> Self {
+        self.slow_start = slow_start;
         self
     }
 
@@ -197,6 +293,21 @@ impl BackendConfig {
     #[must_use]
     pub const fn down(mut self, down: bool) -> Self {
         self.down = down;
+        self
+    }
+
+    /// Lets it run dry: no requests come but those that stick to it; default no.
+    #[must_use]
+    pub const fn drain(mut self, drain: bool) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// Keeps it out until its active check has first said something
+    /// ([`Upstream::set_check`](super::Upstream::set_check)); default no, which takes it as passing.
+    #[must_use]
+    pub const fn mandatory(mut self, mandatory: bool) -> Self {
+        self.mandatory = mandatory;
         self
     }
 
@@ -312,6 +423,17 @@ pub enum ConfigError {
         /// The id.
         id: BackendId,
     },
+    /// A share of more than all.
+    #[error("{name} is {got} %, and at most 100 % is possible")]
+    Percent {
+        /// Which setting.
+        name: &'static str,
+        /// What it was.
+        got: u8,
+    },
+    /// A ratio has to be taken over some time.
+    #[error("the window of the ratio is 0: give the time over which failures are set against requests")]
+    ZeroWindow,
     /// Nothing listens on port 0.
     #[error("backend {id} has port 0")]
     PortZero {
@@ -333,7 +455,7 @@ mod tests {
         );
         assert!(!backend.spare && !backend.down);
         let config = UpstreamConfig::builder("app").backend(backend).build().unwrap();
-        assert_eq!(config.schedule(), Schedule::Weighted);
+        assert_eq!(config.strategy(), Strategy::Weighted);
     }
 
     #[test]

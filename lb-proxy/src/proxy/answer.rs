@@ -1,10 +1,12 @@
 //! Answers that the proxy gives by itself: a status, and one line that says why.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::body::ResponseBody;
+use super::request::push_field;
+use super::response::{push_connection, push_status};
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal $phrase:literal $why:literal,)*) => {
@@ -28,6 +30,10 @@ macro_rules! reasons {
                 match self { $(Self::$name => $why,)* }
             }
 
+            fn phrase(self) -> &'static str {
+                match self { $(Self::$name => $phrase,)* }
+            }
+
             fn text(self) -> &'static str {
                 match self { $(Self::$name => concat!($code, " ", $phrase, ": ", $why, "\n"),)* }
             }
@@ -36,6 +42,8 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// The head breaks the grammar of RFC 9112.
+    BadHead = 400 "Bad Request" "malformed request head",
     /// The request target is none of the forms that a reverse proxy serves (RFC 9112 §3.2).
     BadTarget = 400 "Bad Request" "bad request target",
     /// No `Host`, more than one, or not a host and port (RFC 9112 §3.2).
@@ -48,14 +56,22 @@ reasons! {
     BadUpgrade = 400 "Bad Request" "bad upgrade request",
     /// CONNECT or TRACE.
     Method = 405 "Method Not Allowed" "method not allowed",
+    /// The client took too long to send the head.
+    HeadTimeout = 408 "Request Timeout" "request head timed out",
     /// The client sent no byte of its body for too long.
     ClientTimeout = 408 "Request Timeout" "request body timed out",
     /// HTTP/1.0 with a method that needs a body, and no `Content-Length`.
     LengthRequired = 411 "Length Required" "length required",
     /// The body is longer than the limit.
     BodyTooLarge = 413 "Content Too Large" "request body too large",
+    /// The request line alone is longer than the limit of the head.
+    TargetTooLong = 414 "URI Too Long" "request target too long",
     /// `Expect` asks for something else than `100-continue` (RFC 9110 §10.1.1).
     Expectation = 417 "Expectation Failed" "expectation not supported",
+    /// The head is longer than the limit, or has more than 100 fields.
+    HeadTooLarge = 431 "Request Header Fields Too Large" "request head too large",
+    /// The client went away; nobody gets this answer (nginx logs it as 499).
+    ClientGone = 499 "Client Closed Request" "the client went away",
     /// The body's transfer coding isn't exactly `chunked`.
     Coding = 501 "Not Implemented" "transfer coding not supported",
     /// A backend could not be reached.
@@ -70,6 +86,8 @@ reasons! {
     ConnectTimeout = 504 "Gateway Timeout" "connecting to the upstream timed out",
     /// A backend did not take the request, or did not answer, in time.
     ReadTimeout = 504 "Gateway Timeout" "the upstream timed out",
+    /// Neither HTTP/1.0 nor HTTP/1.1.
+    Version = 505 "HTTP Version Not Supported" "HTTP version not supported",
 }
 
 const fn status(code: u16) -> StatusCode {
@@ -79,32 +97,43 @@ const fn status(code: u16) -> StatusCode {
     }
 }
 
+/// RFC 9110 §15.5.6: the methods that the resource supports must be named.
+const METHODS: &str = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
+const TEXT: &str = "text/plain; charset=utf-8";
+
 impl Reason {
     /// Whether the fault is the client's; the connection is then closed after the answer.
     pub(super) fn is_client_fault(self) -> bool {
-        self.status().is_client_error() || self == Self::Coding
+        self.status().is_client_error() || matches!(self, Self::Coding | Self::Version)
     }
 
-    /// Builds the answer; `close` asks the client not to use the connection again.
-    pub(super) fn answer(self, close: bool) -> Response<ResponseBody> {
+    /// Builds the answer for a program that serves it.
+    pub(super) fn answer(self) -> Response<ResponseBody> {
         let mut response = Response::new(ResponseBody::text(Bytes::from_static(self.text().as_bytes())));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));
         if self == Self::Method {
-            // RFC 9110 §15.5.6: the methods that the resource supports must be named.
-            headers.insert(
-                ALLOW,
-                HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"),
-            );
-        }
-        if close {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            headers.insert(ALLOW, HeaderValue::from_static(METHODS));
         }
         response
+    }
+}
+
+/// Writes the answer as an HTTP/1.`minor` client gets it, without its text if the request was a HEAD.
+pub(super) fn push(out: &mut Vec<u8>, reason: Reason, minor: u8, is_head: bool, close: bool, date: &[u8]) {
+    let text = reason.text();
+    push_status(out, reason.status().as_u16(), reason.phrase());
+    push_field(out, "Content-Type", TEXT.as_bytes());
+    push_field(out, "Content-Length", text.len().to_string().as_bytes());
+    if reason == Reason::Method {
+        push_field(out, "Allow", METHODS.as_bytes());
+    }
+    push_field(out, "Date", date);
+    push_connection(out, minor, close);
+    out.extend_from_slice(b"\r\n");
+    if !is_head {
+        out.extend_from_slice(text.as_bytes());
     }
 }
 
@@ -129,9 +158,8 @@ mod tests {
 
     #[test]
     fn method_not_allowed_names_the_methods() {
-        let answer = Reason::Method.answer(true);
+        let answer = Reason::Method.answer();
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert!(answer.headers().contains_key(ALLOW));
-        assert_eq!(answer.headers()[CONNECTION], "close");
     }
 }

@@ -1,41 +1,79 @@
-//! What a request has been through on its way to an answer, and what may still be tried.
+//! One request on its way to an answer: sent to a backend, and to another if that is safe.
 
-use std::error::Error;
-use std::io;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use super::admit::Admitted;
 use super::answer::Reason;
-use super::config::Retry;
-use super::upload::{Progress, Upload};
-use crate::balance::Tried;
+use super::connection::{Connection, dial};
+use super::core::Proxy;
+use super::counters::Counters;
+use super::exchange::{Exchange, Failure, OnHead};
+use super::lease::Lease;
+use super::request::Admitted;
+use super::response::Accepted;
+use super::source::Source;
+use super::upload::Upload;
+use crate::balance::{Pick, Tried};
+use crate::h1::Body;
+use crate::runtime::clock;
+use crate::runtime::timer::LazyTimer;
 
 /// A request on its way.
-pub(super) struct Attempts {
-    pub(super) admitted: Admitted,
-    /// Its body, if it has one.
-    pub(super) upload: Option<Arc<Upload>>,
+pub(super) struct Attempts<'a> {
+    pub(super) request: &'a Admitted,
     /// The backends that it has been sent to.
     pub(super) tried: Tried,
+    /// What a backend gets, but for a `Host` of its own.
+    head: &'a [u8],
     tries: u32,
     started: Duration,
 }
 
-impl Attempts {
-    pub(super) fn new(admitted: Admitted, upload: Option<Arc<Upload>>, started: Duration) -> Self {
+/// What a try needs, and a failed one leaves for the next.
+struct Parts {
+    upload: Upload,
+    /// Room for the head.
+    out: Vec<u8>,
+}
+
+/// How a try on one backend failed, and what is needed for another unless the request can't be sent again.
+struct Failed {
+    reason: Reason,
+    again: Option<Parts>,
+}
+
+/// How sending over one connection failed.
+struct Broken {
+    failure: Failure,
+    again: Option<Parts>,
+}
+
+/// A response whose body is to come.
+pub(super) struct Answered<T> {
+    pub(super) lease: Lease,
+    pub(super) accepted: Accepted,
+    /// What was made of its head.
+    pub(super) made: T,
+}
+
+/// The client's side of a request.
+pub(super) struct Asker<'a, T> {
+    pub(super) source: &'a mut dyn Source,
+    pub(super) timer: &'a mut LazyTimer,
+    pub(super) on_head: &'a mut OnHead<'a, T>,
+}
+
+impl<'a> Attempts<'a> {
+    pub(super) fn new(request: &'a Admitted, head: &'a [u8], started: Duration) -> Self {
         Self {
-            admitted,
-            upload,
+            request,
             tried: Tried::new(),
+            head,
             tries: 0,
             started,
         }
-    }
-
-    /// When the request came.
-    pub(super) fn started(&self) -> Duration {
-        self.started
     }
 
     /// Counts a try; says whether it is a further one.
@@ -44,52 +82,142 @@ impl Attempts {
         self.tries > 1
     }
 
+    /// Tries one backend after the other. `out` is room for the head, an empty vector.
+    pub(super) async fn run<T>(
+        mut self,
+        proxy: &Arc<Proxy>,
+        mut asker: Asker<'_, T>,
+        out: Vec<u8>,
+    ) -> Result<Answered<T>, Reason> {
+        let replay = if self.request.body == Body::Length(0) {
+            0
+        } else {
+            proxy.config.limits.replay_bytes
+        };
+        let mut parts = Parts {
+            upload: Upload::new(self.request.body, replay),
+            out,
+        };
+        let mut last = Reason::NoBackend;
+        let mut now = self.started;
+        loop {
+            let Some((pick, kept)) = proxy.choose(&mut self, now) else {
+                return Err(last);
+            };
+            let failed = match self.try_backend(proxy, pick, kept, parts, &mut asker).await {
+                Ok(answered) => return Ok(answered),
+                Err(failed) => failed,
+            };
+            last = failed.reason;
+            now = clock::now();
+            match failed.again {
+                Some(again) if self.may_go_on(now, proxy) => parts = again,
+                _ => return Err(last),
+            }
+        }
+    }
+
     /// Whether number and time allow another backend.
-    pub(super) fn may_go_on(&self, now: Duration, retry: &Retry) -> bool {
+    fn may_go_on(&self, now: Duration, proxy: &Proxy) -> bool {
+        let retry = &proxy.config.retry;
         self.tries < retry.tries && now.saturating_sub(self.started) < retry.timeout
     }
 
-    /// Whether a request of which some may have been sent can be sent again.
-    pub(super) fn can_repeat(&self) -> bool {
-        self.admitted.idempotent && self.upload.as_ref().is_none_or(|upload| upload.can_replay())
+    /// Sends the request to one backend: over a kept connection if there is one, and once more over a new one if
+    /// the backend had closed that one meanwhile.
+    async fn try_backend<T>(
+        &self,
+        proxy: &Arc<Proxy>,
+        pick: Pick,
+        mut kept: Option<Connection>,
+        mut parts: Parts,
+        asker: &mut Asker<'_, T>,
+    ) -> Result<Answered<T>, Failed> {
+        loop {
+            let reused = kept.is_some();
+            let connection = match kept.take() {
+                Some(connection) => {
+                    Counters::count(&proxy.counters.reused);
+                    connection
+                }
+                None => {
+                    Counters::count(&proxy.counters.connects);
+                    match dial(&proxy.config, pick.slot(), pick.address()).await {
+                        Ok(connection) => connection,
+                        Err(error) => {
+                            let reason = error.reason();
+                            proxy.failed(pick, reason, &error);
+                            return Err(Failed {
+                                reason,
+                                again: Some(parts),
+                            });
+                        }
+                    }
+                }
+            };
+            let Broken { failure, again } = match self.send(proxy, connection, parts, asker).await {
+                Ok((exchange, accepted, made)) => {
+                    let lease = Lease::new(Arc::clone(proxy), pick, exchange);
+                    return Ok(Answered {
+                        lease,
+                        accepted,
+                        made,
+                    });
+                }
+                Err(broken) => broken,
+            };
+            let reason = failure.reason();
+            match again {
+                // A kept connection that the backend closed says nothing of the backend.
+                Some(again) if reused && reason == Reason::Closed => parts = again,
+                again => {
+                    if matches!(failure, Failure::Client(_)) {
+                        tracing::debug!(backend = %pick.id(), reason = reason.as_str(), "gave up a request");
+                    } else {
+                        proxy.failed(pick, reason, &failure);
+                    }
+                    return Err(Failed { reason, again });
+                }
+            }
+        }
     }
 
-    /// Whether the client's body has not been read to its end.
-    pub(super) fn is_body_left(&self) -> bool {
-        self.upload
-            .as_ref()
-            .is_some_and(|upload| upload.progress() != Progress::Complete)
-    }
-
-    /// Whose fault it is that no response came.
-    pub(super) fn blame(&self, error: &hyper::Error) -> Reason {
-        match self.upload.as_ref().map(|upload| upload.progress()) {
-            Some(Progress::Broken) => return Reason::BadBody,
-            Some(Progress::TimedOut) => return Reason::ClientTimeout,
-            Some(Progress::TooLarge) => return Reason::BodyTooLarge,
-            Some(Progress::Open | Progress::Complete) | None => {}
+    /// Sends the request over one connection and waits for the head of the response.
+    async fn send<T>(
+        &self,
+        proxy: &Arc<Proxy>,
+        connection: Connection,
+        parts: Parts,
+        asker: &mut Asker<'_, T>,
+    ) -> Result<(Exchange, Accepted, T), Broken> {
+        let Parts { upload, mut out } = parts;
+        out.clear();
+        proxy.push_head(self.request, self.head, &connection, &mut out);
+        let mut exchange = Exchange::new(connection, out, upload, self.request.idempotent);
+        let Asker {
+            source,
+            timer,
+            on_head,
+        } = asker;
+        let answered = poll_fn(|cx| {
+            let polled = exchange.poll_head(cx, proxy, self.request, &mut **source, &mut **on_head);
+            if polled.is_pending() && timer.poll(cx, Some(exchange.deadline(proxy))).is_ready() {
+                return Poll::Ready(Err(exchange.timed_out()));
+            }
+            polled
+        });
+        match answered.await {
+            Ok((accepted, made)) => Ok((exchange, accepted, made)),
+            Err(failure) => {
+                let unsent = exchange.is_unsent();
+                let (upload, out) = exchange.into_upload();
+                let repeatable = match failure {
+                    Failure::Client(_) | Failure::BadResponse(_) => false,
+                    Failure::Io(_) | Failure::Closed | Failure::TimedOut => self.request.idempotent || unsent,
+                };
+                let again = (repeatable && upload.can_replay()).then_some(Parts { upload, out });
+                Err(Broken { failure, again })
+            }
         }
-        if is_timeout(error) {
-            Reason::ReadTimeout
-        } else if error.is_parse() || error.is_parse_too_large() {
-            Reason::BadResponse
-        } else {
-            Reason::Closed
-        }
     }
-}
-
-/// Whether a socket that took too long is behind `error`.
-pub(super) fn is_timeout(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
-        {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }

@@ -3,8 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use http::HeaderValue;
-
 use super::host;
 use super::policy::{ForwardedPolicy, HostPolicy};
 use crate::balance::Upstream;
@@ -20,6 +18,21 @@ pub(super) struct Timeouts {
     pub(super) client_send: Duration,
     pub(super) keepalive: Duration,
     pub(super) upgrade: Duration,
+}
+
+impl Timeouts {
+    /// The shortest of those that a client's connection and the exchanges on it have.
+    pub(super) fn shortest(&self) -> Duration {
+        let all = [
+            self.read,
+            self.send,
+            self.client_header,
+            self.client_body,
+            self.client_send,
+            self.keepalive,
+        ];
+        all.into_iter().min().expect("there are some")
+    }
 }
 
 /// How much the proxy takes.
@@ -58,8 +71,8 @@ pub struct ProxyConfig {
     pub(super) freebind: bool,
     pub(super) share_port: bool,
     pub(super) host: HostPolicy,
-    pub(super) default_host: Option<HeaderValue>,
-    pub(super) fixed_host: Option<HeaderValue>,
+    pub(super) default_host: Option<String>,
+    pub(super) fixed_host: Option<String>,
     pub(super) forwarded: ForwardedPolicy,
     pub(super) websocket: bool,
     pub(super) timeouts: Timeouts,
@@ -365,14 +378,14 @@ fn check_limits(config: &ProxyConfig) -> Result<(), ConfigError> {
     }
 }
 
-fn host_value(name: &'static str, text: &str) -> Result<HeaderValue, ConfigError> {
-    match HeaderValue::from_str(text) {
-        Ok(value) if host::is_valid(value.as_bytes()) => Ok(value),
-        _ => Err(ConfigError::Host {
-            name,
-            got: text.to_owned(),
-        }),
+fn host_value(name: &'static str, text: &str) -> Result<String, ConfigError> {
+    if host::is_valid(text.as_bytes()) {
+        return Ok(text.to_owned());
     }
+    Err(ConfigError::Host {
+        name,
+        got: text.to_owned(),
+    })
 }
 
 #[cfg(test)]

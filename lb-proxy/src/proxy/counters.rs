@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use http::StatusCode;
-
 /// The counters of one worker, on cache lines of their own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -23,8 +21,8 @@ impl Counters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn response(&self, status: StatusCode) {
-        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+    pub(super) fn response(&self, status: u16) {
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
         Self::count(&self.responses[class]);
     }
 
@@ -48,7 +46,7 @@ impl Counters {
 pub struct ProxyCounters {
     /// Client connections accepted.
     pub accepted: u64,
-    /// Requests whose head was read; those that hyper refused as malformed don't count.
+    /// Requests whose head was read; malformed ones don't count.
     pub requests: u64,
     /// Responses by class, 1xx to 5xx, the proxy's own included. A 101 counts as 1xx.
     pub responses: [u64; 5],

@@ -58,45 +58,46 @@
 //!
 //! # What it doesn't do
 //!
-//! Interim responses of backends (103) are not passed on; `100 Continue` is the proxy's own, sent when a backend takes
-//! the body. A request's trailers are dropped, a response's are passed on to clients that send `TE: trailers`. A
-//! request with both `Content-Length` and `Transfer-Encoding` is read by the latter and the connection then closed, as
-//! RFC 9112 §6.1 has it; the backend sees only the latter.
+//! `100 Continue` is the proxy's own, sent when a backend takes the body; other interim responses (103) are passed on
+//! to HTTP/1.1. Trailers of a request are passed on, those of a response to clients that send `TE: trailers`; fields
+//! that a head decides (RFC 9110 §6.5.1) are left out of both. A request with both `Content-Length` and
+//! `Transfer-Encoding` is refused.
 
-mod admit;
 mod answer;
 mod attempts;
 mod body;
-mod client_io;
-mod clock;
+mod buffer;
+mod client;
 mod config;
-mod conn;
+mod connection;
+mod core;
 mod counters;
-mod dial;
-mod drain;
-mod forward;
+mod date;
+mod exchange;
 mod forwarded;
-mod head;
-mod hop;
+mod handle;
 mod host;
+mod incoming;
 mod lease;
-mod listen;
 mod policy;
 mod pool;
-mod reply;
+mod relay;
+mod request;
+mod response;
+mod serve;
 mod server;
 mod service;
-mod timer;
+mod source;
+mod transport;
 mod tunnel;
 mod upload;
-mod upstream_io;
-mod worker;
 
+pub use crate::runtime::clock::now;
+pub use crate::runtime::workers::{ServerState, StartError};
 pub use answer::Reason;
 pub use body::{ResponseBody, ResponseError};
-pub use clock::now;
 pub use config::{ConfigError, ProxyConfig, ProxyConfigBuilder};
 pub use counters::ProxyCounters;
 pub use policy::{ForwardedPolicy, HostPolicy};
-pub use server::{Server, ServerHandle, ServerState, ServerStatus, StartError};
+pub use server::{Server, ServerHandle, ServerStatus};
 pub use service::{ClientAddr, ProxyService, ResponseFuture};

@@ -2,36 +2,10 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
-use hyper::client::conn::http1::SendRequest;
-use tokio::task::AbortHandle;
-
 use super::config::Keep;
-use super::upload::RequestBody;
-use super::upstream_io::UpstreamState;
-
-/// One connection to a backend. Dropping it closes it, whatever it is doing.
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) sender: SendRequest<RequestBody>,
-    pub(super) state: Arc<UpstreamState>,
-    /// The task that reads and writes the socket.
-    pub(super) driver: AbortHandle,
-    pub(super) slot: u16,
-    pub(super) address: SocketAddr,
-    /// How long the backend said that it keeps an idle connection (`Keep-Alive: timeout`), if it did.
-    pub(super) announced: Option<Duration>,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        // Without this a connection whose response ended before its request would never close.
-        self.driver.abort();
-    }
-}
+use super::connection::Connection;
 
 /// The idle connections of one worker.
 #[derive(Debug)]
@@ -43,7 +17,8 @@ pub(super) struct Pool {
 #[derive(Debug)]
 struct Slot {
     address: SocketAddr,
-    host: HeaderValue,
+    /// The field that names the backend as `Host`.
+    host: Box<str>,
     /// Oldest first.
     idle: VecDeque<Connection>,
 }
@@ -70,36 +45,44 @@ impl Pool {
         let slot = self.slot(slot, address);
         loop {
             let last = slot.idle.back()?;
-            let idle = last.state.idle_for(now);
-            if last.sender.is_closed() || last.announced.is_some_and(|announced| idle >= announced) {
-                slot.idle.pop_back();
-            } else if idle < within {
-                return slot.idle.pop_back();
-            } else {
+            let idle = now.saturating_sub(last.idle_since);
+            if idle >= within {
                 return None;
+            }
+            let last = slot.idle.pop_back()?;
+            if !last.is_spoilt() && last.announced.is_none_or(|announced| idle < announced) {
+                return Some(last);
             }
         }
     }
 
     /// Keeps a connection whose last request and response are complete, unless it is worn out or there are enough.
-    pub(super) fn put(&mut self, connection: Connection, now: Duration) {
+    pub(super) fn put(&mut self, mut connection: Connection, now: Duration) {
         let keep = self.keep;
-        if connection.sender.is_closed() || connection.state.requests() >= keep.requests || keep.idle == 0 {
+        if connection.requests >= keep.requests || keep.idle == 0 {
             return;
         }
         let slot = self.slot(connection.slot, connection.address);
-        while slot.idle.front().is_some_and(|oldest| oldest.sender.is_closed())
-            || slot.idle.len() >= keep.idle
-        {
+        if slot.idle.len() >= keep.idle {
             slot.idle.pop_front();
         }
-        connection.state.idle(now);
+        connection.idle_since = now;
         slot.idle.push_back(connection);
     }
 
-    /// Returns the `Host` of the backend in `slot`, made once.
-    pub(super) fn host(&mut self, slot: u16, address: SocketAddr) -> HeaderValue {
-        self.slot(slot, address).host.clone()
+    /// Closes the connections that have been idle for too long, or that their backends closed.
+    pub(super) fn sweep(&mut self, now: Duration) {
+        let timeout = self.keep.idle_timeout;
+        for slot in &mut self.slots {
+            slot.idle.retain(|connection| {
+                now.saturating_sub(connection.idle_since) < timeout && !connection.is_spoilt()
+            });
+        }
+    }
+
+    /// Returns the `Host` field of the backend in `slot`, made once.
+    pub(super) fn host(&mut self, slot: u16, address: SocketAddr) -> &str {
+        &self.slot(slot, address).host
     }
 
     /// Finds the slot; a backend whose address changed starts without connections.
@@ -118,11 +101,9 @@ impl Pool {
 
 impl Slot {
     fn new(address: SocketAddr) -> Self {
-        let host =
-            HeaderValue::from_str(&address.to_string()).expect("an address and port are visible ASCII");
         Self {
             address,
-            host,
+            host: format!("Host: {address}\r\n").into(),
             idle: VecDeque::new(),
         }
     }

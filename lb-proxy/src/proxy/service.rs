@@ -13,9 +13,9 @@ use http_body::Body;
 
 use super::body::ResponseBody;
 use super::config::ProxyConfig;
-use super::forward::Proxy;
+use super::core::Proxy;
 use super::forwarded::ClientName;
-use super::upload::BoxError;
+use super::handle::BoxError;
 
 /// Where a request came from: the extension that a [`ProxyService`] looks for in a request.
 ///
@@ -84,7 +84,7 @@ where
             let client = request
                 .extensions()
                 .get::<ClientAddr>()
-                .map(|client| ClientName::new(client.0.ip()));
+                .map(|client| ClientName::new(client.0.ip(), false));
             proxy.handle(request, client.as_ref()).await
         }))
     }

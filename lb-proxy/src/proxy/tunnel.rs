@@ -7,54 +7,84 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Response;
-use hyper::body::Incoming;
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
-use super::answer::Reason;
-use super::body::ResponseBody;
-use super::clock;
-use super::forward::Proxy;
+use super::client::Client;
+use super::connection::Connection;
+use super::core::Proxy;
 use super::lease::Lease;
+use super::transport::Transport;
+use crate::balance::{Outcome, Pick};
+use crate::runtime::clock;
 
-/// Answers the client's upgrade with the backend's 101 and starts the tunnel.
-///
-/// The backend counts the request as under way until the tunnel ends.
-pub(super) fn open(
-    proxy: &Arc<Proxy>,
-    mut response: Response<Incoming>,
-    lease: Lease,
-    client: Option<OnUpgrade>,
-) -> Result<Response<ResponseBody>, Reason> {
-    // Whoever serves this service has to support upgrades, or there is nothing to connect the backend with.
-    let Some(client) = client else {
-        return Err(Reason::BadUpgrade);
-    };
-    let backend = hyper::upgrade::on(&mut response);
-    let (mut head, _) = response.into_parts();
-    head.extensions.clear();
-    lease.tunnel();
-    let open = OpenTunnel::new(Arc::clone(proxy));
-    tokio::spawn(async move {
-        let idle = open.0.config.timeouts.upgrade;
-        if let (Ok(client), Ok(backend)) = tokio::join!(client, backend) {
-            if let Err(error) = join(client, backend, idle).await {
-                tracing::debug!(%error, "a tunnel broke");
-            }
+/// A client and a backend that speak to each other.
+pub(super) struct Tunnel {
+    client: Transport,
+    /// What the client sent behind its request.
+    early: Vec<u8>,
+    backend: Backend,
+    open: OpenTunnel,
+}
+
+/// The backend's side of a tunnel. It counts a request as under way until the tunnel ends.
+pub(super) struct Backend {
+    connection: Connection,
+    pick: Pick,
+}
+
+impl Backend {
+    pub(super) fn new(lease: Lease) -> Self {
+        let (connection, pick) = lease.into_tunnel();
+        Self { connection, pick }
+    }
+}
+
+impl Tunnel {
+    pub(super) fn new(proxy: Arc<Proxy>, mut client: Client, lease: Lease) -> Self {
+        let buffer = std::mem::take(&mut client.buffer);
+        let early = buffer.data().to_vec();
+        proxy.take_back(buffer);
+        Self {
+            client: client.transport,
+            early,
+            backend: Backend::new(lease),
+            open: OpenTunnel::new(proxy),
         }
-        lease.complete();
-        drop(open);
-    });
-    Ok(Response::from_parts(head, ResponseBody::empty()))
+    }
+
+    /// Copies both ways until both sides have ended, one breaks, or nothing has moved for too long.
+    pub(super) async fn run(self) {
+        let Self {
+            client,
+            early,
+            backend,
+            open,
+        } = self;
+        run(client, &early, backend, open).await;
+    }
+}
+
+/// As [`Tunnel::run`], for a client of any kind.
+pub(super) async fn run<C>(client: C, early: &[u8], backend: Backend, open: OpenTunnel)
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let Backend { mut connection, pick } = backend;
+    let buffer = std::mem::take(&mut connection.buffer);
+    let late = buffer.data().to_vec();
+    open.0.take_back(buffer);
+    let idle = open.0.config.timeouts.upgrade;
+    if let Err(error) = join(client, early, connection.transport, &late, idle).await {
+        tracing::debug!(%error, "a tunnel broke");
+    }
+    open.0.finish(pick, clock::now(), Outcome::Success);
 }
 
 /// Counts the tunnel as long as it lives.
-struct OpenTunnel(Arc<Proxy>);
+pub(super) struct OpenTunnel(Arc<Proxy>);
 
 impl OpenTunnel {
-    fn new(proxy: Arc<Proxy>) -> Self {
+    pub(super) fn new(proxy: Arc<Proxy>) -> Self {
         proxy.counters.tunnels.fetch_add(1, Ordering::Relaxed);
         Self(proxy)
     }
@@ -67,12 +97,23 @@ impl Drop for OpenTunnel {
     }
 }
 
-/// Copies both ways until both sides have ended, one breaks, or nothing has moved for `idle`.
-async fn join(client: Upgraded, backend: Upgraded, idle: Duration) -> io::Result<()> {
+async fn join<C, B>(client: C, early: &[u8], backend: B, late: &[u8], idle: Duration) -> io::Result<()>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
     let last = AtomicU64::new(0);
-    let mut client = Watched::new(client, &last);
-    let mut backend = Watched::new(backend, &last);
+    let mut client = Watched {
+        io: client,
+        last: &last,
+    };
+    let mut backend = Watched {
+        io: backend,
+        last: &last,
+    };
     let copied = async {
+        backend.write_all(early).await?;
+        client.write_all(late).await?;
         tokio::io::copy_bidirectional(&mut client, &mut backend)
             .await
             .map(|_| ())
@@ -96,21 +137,12 @@ async fn silence(last: &AtomicU64, idle: Duration) {
 }
 
 /// One side of the tunnel, which notes when it last received something.
-struct Watched<'a> {
-    io: TokioIo<Upgraded>,
+struct Watched<'a, S> {
+    io: S,
     last: &'a AtomicU64,
 }
 
-impl<'a> Watched<'a> {
-    fn new(io: Upgraded, last: &'a AtomicU64) -> Self {
-        Self {
-            io: TokioIo::new(io),
-            last,
-        }
-    }
-}
-
-impl AsyncRead for Watched<'_> {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<'_, S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.io).poll_read(cx, buf);
@@ -121,7 +153,7 @@ impl AsyncRead for Watched<'_> {
     }
 }
 
-impl AsyncWrite for Watched<'_> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<'_, S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
     }

@@ -105,9 +105,9 @@ fn answers_in_chunks_pass_and_are_unwrapped_for_http_1_0() {
     let mut old = Client::connect(proxy.addresses()[0]);
     old.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
     let answer = String::from_utf8(old.read_to_end().expect("a clean end")).expect("text");
-    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nabcdef"), "{answer}");
-    assert!(!answer.contains("transfer-encoding"), "{answer}");
+    assert!(!answer.to_lowercase().contains("transfer-encoding"), "{answer}");
 }
 
 #[test]

@@ -138,3 +138,99 @@ fn the_policy_can_replace_or_remove() {
         assert_eq!(got, expected);
     }
 }
+
+#[test]
+fn connection_names_are_found_however_they_are_written() {
+    for lines in [
+        "Connection: X-Secret",
+        "connection:x-secret",
+        "CONNECTION: X-SECRET",
+        "Connection: close, , X-Secret ,",
+        "Connection: close,\tX-Secret\t",
+        "Connection: ,,X-Secret",
+        "Connection: close\r\nAccept: */*\r\nConnection: X-Secret",
+        "Connection: x-secret, x-secret",
+    ] {
+        let request = forwarded(&format!("X-Secret: 1\r\n{lines}\r\nx-secret: 2\r\n"));
+        assert_eq!(request.headers.all("x-secret"), [""; 0], "{lines}");
+    }
+    for lines in [
+        "Connection: X-Secret-Not",
+        "Connection: \"X-Secret\"",
+        "Connection: X-Secret;q=1",
+        "Connection: X Secret",
+    ] {
+        let request = forwarded(&format!("X-Secret: 1\r\n{lines}\r\n"));
+        assert_eq!(request.header("x-secret"), Some("1"), "{lines}");
+    }
+}
+
+#[test]
+fn connection_takes_no_field_of_an_answer_that_is_for_all() {
+    let backend = Backend::bytes(
+        "HTTP/1.1 200 OK\r\nConnection: Set-Cookie, Content-Length, Content-Type, Content-Encoding, Cache-Control, X-Own\r\n\
+         Set-Cookie: a\r\nContent-Length: 1\r\nContent-Type: text/html\r\nContent-Encoding: br\r\nCache-Control: no-store\r\n\
+         X-Own: 1\r\n\r\nx",
+    );
+    let proxy = proxy(&[backend.address]);
+    let answer = Client::connect(proxy.addresses()[0]).get("/");
+    let fields = [
+        "set-cookie",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "cache-control",
+        "x-own",
+    ];
+    assert_eq!(
+        fields.map(|name| answer.header(name)),
+        [
+            Some("a"),
+            Some("1"),
+            Some("text/html"),
+            Some("br"),
+            Some("no-store"),
+            None
+        ]
+    );
+    assert_eq!(answer.text(), "x");
+}
+
+#[test]
+fn trailers_of_an_answer_cannot_be_what_a_head_decides() {
+    let backend = Backend::bytes(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 42\r\nContent-Length: 5\r\nTransfer-Encoding: x\r\n\
+         Connection: close\r\nSet-Cookie: a\r\nContent-Type: text/html\r\nHost: b\r\nUpgrade: h2c\r\n\r\n",
+    );
+    let proxy = proxy(&[backend.address]);
+    let mut client = Client::connect(proxy.addresses()[0]);
+    for _ in 0..2 {
+        let answer = client.ask("GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\n\r\n");
+        let names: Vec<_> = answer.trailers.0.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!((answer.text(), names), ("ok", vec!["x-sum"]));
+    }
+}
+
+#[test]
+fn te_is_for_trailers_alone_and_only_if_it_is_named() {
+    for (lines, expected) in [
+        ("TE: trailers\r\n", true),
+        ("TE: TRAILERS\r\nConnection: te\r\n", true),
+        ("TE: gzip;q=0.5, trailers\r\nConnection: TE\r\n", true),
+        ("TE: trailers;q=0\r\nConnection: TE\r\n", false),
+        ("TE: gzip\r\nConnection: TE\r\n", false),
+        ("TE:\r\nConnection: TE\r\n", false),
+        ("TE: trailersx\r\nConnection: TE\r\n", false),
+        ("Connection: TE\r\n", false),
+    ] {
+        let request = forwarded(lines);
+        let named = request
+            .header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("te"));
+        assert_eq!(
+            (request.header("te").is_some(), named),
+            (expected, expected),
+            "{lines}"
+        );
+    }
+}

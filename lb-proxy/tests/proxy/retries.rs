@@ -306,3 +306,106 @@ fn a_connection_is_not_used_for_longer_than_the_backend_keeps_it() {
     client.get("/");
     assert_eq!(backend.connections(), 2, "two seconds, less one for the way");
 }
+
+#[test]
+fn what_may_be_sent_again_is_decided_by_the_method() {
+    for (method, again) in [
+        ("GET", true),
+        ("HEAD", true),
+        ("OPTIONS", true),
+        ("PUT", true),
+        ("DELETE", true),
+        ("POST", false),
+        ("PATCH", false),
+        ("LOCK", false),
+    ] {
+        let closing = Backend::start(|_, _| Next::Close);
+        let alive = Backend::bytes("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let proxy = proxy(&[closing.address, alive.address]);
+        let mut client = Client::connect(proxy.addresses()[0]);
+        client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let status = client.try_response(method).expect("an answer").status;
+        assert_eq!(status, if again { 200 } else { 502 }, "{method}");
+        assert_eq!(
+            (closing.requests().len(), alive.requests().len()),
+            (1, again.into()),
+            "{method}"
+        );
+    }
+}
+
+#[test]
+fn the_second_backend_gets_the_very_same_request() {
+    let closing = Backend::start(|_, _| Next::Close);
+    let alive = Backend::text("x");
+    let proxy = proxy(&[closing.address, alive.address]);
+    for request in [
+        "PUT /a?b HTTP/1.1\r\nHost: a\r\nConnection: close, X-Y\r\nX-Y: z\r\nX-Keep: 1\r\nContent-Length: 5\r\n\r\nhello",
+        "PUT /c HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x\r\nllo\r\n0\r\nX-Sum: 1\r\n\r\n",
+    ] {
+        // Two requests on the same pair take turns: the first one of a pair goes to the backend that closes.
+        let before = (closing.requests().len(), alive.requests().len());
+        while closing.requests().len() == before.0 {
+            assert_eq!(Client::connect(proxy.addresses()[0]).ask(request).text(), "x");
+        }
+        let (first, second) = (
+            closing.requests().pop().expect("one"),
+            alive.requests().pop().expect("one"),
+        );
+        assert_eq!(
+            (
+                &first.method,
+                &first.target,
+                &first.headers,
+                &first.body,
+                &first.trailers
+            ),
+            (
+                &second.method,
+                &second.target,
+                &second.headers,
+                &second.body,
+                &second.trailers
+            )
+        );
+        assert_eq!(second.body, b"hello");
+    }
+}
+
+#[test]
+fn an_answer_of_any_status_is_an_answer() {
+    // nginx's default is `error timeout`: a 5xx of a backend goes to the client, and is not asked for twice.
+    let failing = Backend::bytes("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy");
+    let alive = Backend::text("x");
+    let proxy = proxy(&[failing.address, alive.address]);
+    let mut client = Client::connect(proxy.addresses()[0]);
+    let answer = client.get("/");
+    assert_eq!((answer.status, answer.text()), (503, "busy"));
+    assert_eq!((failing.requests().len(), alive.requests().len()), (1, 0));
+}
+
+#[test]
+fn a_request_that_was_half_sent_is_half_a_request_and_may_be_sent_elsewhere() {
+    // The backend closes once it has the head and some of the body; the whole goes to the next.
+    let closing = Backend::raw(|_, mut reader, _| {
+        let mut some = [0; 200];
+        let _ = reader.read(&mut some);
+    });
+    let alive = Backend::text("x");
+    let proxy = proxy(&[closing.address, alive.address]);
+    let body = "y".repeat(40_000);
+    let request = format!(
+        "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    for _ in 0..4 {
+        assert_eq!(Client::connect(proxy.addresses()[0]).ask(&request).text(), "x");
+    }
+    assert_eq!(alive.requests().len(), 4);
+    assert!(
+        alive
+            .requests()
+            .iter()
+            .all(|request| request.body == body.as_bytes())
+    );
+}

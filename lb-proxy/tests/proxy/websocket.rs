@@ -193,3 +193,77 @@ fn tunnels_outlive_a_drain_until_its_deadline() {
     assert_eq!(cut, 1);
     assert!(client.is_closed());
 }
+
+#[test]
+fn an_upgrade_that_offers_more_is_not_passed_on_as_it_is() {
+    // RFC 9110 §7.8 allows several protocols; the backend must not be able to choose one that the proxy can't follow.
+    let backend = Backend::text("x");
+    let proxy = proxy(&[backend.address]);
+    for request in [
+        UPGRADE.replace("WebSocket", "h2c, websocket"),
+        UPGRADE.replace("WebSocket", "websocket, h2c"),
+        UPGRADE.replace("Upgrade: WebSocket", "Upgrade: websocket\r\nUpgrade: h2c"),
+        UPGRADE.replace("Upgrade: WebSocket", "Upgrade: h2c\r\nUpgrade: websocket"),
+        UPGRADE.replace(
+            "Upgrade: WebSocket",
+            "Upgrade: websocket\r\nHTTP2-Settings: AAMAAABkAAQAAP__",
+        ),
+        UPGRADE.replace("WebSocket", "websocket/13"),
+        UPGRADE.replace("WebSocket", "TLS/1.0"),
+        UPGRADE.replace("WebSocket", ""),
+    ] {
+        let mut client = Client::connect(proxy.addresses()[0]);
+        let answer = client.ask(&request);
+        assert!([200, 400].contains(&answer.status), "{request}");
+        if answer.status == 200 {
+            let seen = backend.requests().pop().expect("a request");
+            let upgrade = seen.header("upgrade").map(str::to_ascii_lowercase);
+            assert!(upgrade.is_none_or(|upgrade| upgrade == "websocket"), "{request}");
+            assert_eq!(seen.header("http2-settings"), None, "{request}");
+        }
+    }
+    assert_eq!(
+        (backend.malformed(), proxy.status().counters.tunnels),
+        (Vec::new(), 0)
+    );
+}
+
+#[test]
+fn no_tunnel_opens_without_a_switch() {
+    // A backend that refuses; a proxy that takes the client's word would carry what follows as it comes.
+    for answer in [
+        "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 1\r\n\r\nx",
+        "HTTP/1.1 200 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 1\r\n\r\nx",
+        "HTTP/1.1 100 Continue\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+    ] {
+        let backend = Backend::bytes(answer);
+        let proxy = proxy(&[backend.address]);
+        let mut client = Client::connect(proxy.addresses()[0]);
+        let answer = client.ask(UPGRADE);
+        assert_eq!(
+            (
+                answer.text(),
+                answer.header("upgrade").filter(|_| answer.status == 200)
+            ),
+            ("x", None)
+        );
+        let _ = client.try_send("GET /admin HTTP/1.1\r\nHost: internal\r\nTransfer-Encoding: x\r\n\r\n");
+        let _ = client.try_response("GET");
+        assert_eq!((backend.requests().len(), backend.malformed()), (1, Vec::new()));
+        assert_eq!(proxy.status().counters.tunnels, 0);
+    }
+}
+
+#[test]
+fn a_tunnel_is_never_used_for_another_request() {
+    let backend = echo();
+    let proxy = proxy(&[backend.address]);
+    for _ in 0..3 {
+        let mut client = Client::connect(proxy.addresses()[0]);
+        assert_eq!(client.ask(UPGRADE).status, 101);
+        client.read_bytes(2);
+        drop(client);
+        eventually("the tunnel is gone", || proxy.status().counters.tunnels == 0);
+    }
+    assert_eq!(backend.connections(), 3);
+}

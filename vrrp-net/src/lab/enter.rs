@@ -10,7 +10,7 @@ use nix::unistd::{getegid, geteuid};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
-use crate::sys::IdMaps;
+use crate::sys::{self, IdMaps};
 
 /// Whether the lab runs in a user namespace of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,7 +69,8 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 /// Call it first thing in `main`, before any thread exists. In the new user namespace there is one user: uid and
 /// gid 0 stand for the caller, so files are written as the caller, and nobody can become anyone else (no `su`, no
 /// script users, no SCHED_FIFO, no mlock beyond the limit). The process's own network namespace is empty, so
-/// that nothing that runs outside a lab host reaches a real network by accident. A second call does nothing.
+/// that nothing that runs outside a lab host reaches a real network by accident. The soft limit of open descriptors is
+/// raised to the hard one. A second call does nothing.
 ///
 /// Tests don't call it: [`test`](fn@super::test) does what is needed below libtest, which has threads.
 ///
@@ -105,11 +106,14 @@ pub fn enter_with(user_namespace: UserNamespace) -> Result<(), EnterError> {
     mark_entered()
 }
 
-/// Checks that raw sockets work in here, and remembers that this process is in the lab's namespaces.
+/// Checks that raw sockets work in here, and remembers that this process is in the lab's namespaces. It is all hosts at
+/// once, so it may open as many descriptors as the hard limit allows.
 pub(super) fn mark_entered() -> Result<(), EnterError> {
     const VRRP: i32 = 112;
     Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(VRRP)))
         .map_err(|source| EnterError::RawSocket { source })?;
+    // A lab that is small enough does without.
+    let _ = sys::unlimit_descriptors();
     ENTERED.store(true, Ordering::Relaxed);
     Ok(())
 }

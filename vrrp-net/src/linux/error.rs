@@ -2,6 +2,7 @@
 
 use std::io;
 
+use nix::libc;
 use vrrp_core::{Family, Vrid};
 
 /// Why the sockets can't be opened.
@@ -83,7 +84,11 @@ pub enum OpenError {
         pid: Option<i32>,
     },
     /// The kernel refused.
-    #[error("{what}{}: {error}", on.as_ref().map_or_else(String::new, |name| format!(" on {name}")))]
+    #[error(
+        "{what}{}: {error}{}",
+        on.as_ref().map_or_else(String::new, |name| format!(" on {name}")),
+        remedy(error)
+    )]
     Refused {
         /// What it refused.
         what: &'static str,
@@ -93,6 +98,19 @@ pub enum OpenError {
         #[source]
         error: io::Error,
     },
+}
+
+/// What to do about a limit.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => {
+            ": this process may not open more: raise the limit RLIMIT_NOFILE (ulimit -n, or LimitNOFILE= of systemd)"
+        }
+        Some(libc::ENFILE) => {
+            ": this machine may not open more: raise the limit of all (sysctl -w fs.file-max=…)"
+        }
+        _ => "",
+    }
 }
 
 /// Makes the error of something that the kernel refused, and that needs no capability: what forbids it is another rule,
@@ -134,7 +152,19 @@ mod tests {
             assert!(!message.contains("CAP_"), "{message}");
             assert!(message.starts_with("a timer: "), "{message}");
         }
+        let message = refused_raw("a packet socket")(Errno::ENOMEM.into()).to_string();
+        assert_eq!(message, "a packet socket: Cannot allocate memory (os error 12)");
+    }
+
+    #[test]
+    fn a_limit_is_named_with_what_raises_it() {
         let message = refused_raw("a packet socket")(Errno::EMFILE.into()).to_string();
-        assert_eq!(message, "a packet socket: Too many open files (os error 24)");
+        assert_eq!(
+            message,
+            "a packet socket: Too many open files (os error 24): this process may not open more: raise the limit \
+             RLIMIT_NOFILE (ulimit -n, or LimitNOFILE= of systemd)"
+        );
+        let message = refused("a timer")(Errno::ENFILE.into()).to_string();
+        assert!(message.contains("fs.file-max"), "{message}");
     }
 }

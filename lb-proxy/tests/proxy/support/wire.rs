@@ -10,6 +10,7 @@ pub struct Request {
     pub target: String,
     pub headers: Headers,
     pub body: Vec<u8>,
+    pub trailers: Headers,
 }
 
 /// A response as it came over the wire.
@@ -75,39 +76,72 @@ pub fn read_request(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Requ
     let [method, target, "HTTP/1.1"] = line.split(' ').collect::<Vec<_>>()[..] else {
         return Err(bad(format!("request line {line:?}")));
     };
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if !method.bytes().all(is_token) || !(target.starts_with('/') || target == "*") {
+    if !is_token(method) || !is_target(target) {
         return Err(bad(format!("request line {line:?}")));
     }
     let headers = read_headers(stream)?;
-    if headers.all("host").len() != 1 {
-        return Err(bad("not exactly one Host"));
-    }
+    check_fields(&headers)?;
     let (method, target) = (method.to_owned(), target.to_owned());
-    let body = match framing(&headers)? {
-        Framing::Length(length) => read_exact(stream, length)?,
-        Framing::Chunked => read_chunked(stream)?.0,
-        Framing::None => Vec::new(),
+    let (body, trailers) = match framing(&headers)? {
+        Framing::Length(length) => (read_exact(stream, length)?, Headers::default()),
+        Framing::Chunked => read_chunked(stream)?,
+        Framing::None => Default::default(),
     };
     Ok(Some(Request {
         method,
         target,
         headers,
         body,
+        trailers,
     }))
+}
+
+fn is_token(text: &str) -> bool {
+    let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_tchar)
+}
+
+/// Origin-form, or the asterisk: printable ASCII without a fragment.
+fn is_target(target: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+    target == "*" || target.starts_with('/') && target.bytes().all(is_plain)
+}
+
+/// One `Host`, and of the fields that end at a proxy no more than a proxy may say itself.
+fn check_fields(headers: &Headers) -> io::Result<()> {
+    let [host] = headers.all("host")[..] else {
+        return Err(bad("not exactly one Host"));
+    };
+    if host.is_empty() || host.contains([' ', '\t', ',', '/', '@', '?', '#']) {
+        return Err(bad(format!("host {host:?}")));
+    }
+    for (name, value) in &headers.0 {
+        let fine = match name.as_str() {
+            "connection" => ["close", "keep-alive", "te", "upgrade"].contains(&&*value.to_ascii_lowercase()),
+            "upgrade" => value.eq_ignore_ascii_case("websocket"),
+            "te" => value == "trailers",
+            "keep-alive" | "proxy-connection" | "proxy-authorization" | "http2-settings" | "proxy" => false,
+            _ => true,
+        };
+        if !fine {
+            return Err(bad(format!("{name}: {value:?} ends at a proxy")));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a response to `method`; interim responses are skipped.
 pub fn read_response(stream: &mut BufReader<TcpStream>, method: &str) -> io::Result<Response> {
     loop {
-        let response = read_one(stream, method)?;
+        let response = read_any_response(stream, method)?;
         if response.status >= 200 || response.status == 101 {
             return Ok(response);
         }
     }
 }
 
-fn read_one(stream: &mut BufReader<TcpStream>, method: &str) -> io::Result<Response> {
+/// Reads the next response to `method`, be it interim or final.
+pub fn read_any_response(stream: &mut BufReader<TcpStream>, method: &str) -> io::Result<Response> {
     let line = read_line(stream)?;
     let mut parts = line.splitn(3, ' ');
     let (Some(version), Some(status)) = (parts.next(), parts.next().and_then(|status| status.parse().ok()))
@@ -172,7 +206,8 @@ fn read_headers(stream: &mut BufReader<TcpStream>) -> io::Result<Headers> {
         let Some((name, value)) = line.split_once(':') else {
             return Err(bad(format!("header {line:?}")));
         };
-        if name.is_empty() || name.contains([' ', '\t']) {
+        let is_plain = |byte: u8| byte == b'\t' || !byte.is_ascii_control();
+        if !is_token(name) || !value.bytes().all(is_plain) {
             return Err(bad(format!("header {line:?}")));
         }
         headers.0.push((

@@ -1,0 +1,194 @@
+//! What a backend may answer, and the head that the client gets in its place.
+
+use std::time::Duration;
+
+use super::request::{Admitted, is_end_to_end, push_field};
+use crate::h1::{self, Body, Field};
+
+/// A backend's response, checked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Accepted {
+    pub(super) status: u16,
+    /// How the backend tells where the body ends.
+    pub(super) body: Body,
+    /// Whether the backend keeps the connection open after it.
+    pub(super) keep_alive: bool,
+    /// How long the backend says that it keeps an idle connection.
+    pub(super) announced: Option<Duration>,
+}
+
+/// How the client is told where the body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// There is none.
+    None,
+    /// By its length, which is in the head.
+    Length,
+    Chunked,
+    /// By the end of the connection.
+    Close,
+}
+
+/// Checks a response to `request`; an error is for the log.
+pub(super) fn accept(head: h1::Response<'_>, request: &Admitted) -> Result<Accepted, &'static str> {
+    let body = h1::of_response(head.minor, head.status, request.is_head, head.fields, head.kinds);
+    let mut accepted = Accepted {
+        status: head.status,
+        body: body.map_err(reason)?,
+        keep_alive: head.minor == 1,
+        announced: None,
+    };
+    let mut switches_to_websocket = false;
+    for (field, kind) in head.fields.iter().zip(head.kinds) {
+        match kind {
+            Field::Connection if h1::has_token(field.value, b"close") => accepted.keep_alive = false,
+            Field::Connection if head.minor == 0 && h1::has_token(field.value, b"keep-alive") => {
+                accepted.keep_alive = true;
+            }
+            Field::KeepAlive => accepted.announced = keep_alive_timeout(field.value),
+            Field::Upgrade => switches_to_websocket |= h1::has_token(field.value, b"websocket"),
+            // A 204 that announces a body may be followed by one, which would be taken for the next response.
+            Field::ContentLength if head.status == 204 && field.value != b"0" => accepted.keep_alive = false,
+            Field::TransferEncoding if accepted.body == Body::None && !request.is_head => {
+                accepted.keep_alive = false;
+            }
+            _ => {}
+        }
+    }
+    if head.status == 101 {
+        if !request.upgrade {
+            return Err("101 to a request that asked for no upgrade");
+        }
+        if !switches_to_websocket {
+            return Err("101 that switches to something else than a WebSocket");
+        }
+    }
+    Ok(accepted)
+}
+
+fn reason(error: h1::FramingError) -> &'static str {
+    use h1::FramingError as E;
+    match error {
+        E::Both => "both Content-Length and Transfer-Encoding",
+        E::TwoLengths => "more than one Content-Length",
+        E::Length => "a Content-Length that is no number",
+        E::TwoCodings => "more than one Transfer-Encoding",
+        E::Coding => "a Transfer-Encoding other than chunked",
+        E::CodingInHttp10 => "Transfer-Encoding in HTTP/1.0",
+    }
+}
+
+/// The `timeout` of `Keep-Alive`, less a second for the way: a request that arrives as the backend closes the
+/// connection fails, and a POST then can't be repeated.
+fn keep_alive_timeout(parameters: &[u8]) -> Option<Duration> {
+    let timeout = h1::elements(parameters).find_map(|parameter| parameter.strip_prefix(b"timeout="))?;
+    let seconds: u64 = str::from_utf8(timeout).ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds.saturating_sub(1)))
+}
+
+/// The fields that go on to the client as they came.
+pub(super) fn passing<'a>(
+    head: h1::Response<'a>,
+    accepted: &Accepted,
+) -> impl Iterator<Item = (&'a httparse::Header<'a>, Field)> {
+    let connection: Vec<&[u8]> = head
+        .fields
+        .iter()
+        .zip(head.kinds)
+        .filter(|(_, kind)| **kind == Field::Connection)
+        .map(|(field, _)| field.value)
+        .collect();
+    // RFC 9110 §8.6: a 204 has no Content-Length.
+    let no_length = accepted.status == 204;
+    head.fields
+        .iter()
+        .zip(head.kinds.iter().copied())
+        .filter(move |(field, kind)| {
+            let is_named = || {
+                connection
+                    .iter()
+                    .any(|line| h1::has_token(line, field.name.as_bytes()))
+                    && !is_end_to_end(field.name)
+            };
+            match kind {
+                Field::ContentLength => !no_length,
+                kind if kind.is_hop_by_hop() => false,
+                _ => connection.is_empty() || !is_named(),
+            }
+        })
+}
+
+/// How `request`'s client is told where a body of that framing ends.
+pub(super) fn delivery(body: Body, request: &Admitted) -> Delivery {
+    match body {
+        Body::None | Body::Length(0) => Delivery::None,
+        Body::Length(_) => Delivery::Length,
+        Body::Chunked | Body::UntilClose if request.minor == 1 => Delivery::Chunked,
+        Body::Chunked | Body::UntilClose => Delivery::Close,
+    }
+}
+
+/// Writes the head of a final response into `out`. `close` is whether the connection ends after it.
+pub(super) fn push_head(
+    out: &mut Vec<u8>,
+    head: h1::Response<'_>,
+    accepted: &Accepted,
+    request: &Admitted,
+    delivery: Delivery,
+    close: bool,
+    date: &[u8],
+) {
+    push_status(out, head.status, head.reason);
+    let mut dated = false;
+    for (field, kind) in passing(head, accepted) {
+        dated |= kind == Field::Date;
+        push_field(out, field.name, field.value);
+    }
+    if !dated {
+        push_field(out, "Date", date); // RFC 9110 §6.6.1
+    }
+    if delivery == Delivery::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    push_connection(out, request.minor, close);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes what the client has to know of its connection.
+pub(super) fn push_connection(out: &mut Vec<u8>, minor: u8, close: bool) {
+    if close {
+        out.extend_from_slice(b"Connection: close\r\n");
+    } else if minor == 0 {
+        out.extend_from_slice(b"Connection: keep-alive\r\n");
+    }
+}
+
+/// Writes a 103 (or another interim response) as it goes on to the client.
+pub(super) fn push_interim(out: &mut Vec<u8>, head: h1::Response<'_>, accepted: &Accepted) {
+    push_status(out, head.status, head.reason);
+    for (field, kind) in passing(head, accepted) {
+        if kind != Field::ContentLength {
+            push_field(out, field.name, field.value);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the 101 that makes the connection a WebSocket's.
+pub(super) fn push_switching(out: &mut Vec<u8>, head: h1::Response<'_>, accepted: &Accepted) {
+    push_status(out, head.status, head.reason);
+    for (field, kind) in passing(head, accepted) {
+        if kind != Field::ContentLength {
+            push_field(out, field.name, field.value);
+        }
+    }
+    out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+}
+
+pub(super) fn push_status(out: &mut Vec<u8>, status: u16, reason: &str) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    let digit = |n: u16| b'0' + u8::try_from(n % 10).expect("a digit");
+    out.extend_from_slice(&[digit(status / 100), digit(status / 10), digit(status), b' ']);
+    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
