@@ -42,7 +42,9 @@ impl Daemon {
     ) -> Result<Self> {
         command.stdout(Stdio::null());
         let process = cores.at(place, || command.spawn())?;
-        let program = command.get_program().to_string_lossy().into_owned();
+        // After setpriv's own arguments.
+        let program = command.get_args().nth(2).unwrap_or_default().to_string_lossy();
+        let program = program.into_owned();
         let mut process = process.map_err(|error| format!("{program} can't be run: {error}"))?;
         let mut workers = Vec::new();
         let is_ready = || {

@@ -5,9 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ha_benches::testbed::Result;
-use ha_health::CheckConfig;
-use ha_health::probe::Tcp;
-use ha_stack::Stack;
+use ha_stack::{Stack, UpstreamCheck};
 use lb_proxy::balance::{BackendConfig, Upstream, UpstreamConfig};
 use lb_proxy::proxy::{ProxyConfig, Server};
 use serde::{Deserialize, Serialize};
@@ -83,18 +81,10 @@ pub(crate) fn main_if_asked() -> Option<ExitCode> {
 
 fn run(setup: &str) -> Result<()> {
     let setup: Setup = serde_json::from_str(setup)?;
-    let mut stack = Stack::builder("bench");
     let mut upstream = UpstreamConfig::builder("app");
     for number in 0..setup.backends {
         let address = address(&setup, number)?;
-        let id = format!("backend-{number}");
-        if let Some(interval) = setup.check {
-            let check = CheckConfig::builder(&*id).interval(interval).build()?;
-            stack = stack
-                .check(check, Tcp::new(address))
-                .backend_check("app", &*id, &*id);
-        }
-        upstream = upstream.backend(BackendConfig::new(id, address));
+        upstream = upstream.backend(BackendConfig::new(format!("backend-{number}"), address));
     }
     let config = ProxyConfig::builder(Upstream::new(upstream.build()?))
         .listen(setup.listen)
@@ -105,12 +95,16 @@ fn run(setup: &str) -> Result<()> {
         .upstream_keepalive(4096)
         .upstream_keepalive_requests(u32::MAX)
         .build()?;
-    // Without checks, the proxy alone, as a program that embeds it would have it.
-    if setup.check.is_none() {
+    let Some(interval) = setup.check else {
+        // The proxy alone, as a program that embeds it would have it.
         let _proxy = Server::spawn(config)?;
         wait_for_signal()
-    }
-    let _stack = stack.proxy("bench", config).build()?.spawn()?;
+    };
+    let check = UpstreamCheck::tcp(UpstreamCheck::times("app").interval(interval).build()?);
+    let stack = Stack::builder("bench")
+        .proxy("bench", config)
+        .check_backends("app", check);
+    let _stack = stack.build()?.spawn()?;
     wait_for_signal()
 }
 
