@@ -74,6 +74,22 @@ impl Daemon {
         self.address
     }
 
+    /// CPU time of the threads of this name.
+    pub(crate) fn cpu_of(&self, name: &str) -> Result<Duration> {
+        let mut total = Duration::ZERO;
+        for pid in &self.workers {
+            for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+                let task = task?.path();
+                if fs::read_to_string(task.join("comm"))?.trim_end() == name {
+                    let text = fs::read_to_string(task.join("schedstat"))?;
+                    let nanos = text.split(' ').next().unwrap_or_default().parse()?;
+                    total += Duration::from_nanos(nanos);
+                }
+            }
+        }
+        Ok(total)
+    }
+
     /// Memory of those that serve, in KiB: what they share is divided among them.
     pub(crate) fn memory_kib(&self) -> Result<u64> {
         self.workers.iter().map(|pid| proportional_kib(*pid)).sum()
