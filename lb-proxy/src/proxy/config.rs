@@ -52,6 +52,8 @@ pub(super) struct Retry {
     pub(super) tries: u32,
     pub(super) timeout: Duration,
     pub(super) young: Duration,
+    pub(super) percent: u32,
+    pub(super) floor: u32,
 }
 
 /// Which upstream connections are kept.
@@ -197,6 +199,8 @@ impl ProxyConfigBuilder {
                 tries: 3,
                 timeout: Duration::from_secs(30),
                 young: Duration::from_secs(1),
+                percent: 20,
+                floor: 10,
             },
             keep: Keep {
                 idle: 64,
@@ -279,6 +283,12 @@ impl ProxyConfigBuilder {
         /// Sets the time after which no further backend is tried, from the start of the request (nginx:
         /// `proxy_next_upstream_timeout`). Default 30 s.
         retry_timeout: Duration => retry.timeout;
+        /// Sets how many requests in a hundred may be sent again although a backend may have seen them, 0 to 100, beside
+        /// [`retry_floor`](Self::retry_floor). Default 20. A request of which nothing was sent may always go elsewhere.
+        retry_percent: u32 => retry.percent;
+        /// Sets how many requests a second a worker may send again whatever the share is, 0 to 1,000,000. Default 10;
+        /// what isn't used is kept for ten seconds.
+        retry_floor: u32 => retry.floor;
         /// Sets how many idle connections to a backend a worker keeps, 0 to 65,536 (nginx: `keepalive`). Default 64.
         upstream_keepalive: usize => keep.idle;
         /// Sets how long an upstream connection may idle (nginx: `keepalive_timeout` of an upstream). Default 60 s.
@@ -364,6 +374,8 @@ fn check_limits(config: &ProxyConfig) -> Result<(), ConfigError> {
         ),
         ("backlog", config.limits.backlog.into(), 1, 65_535),
         ("retry_tries", config.retry.tries.into(), 1, 64),
+        ("retry_percent", config.retry.percent.into(), 0, 100),
+        ("retry_floor", config.retry.floor.into(), 0, 1_000_000),
         ("upstream_keepalive", config.keep.idle as u64, 0, 65_536),
         (
             "upstream_keepalive_requests",

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::answer::Reason;
 use super::attempts::Attempts;
+use super::budget::Budget;
 use super::buffer::{Buffer, Buffers};
 use super::config::ProxyConfig;
 use super::connection::Connection;
@@ -34,6 +35,7 @@ struct Shared {
     reader: Reader,
     pool: Pool,
     buffers: Buffers,
+    budget: Budget,
     date: Date,
 }
 
@@ -43,6 +45,7 @@ impl Proxy {
             reader: config.upstream.reader(),
             pool: Pool::new(config.keep),
             buffers: Buffers::default(),
+            budget: Budget::new(config.retry.percent, config.retry.floor),
             date: Date::default(),
         };
         Arc::new(Self {
@@ -53,10 +56,12 @@ impl Proxy {
         })
     }
 
-    /// Picks a backend that hasn't been tried, and a kept connection to it if there is one that will do.
+    /// Picks a backend that hasn't been tried, and a kept connection to it if there is one that will do. `sent` is whether
+    /// a backend may have seen the request, which is only sent again within the budget.
     pub(super) fn choose(
         &self,
         attempts: &mut Attempts,
+        sent: bool,
         now: Duration,
     ) -> Option<(Pick, Option<Connection>)> {
         let within = if attempts.request.idempotent {
@@ -66,9 +71,15 @@ impl Proxy {
         };
         let mut shared = self.shared();
         let pick = shared.reader.pick(now, &attempts.tried)?;
+        if sent && !shared.budget.withdraw(now) {
+            tracing::debug!("no budget for a retry");
+            return None;
+        }
         attempts.tried.insert(&pick);
         if attempts.count() {
             Counters::count(&self.counters.retries);
+        } else {
+            shared.budget.deposit();
         }
         let kept = shared.pool.take(pick.slot(), pick.address(), now, within);
         Some((pick, kept))
