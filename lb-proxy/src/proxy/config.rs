@@ -40,6 +40,7 @@ impl Timeouts {
 pub(super) struct Limits {
     pub(super) head_bytes: usize,
     pub(super) body_bytes: u64,
+    pub(super) body_rate: u32,
     pub(super) replay_bytes: usize,
     pub(super) connections: usize,
     pub(super) keepalive_requests: u32,
@@ -190,6 +191,7 @@ impl ProxyConfigBuilder {
             limits: Limits {
                 head_bytes: 32 * 1024,
                 body_bytes: 1024 * 1024,
+                body_rate: 240,
                 replay_bytes: 64 * 1024,
                 connections: 16_384,
                 keepalive_requests: 1000,
@@ -256,6 +258,11 @@ impl ProxyConfigBuilder {
         /// Sets how long a client may stay silent between two reads of its body (nginx: `client_body_timeout`).
         /// Default 60 s.
         client_body_timeout: Duration => timeouts.client_body;
+        /// Sets how fast a body has to come: it is waited for no longer than
+        /// [`client_body_timeout`](Self::client_body_timeout) in all, and a second more for each so many bytes that have come
+        /// (Apache: `RequestReadTimeout` with `MinRate`). A byte now and then would hold a connection, and one to a backend,
+        /// for ever. It doesn't apply once the backend answers. Default 240 bytes a second; 0 is any.
+        client_body_rate: u32 => limits.body_rate;
         /// Sets how long a client may take no byte of the response (nginx: `send_timeout`). Default 60 s.
         client_send_timeout: Duration => timeouts.client_send;
         /// Sets how long a client's connection may idle between requests (nginx: `keepalive_timeout`). Default 75 s.
