@@ -37,6 +37,8 @@ struct Parts {
     upload: Upload,
     /// Room for the head.
     out: Vec<u8>,
+    /// Whether some of the request has left for a backend.
+    sent: bool,
 }
 
 /// How a try on one backend failed, and what is needed for another unless the request can't be sent again.
@@ -109,11 +111,12 @@ impl<'a> Attempts<'a> {
         let mut parts = Parts {
             upload: Upload::new(self.request.body, replay),
             out,
+            sent: false,
         };
         let mut last = Reason::NoBackend;
         let mut now = self.started;
         loop {
-            let Some((pick, kept)) = proxy.choose(&mut self, now) else {
+            let Some((pick, kept)) = proxy.choose(&mut self, parts.sent, now) else {
                 return Err(last);
             };
             let tried_at = clock::now();
@@ -216,7 +219,11 @@ impl<'a> Attempts<'a> {
         parts: Parts,
         asker: &mut Asker<'_, T>,
     ) -> Result<(Exchange, Accepted, T), Broken> {
-        let Parts { upload, mut out } = parts;
+        let Parts {
+            upload,
+            mut out,
+            sent,
+        } = parts;
         out.clear();
         proxy.push_head(self.request, self.head, &connection, &mut out);
         let mut exchange = Exchange::new(connection, out, upload, self.request.idempotent);
@@ -242,7 +249,11 @@ impl<'a> Attempts<'a> {
                     Failure::Client(_) | Failure::BadResponse(_) => false,
                     Failure::Io(_) | Failure::Closed | Failure::TimedOut => self.request.idempotent || unsent,
                 };
-                let again = (repeatable && upload.can_replay()).then_some(Parts { upload, out });
+                let again = (repeatable && upload.can_replay()).then_some(Parts {
+                    upload,
+                    out,
+                    sent: sent || !unsent,
+                });
                 Err(Broken { failure, again })
             }
         }

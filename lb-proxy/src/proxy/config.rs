@@ -45,6 +45,7 @@ impl Timeouts {
 pub(super) struct Limits {
     pub(super) head_bytes: usize,
     pub(super) body_bytes: u64,
+    pub(super) body_rate: u32,
     pub(super) replay_bytes: usize,
     pub(super) connections: usize,
     pub(super) keepalive_requests: u32,
@@ -57,6 +58,8 @@ pub(super) struct Retry {
     pub(super) tries: u32,
     pub(super) timeout: Duration,
     pub(super) young: Duration,
+    pub(super) percent: u32,
+    pub(super) floor: u32,
 }
 
 /// Which upstream connections are kept.
@@ -227,6 +230,7 @@ impl ProxyConfigBuilder {
             limits: Limits {
                 head_bytes: 32 * 1024,
                 body_bytes: 1024 * 1024,
+                body_rate: 240,
                 replay_bytes: 64 * 1024,
                 connections: 16_384,
                 keepalive_requests: 1000,
@@ -236,6 +240,8 @@ impl ProxyConfigBuilder {
                 tries: 3,
                 timeout: Duration::from_secs(30),
                 young: Duration::from_secs(1),
+                percent: 20,
+                floor: 10,
             },
             keep: Keep {
                 idle: 64,
@@ -329,6 +335,11 @@ impl ProxyConfigBuilder {
         /// Sets how long a client may stay silent between two reads of its body (nginx: `client_body_timeout`).
         /// Default 60 s.
         client_body_timeout: Duration => timeouts.client_body;
+        /// Sets how fast a body has to come: it is waited for no longer than
+        /// [`client_body_timeout`](Self::client_body_timeout) in all, and a second more for each so many bytes that have come
+        /// (Apache: `RequestReadTimeout` with `MinRate`). A byte now and then would hold a connection, and one to a backend,
+        /// for ever. It doesn't apply once the backend answers. Default 240 bytes a second; 0 is any.
+        client_body_rate: u32 => limits.body_rate;
         /// Sets how long a client may take no byte of the response (nginx: `send_timeout`). Default 60 s.
         client_send_timeout: Duration => timeouts.client_send;
         /// Sets how long a client's connection may idle between requests (nginx: `keepalive_timeout`). Default 75 s.
@@ -356,6 +367,12 @@ impl ProxyConfigBuilder {
         /// Sets the time after which no further backend is tried, from the start of the request (nginx:
         /// `proxy_next_upstream_timeout`). Default 30 s.
         retry_timeout: Duration => retry.timeout;
+        /// Sets how many requests in a hundred may be sent again although a backend may have seen them, 0 to 100, beside
+        /// [`retry_floor`](Self::retry_floor). Default 20. A request of which nothing was sent may always go elsewhere.
+        retry_percent: u32 => retry.percent;
+        /// Sets how many requests a second a worker may send again whatever the share is, 0 to 1,000,000. Default 10;
+        /// what isn't used is kept for ten seconds.
+        retry_floor: u32 => retry.floor;
         /// Sets how many idle connections to a backend a worker keeps, 0 to 65,536 (nginx: `keepalive`). Default 64.
         upstream_keepalive: usize => keep.idle;
         /// Sets how long an upstream connection may idle (nginx: `keepalive_timeout` of an upstream). Default 60 s.
@@ -444,6 +461,8 @@ fn check_limits(config: &ProxyConfig) -> Result<(), ConfigError> {
         ),
         ("backlog", config.limits.backlog.into(), 1, 65_535),
         ("retry_tries", config.retry.tries.into(), 1, 64),
+        ("retry_percent", config.retry.percent.into(), 0, 100),
+        ("retry_floor", config.retry.floor.into(), 0, 1_000_000),
         ("upstream_keepalive", config.keep.idle as u64, 0, 65_536),
         (
             "upstream_keepalive_requests",

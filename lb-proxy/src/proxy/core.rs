@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::answer::Reason;
 use super::attempts::Attempts;
+use super::budget::Budget;
 use super::buffer::{Buffer, Buffers};
 use super::config::ProxyConfig;
 use super::connection::Connection;
@@ -37,6 +38,7 @@ struct Shared {
     ids: RequestIds,
     log: Option<log::Buffer>,
     buffers: Buffers,
+    budget: Budget,
     date: Date,
 }
 
@@ -61,6 +63,7 @@ impl Proxy {
             ids: RequestIds::random(),
             log: config.access_log.as_ref().map(AccessLog::buffer),
             buffers: Buffers::default(),
+            budget: Budget::new(config.retry.percent, config.retry.floor),
             date: Date::default(),
         };
         let names = config
@@ -76,6 +79,7 @@ impl Proxy {
         })
     }
 
+<<<<<<< HEAD
     /// The name of the upstream in that place.
     pub(super) fn upstream_name(&self, upstream: usize) -> &str {
         &self.names[upstream]
@@ -89,9 +93,14 @@ impl Proxy {
     }
 
     /// Picks a backend that hasn't been tried, and a kept connection to it if there is one that will do.
+=======
+    /// Picks a backend that hasn't been tried, and a kept connection to it if there is one that will do. `sent` is whether
+    /// a backend may have seen the request, which is only sent again within the budget.
+>>>>>>> wire
     pub(super) fn choose(
         &self,
         attempts: &mut Attempts,
+        sent: bool,
         now: Duration,
     ) -> Option<(Pick, Option<Connection>)> {
         let within = if attempts.request.idempotent {
@@ -100,11 +109,21 @@ impl Proxy {
             self.config.retry.young
         };
         let mut shared = self.shared();
+<<<<<<< HEAD
         let Target { reader, pool } = &mut shared.targets[attempts.request.upstream];
         let pick = reader.pick(now, &attempts.tried)?;
+=======
+        let pick = shared.reader.pick(now, &attempts.tried)?;
+        if sent && !shared.budget.withdraw(now) {
+            tracing::debug!("no budget for a retry");
+            return None;
+        }
+>>>>>>> wire
         attempts.tried.insert(&pick);
         if attempts.count() {
             Counters::count(&self.counters.retries);
+        } else {
+            shared.budget.deposit();
         }
         let kept = pool.take(pick.slot(), pick.address(), now, within);
         Some((pick, kept))

@@ -51,7 +51,8 @@
 //!
 //! - any request of which no byte was written: the connect failed, or a kept connection turned out to be closed;
 //! - an idempotent one (RFC 9110 §9.2.2: GET, HEAD, OPTIONS, PUT, DELETE) after an error or a timeout, if its body
-//!   still fits the [replay buffer](ProxyConfigBuilder::replay_buffer).
+//!   still fits the [replay buffer](ProxyConfigBuilder::replay_buffer), and within a [budget](ProxyConfigBuilder::retry_percent):
+//!   a backend may have done the work already, and when all are slow, more of it is the last thing they need.
 //!
 //! A POST, PATCH or other request goes over a new connection, or one that was in use within the last second, so that
 //! it hardly ever meets a connection that the backend is closing.
@@ -67,6 +68,7 @@ mod acceptor;
 mod answer;
 mod attempts;
 mod body;
+mod budget;
 mod buffer;
 mod client;
 mod config;
