@@ -61,8 +61,10 @@ pub mod log;
 pub mod proxy;
 pub mod proxy_protocol;
 pub mod route;
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "proxy", feature = "stream"))]
 mod runtime;
+#[cfg(feature = "stream")]
+pub mod stream;
 pub mod template;
 mod text;
 #[cfg(feature = "tls")]

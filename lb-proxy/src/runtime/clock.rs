@@ -4,7 +4,7 @@
 //! the same [`Upstream`](crate::balance::Upstream) speak of the same instant.
 
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -32,12 +32,16 @@ pub fn now() -> Duration {
 }
 
 /// The time since 1970, for what people read.
+#[cfg(feature = "proxy")]
 #[expect(
     clippy::disallowed_methods,
     reason = "the proxy is a driver, and this is where it reads its clock"
 )]
 pub(crate) fn unix() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    let epoch = std::time::UNIX_EPOCH;
+    std::time::SystemTime::now()
+        .duration_since(epoch)
+        .unwrap_or_default()
 }
 
 /// The instant at which a timer armed for `at` fires. What no clock of ours will show is a century away.

@@ -13,7 +13,6 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::clock;
-use super::drain::Drain;
 use super::workers::Stage;
 
 /// What a worker does with the connections of its listeners.
@@ -26,8 +25,9 @@ pub(crate) trait Serve: Send + Sync + 'static {
         peer: SocketAddr,
     ) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Whom to tell that the worker drains.
-    fn drain(&self) -> &Drain;
+    /// The worker drains: no connection will come, and those that are open should come to an end. Without a body for
+    /// those that end when both sides are done, and not before.
+    fn start_drain(&self) {}
 
     /// How many connections are open, with what has become of them.
     fn open(&self) -> usize;
@@ -105,7 +105,7 @@ async fn run<S: Serve>(
         .map_or(Stage::Aborted, |stage| *stage);
     accepting.shutdown().await;
     if let Stage::Draining { until } = told {
-        serve.drain().start();
+        serve.start_drain();
         tokio::select! {
             () = drained(serve.as_ref()) => {}
             () = tokio::time::sleep_until(clock::instant(until)) => {}

@@ -22,11 +22,12 @@ use tokio::task::JoinSet;
 
 use self::stream::Shared;
 use self::wire::{Watched, Wire};
+use super::acceptor::Acceptor;
 use super::config::ProxyConfig;
 use super::core::Proxy;
-use super::forwarded::ClientName;
+use crate::forwarded::Hop;
+use crate::limit::Permit;
 use crate::runtime::clock;
-use crate::runtime::drain::Drain;
 use crate::runtime::timer::LazyTimer;
 
 /// What a client with prior knowledge begins with (RFC 9113 §3.4).
@@ -56,14 +57,24 @@ pub(super) fn has_preface(bytes: &[u8]) -> Option<bool> {
     Some(false)
 }
 
-/// Serves a connection to its end.
+/// A connection that has shown to be one of HTTP/2.
+pub(super) struct Start {
+    /// What has been read of it.
+    pub(super) early: Vec<u8>,
+    pub(super) hop: Hop,
+    /// `None` if the client has too many connections.
+    pub(super) permit: Option<Option<Permit>>,
+}
+
+/// Serves a connection to its end, on any transport.
 ///
-/// `early` is what was read of it before. It works on any transport; the task must be registered with `drain`, so that
-/// it is woken when that starts.
-pub(super) async fn serve<T>(io: T, early: Vec<u8>, client: ClientName, proxy: &Arc<Proxy>, drain: &Drain)
+/// The task must be registered with `acceptor`'s drain, so that it is woken when that starts.
+pub(super) async fn serve<T>(acceptor: &Acceptor, io: T, start: Start)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    let (revision, proxy) = acceptor.current();
+    let Start { early, hop, permit } = start;
     let now = clock::now();
     let timeouts = &proxy.config.timeouts;
     let wire = Arc::new(Wire::new(now));
@@ -81,11 +92,13 @@ where
         connection,
         streams: JoinSet::new(),
         shared: Arc::new(Shared {
-            proxy: Arc::clone(proxy),
-            client,
+            hop,
+            has_permit: permit.is_some(),
             wire,
         }),
-        drain,
+        acceptor,
+        revision,
+        proxy: Arc::clone(&proxy),
         timer,
         requests: 0,
         quiet_since: Some(now),
@@ -127,7 +140,10 @@ struct Serving<'a, T> {
     /// One task a stream. They end with the connection.
     streams: JoinSet<()>,
     shared: Arc<Shared>,
-    drain: &'a Drain,
+    acceptor: &'a Acceptor,
+    revision: u64,
+    /// What the connection, and its next request, is served by.
+    proxy: Arc<Proxy>,
     timer: LazyTimer,
     requests: u64,
     /// Since when there has been no stream.
@@ -144,8 +160,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Serving<'_, T> {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     self.requests += 1;
                     self.quiet_since = None;
-                    let served = stream::serve(request, respond, Arc::clone(&self.shared));
-                    self.streams.spawn(served);
+                    self.renew();
+                    let (proxy, shared) = (Arc::clone(&self.proxy), Arc::clone(&self.shared));
+                    self.streams.spawn(stream::serve(request, respond, proxy, shared));
                     continue;
                 }
                 // A broken connection has been told why by now.
@@ -173,6 +190,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Serving<'_, T> {
         }
     }
 
+    /// A request is served by what is current when it begins.
+    fn renew(&mut self) {
+        if self.revision != self.acceptor.revision() {
+            (self.revision, self.proxy) = self.acceptor.current();
+            self.timer = LazyTimer::new(self.proxy.config.timeouts.shortest().min(GOODBYE));
+        }
+    }
+
     /// Forgets the streams that have ended.
     fn tend_streams(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(_)) = self.streams.poll_join_next(cx) {}
@@ -183,9 +208,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Serving<'_, T> {
 
     /// Sends GOAWAY when it is time, and cuts off who doesn't listen.
     fn announce_end(&mut self) {
-        let limits = &self.shared.proxy.config.limits;
+        let limits = &self.proxy.config.limits;
         match self.end {
-            End::Open if self.drain.is_draining() || self.requests >= limits.keepalive_requests.into() => {
+            End::Open
+                if self.acceptor.drain.is_draining() || self.requests >= limits.keepalive_requests.into() =>
+            {
                 self.connection.graceful_shutdown();
                 self.end = End::Announced {
                     since: clock::now(),
@@ -211,20 +238,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Serving<'_, T> {
     }
 
     fn deadline(&self) -> Option<Duration> {
-        let header = self.shared.proxy.config.timeouts.client_header;
+        let header = self.proxy.config.timeouts.client_header;
         let begun = self.shared.wire.begun().map(|since| since + header);
         let ends = [begun, self.blocked_deadline(), self.quiet_deadline()];
         ends.into_iter().flatten().min()
     }
 
     fn blocked_deadline(&self) -> Option<Duration> {
-        let send = self.shared.proxy.config.timeouts.client_send;
+        let send = self.proxy.config.timeouts.client_send;
         self.shared.wire.blocked().map(|since| since + send)
     }
 
     /// When a connection without a stream has waited long enough.
     fn quiet_deadline(&self) -> Option<Duration> {
-        let timeouts = &self.shared.proxy.config.timeouts;
+        let timeouts = &self.proxy.config.timeouts;
         match self.end {
             End::Cut { since } => Some(since + GOODBYE),
             End::Announced { since, .. } => self.quiet_since.map(|quiet| quiet.max(since) + GOODBYE),

@@ -15,16 +15,19 @@ use http_body::Body as _;
 
 use super::body::RequestBody;
 use super::wire::Wire;
+use crate::forwarded::Hop;
 use crate::proxy::body::ResponseBody;
 use crate::proxy::core::Proxy;
-use crate::proxy::forwarded::ClientName;
+use crate::proxy::counters::Counters;
+use crate::proxy::local::Local;
 use crate::runtime::clock;
 use crate::runtime::timer::LazyTimer;
 
 /// What the streams of a connection share.
 pub(super) struct Shared {
-    pub(super) proxy: Arc<Proxy>,
-    pub(super) client: ClientName,
+    pub(super) hop: Hop,
+    /// Whether the client has no more connections than it may.
+    pub(super) has_permit: bool,
     pub(super) wire: Arc<Wire>,
 }
 
@@ -32,9 +35,9 @@ pub(super) struct Shared {
 pub(super) async fn serve(
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
+    proxy: Arc<Proxy>,
     shared: Arc<Shared>,
 ) {
-    let proxy = &shared.proxy;
     let is_head = request.method() == Method::HEAD;
     let length = request
         .headers()
@@ -42,7 +45,7 @@ pub(super) async fn serve(
         .and_then(|length| length.to_str().ok()?.parse().ok());
     let request = request.map(|stream| RequestBody::new(stream, length));
     let response = {
-        let mut handled = pin!(proxy.handle(request, Some(&shared.client)));
+        let mut handled = pin!(answer(&proxy, request, &shared));
         poll_fn(|cx| match handled.as_mut().poll(cx) {
             Poll::Ready(response) => Poll::Ready(Some(response)),
             Poll::Pending => respond.poll_reset(cx).map(|_| None),
@@ -50,7 +53,7 @@ pub(super) async fn serve(
         .await
     };
     let Some(response) = response else { return };
-    let (head, body) = complete(response, is_head, proxy);
+    let (head, body) = complete(response, is_head, &proxy);
     let ends = body.is_end_stream();
     // Fails if the stream has ended meanwhile.
     let Ok(stream) = respond.send_response(head, ends) else {
@@ -67,6 +70,21 @@ pub(super) async fn serve(
             stalled: None,
         };
         poll_fn(|cx| download.poll(cx, &shared.wire, timeout)).await;
+    }
+}
+
+async fn answer(
+    proxy: &Arc<Proxy>,
+    request: Request<RequestBody>,
+    shared: &Shared,
+) -> Response<ResponseBody> {
+    match &proxy.config.connection_limit {
+        Some(limit) if !shared.has_permit => {
+            Counters::count(&proxy.counters.requests);
+            proxy.counters.response(limit.status());
+            Local::status(limit.status()).response()
+        }
+        _ => proxy.handle(request, Some(&shared.hop)).await,
     }
 }
 
