@@ -174,7 +174,7 @@ impl Pick {
     }
 
     #[inline(never)]
-    fn finish_with_care(mut self, now: Duration, outcome: Outcome) -> Option<Transition> {
+    fn finish_with_care(&mut self, now: Duration, outcome: Outcome) -> Option<Transition> {
         let transition = self.tell(now, self.picked_at & !HOLDS_SLOT, outcome);
         if outcome != Outcome::Cancelled {
             self.picked_at |= TOLD;
