@@ -152,6 +152,6 @@ pub(super) const fn protocol(minor: u8) -> &'static str {
 fn host<'a>(head: h1::Request<'a>) -> &'a str {
     let mut fields = head.fields.iter().zip(head.kinds);
     let host = fields.find(|(_, kind)| **kind == h1::Field::Host);
-    host.and_then(|(field, _)| str::from_utf8(field.value).ok())
+    host.and_then(|(field, _)| std::str::from_utf8(field.value).ok())
         .unwrap_or_default()
 }

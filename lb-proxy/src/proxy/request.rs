@@ -228,9 +228,9 @@ fn host_field(head: h1::Request<'_>) -> Result<Option<&str>, Reason> {
         .filter(|(_, kind)| **kind == Field::Host);
     match (hosts.next(), hosts.next()) {
         (None, _) if head.minor == 0 => Ok(None),
-        (Some((host, _)), None) if host::is_valid(host.value) => {
-            str::from_utf8(host.value).map(Some).map_err(|_| Reason::BadHost)
-        }
+        (Some((host, _)), None) if host::is_valid(host.value) => std::str::from_utf8(host.value)
+            .map(Some)
+            .map_err(|_| Reason::BadHost),
         _ => Err(Reason::BadHost),
     }
 }

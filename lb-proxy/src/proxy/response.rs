@@ -84,7 +84,7 @@ fn reason(error: h1::FramingError) -> &'static str {
 /// connection fails, and a POST then can't be repeated.
 fn keep_alive_timeout(parameters: &[u8]) -> Option<Duration> {
     let timeout = h1::elements(parameters).find_map(|parameter| parameter.strip_prefix(b"timeout="))?;
-    let seconds: u64 = str::from_utf8(timeout).ok()?.parse().ok()?;
+    let seconds: u64 = std::str::from_utf8(timeout).ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds.saturating_sub(1)))
 }
 
@@ -159,6 +159,7 @@ impl Touch<'_> {
 }
 
 /// Writes the head of a final response into `out`. `close` is whether the connection ends after it.
+#[expect(clippy::too_many_arguments, reason = "each is one fact of the head")]
 pub(super) fn push_head(
     out: &mut Vec<u8>,
     head: h1::Response<'_>,
