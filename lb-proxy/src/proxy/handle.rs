@@ -1,5 +1,6 @@
 //! A request of any HTTP server, answered.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,12 +24,25 @@ use super::tunnel::{self, Backend, OpenTunnel};
 use crate::forwarded::Hop;
 use crate::h1::{self, Field};
 use crate::limit::Verdict;
+use crate::log::Attempt;
 use crate::route::Facts;
 use crate::runtime::clock;
 use crate::runtime::timer::LazyTimer;
 
 /// Any error of a body that this proxy didn't make.
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What became known of a request that is of use to a log, but not to the client. It is in the response's extensions if
+/// there is an access log.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Told {
+    pub(super) client: Option<SocketAddr>,
+    pub(super) id: String,
+    /// Where its upstream is, if it was to have one.
+    pub(super) upstream: Option<usize>,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) reason: Option<Reason>,
+}
 
 impl Proxy {
     /// Answers `request`; never fails, because a failure is an answer too.
@@ -42,7 +56,8 @@ impl Proxy {
         B::Error: Into<BoxError>,
     {
         Counters::count(&self.counters.requests);
-        let response = match self.forward(request, hop).await {
+        let mut told = Told::default();
+        let mut response = match self.forward(request, hop, &mut told).await {
             Ok(response) => response,
             Err(reason) => {
                 tracing::debug!(
@@ -50,10 +65,14 @@ impl Proxy {
                     reason = reason.as_str(),
                     "refused a request"
                 );
+                told.reason = Some(reason);
                 reason.answer()
             }
         };
         self.counters.response(response.status().as_u16());
+        if self.config.access_log.is_some() {
+            response.extensions_mut().insert(told);
+        }
         response
     }
 
@@ -61,19 +80,22 @@ impl Proxy {
         self: &Arc<Self>,
         request: Request<B>,
         hop: Option<&Hop>,
+        told: &mut Told,
     ) -> Result<Response<ResponseBody>, Reason>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         let (mut parts, body) = request.into_parts();
-        let (mut head, mut id) = (Vec::new(), String::new());
-        let admitted = admit_parts(&parts, &body, self, hop, &mut head, &mut id)?;
+        let mut head = Vec::new();
+        let admitted = admit_parts(&parts, &body, self, hop, &mut head, &mut told.id)?;
+        told.client = admitted.client;
         if let Some(local) = self.limit(&admitted).await.or_else(|| admitted.local.clone()) {
             let mut response = local.response();
-            self.edit(&parts, &admitted, hop, &id, &mut response);
+            self.edit(&parts, &admitted, hop, &told.id, &mut response);
             return Ok(response);
         }
+        told.upstream = Some(admitted.upstream);
         let mut source: Box<dyn Source> = Box::new(Incoming::new(body, self.config.limits.body_bytes));
         let mut timer = LazyTimer::new(self.config.timeouts.shortest());
         let mut on_head =
@@ -82,7 +104,7 @@ impl Proxy {
             source: &mut *source,
             timer: &mut timer,
             on_head: &mut on_head,
-            trail: None,
+            trail: self.config.access_log.is_some().then_some(&mut told.attempts),
         };
         let answered = Attempts::new(&admitted, &head, clock::now())
             .run(self, asker, Vec::new())
@@ -93,7 +115,7 @@ impl Proxy {
             made,
         } = answered;
         let mut response = made.ok_or(Reason::BadResponse)?;
-        self.edit(&parts, &admitted, hop, &id, &mut response);
+        self.edit(&parts, &admitted, hop, &told.id, &mut response);
         if accepted.status == 101 {
             // Whoever serves this service has to support upgrades, or there is nothing to connect the backend with.
             let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(Reason::BadUpgrade)?;

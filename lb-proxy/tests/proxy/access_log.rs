@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use lb_proxy::log::{AccessLog, AccessLogConfig, Escape, Format, Target};
 
+use crate::support::h2::{self, Frame, H2};
 use crate::support::{Backend, Client, dead_address, eventually, proxy_with};
 
 /// What was written.
@@ -72,4 +73,51 @@ fn each_try_is_told() {
         written.lines()[0],
         format!("200 {dead}, {} 502, 200", backend.address)
     );
+}
+
+#[test]
+fn streams_of_http2_have_their_lines_too() {
+    let backend = Backend::text("hello");
+    let (dead, _socket) = dead_address();
+    let (written, log) = log(
+        r#""$request" $status $body_bytes_sent $host $http_x $sent_http_content_length $upstream_name $upstream_status $request_completion $connection_requests"#,
+    );
+    let proxy = proxy_with(&[backend.address], |config| config.access_log(log));
+    let mut client = H2::connect(proxy.addresses()[0]);
+    let fields = [&h2::get("/a?b")[..], &[("x", "y")]].concat();
+    client.ask(1, &fields);
+    eventually("a line", || written.lines().len() == 1);
+    client.ask(
+        3,
+        &[
+            (":method", "TRACE"),
+            (":scheme", "http"),
+            (":authority", "a"),
+            (":path", "/"),
+        ],
+    );
+    eventually("two lines", || written.lines().len() == 2);
+    let lines = written.lines();
+    assert_eq!(lines[0], r#""GET /a?b HTTP/2.0" 200 5 a y 5 app 200 OK 1"#);
+    assert!(lines[1].starts_with(r#""TRACE / HTTP/2.0" 405 "#), "{}", lines[1]);
+
+    // A stream that its client gives up.
+    let silent = silent();
+    let (written, log) = self::log("$status");
+    let proxy = proxy_with(&[dead, silent.address], |config| config.access_log(log));
+    let mut client = H2::connect(proxy.addresses()[0]);
+    client.send(&Frame::headers(1, &h2::get("/"), true));
+    eventually("the request is under way", || {
+        proxy.config().upstream().status().backends[1].active == 1
+    });
+    drop(client);
+    eventually("a line", || written.lines().len() == 1);
+    assert!(written.lines()[0].starts_with("499"), "{:?}", written.lines());
+}
+
+fn silent() -> Backend {
+    Backend::start(|_, _| {
+        std::thread::sleep(crate::support::PATIENCE * 2);
+        crate::support::Next::Close
+    })
 }

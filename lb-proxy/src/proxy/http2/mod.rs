@@ -5,6 +5,7 @@
 //! bound of streams, of requests, of memory and of frames that bring nothing.
 
 mod body;
+mod story;
 mod stream;
 mod wire;
 
@@ -20,6 +21,7 @@ use h2::server::{Builder, Connection};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
+use self::story::Story;
 use self::stream::Shared;
 use self::wire::{Watched, Wire};
 use super::acceptor::Acceptor;
@@ -162,7 +164,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Serving<'_, T> {
                     self.quiet_since = None;
                     self.renew();
                     let (proxy, shared) = (Arc::clone(&self.proxy), Arc::clone(&self.shared));
-                    self.streams.spawn(stream::serve(request, respond, proxy, shared));
+                    let story = Story::begin(&request, &proxy, &shared, self.requests);
+                    self.streams
+                        .spawn(stream::serve(request, respond, proxy, shared, story));
                     continue;
                 }
                 // A broken connection has been told why by now.

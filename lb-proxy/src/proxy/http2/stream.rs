@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 
 use super::body::RequestBody;
+use super::story::Story;
 use super::wire::Wire;
 use crate::forwarded::Hop;
 use crate::proxy::body::ResponseBody;
@@ -37,6 +38,7 @@ pub(super) async fn serve(
     mut respond: SendResponse<Bytes>,
     proxy: Arc<Proxy>,
     shared: Arc<Shared>,
+    mut story: Option<Story>,
 ) {
     let is_head = request.method() == Method::HEAD;
     let length = request
@@ -52,7 +54,10 @@ pub(super) async fn serve(
         })
         .await
     };
-    let Some(response) = response else { return };
+    let Some(mut response) = response else { return };
+    if let Some(story) = &mut story {
+        story.answered(&mut response);
+    }
     let (head, body) = complete(response, is_head, &proxy);
     let ends = body.is_end_stream();
     // Fails if the stream has ended meanwhile.
@@ -60,16 +65,25 @@ pub(super) async fn serve(
         return;
     };
     shared.wire.sent(0);
-    if !ends {
-        let timeout = proxy.config.timeouts.client_send;
-        let mut download = Download {
-            stream,
-            body,
-            data: Bytes::new(),
-            timer: LazyTimer::new(timeout),
-            stalled: None,
-        };
-        poll_fn(|cx| download.poll(cx, &shared.wire, timeout)).await;
+    if ends {
+        return ended(&mut story);
+    }
+    let timeout = proxy.config.timeouts.client_send;
+    let mut download = Download {
+        stream,
+        body,
+        data: Bytes::new(),
+        timer: LazyTimer::new(timeout),
+        stalled: None,
+        story,
+    };
+    poll_fn(|cx| download.poll(cx, &shared.wire, timeout)).await;
+}
+
+/// The response has been sent to its end.
+fn ended(story: &mut Option<Story>) {
+    if let Some(story) = story {
+        story.completed = true;
     }
 }
 
@@ -114,6 +128,7 @@ struct Download {
     timer: LazyTimer,
     /// Since when they have had none.
     stalled: Option<Duration>,
+    story: Option<Story>,
 }
 
 impl Download {
@@ -133,7 +148,9 @@ impl Download {
                 Some(Ok(Ok(data))) => self.data = data,
                 Some(Ok(Err(frame))) => {
                     if let Ok(trailers) = frame.into_trailers() {
-                        let _ = self.stream.send_trailers(trailers);
+                        if self.stream.send_trailers(trailers).is_ok() {
+                            ended(&mut self.story);
+                        }
                         return Poll::Ready(());
                     }
                 }
@@ -143,7 +160,9 @@ impl Download {
                     return Poll::Ready(());
                 }
                 None => {
-                    let _ = self.stream.send_data(Bytes::new(), true);
+                    if self.stream.send_data(Bytes::new(), true).is_ok() {
+                        ended(&mut self.story);
+                    }
                     return Poll::Ready(());
                 }
             }
@@ -169,6 +188,9 @@ impl Download {
         let room = self.stream.capacity().min(self.data.len());
         let data = self.data.split_to(room);
         wire.sent(room);
+        if let Some(story) = &mut self.story {
+            story.sent += room as u64;
+        }
         Poll::Ready(self.stream.send_data(data, false).map_err(drop))
     }
 }
