@@ -6,7 +6,8 @@
 //! [balancer](crate::balance)'s cursor.
 //!
 //! What a backend sees is always a well-formed HTTP/1.1 request with an origin-form target, one valid `Host` and one
-//! framing, whatever the client sent; a client that breaks the protocol is told so and its connection is closed.
+//! framing, whatever the client sent; a client that breaks the protocol is told so and its connection is closed (of
+//! HTTP/2, the stream, if no more than that is broken).
 //! Bodies stream both ways and are never buffered beyond what a retry needs.
 //!
 //! # A proxy in a few lines
@@ -56,6 +57,17 @@
 //!
 //! A POST, PATCH or other request goes over a new connection, or one that was in use within the last second, so that
 //! it hardly ever meets a connection that the backend is closing.
+//!
+//! # HTTP/2
+//!
+//! A client that begins with the preface of HTTP/2 is [served by it](ProxyConfigBuilder::http2) (RFC 9113 §3.3, "prior
+//! knowledge"; `Upgrade: h2c` is never followed). Backends see what an HTTP/1.1 client would have sent: `:authority` as
+//! `Host`, the crumbs of a cookie in one line. Limits and timeouts are those of HTTP/1.1, per stream where they are of a
+//! request; a response that breaks off ends in RST_STREAM. An idle connection, one that has had its
+//! [requests](ProxyConfigBuilder::keepalive_requests), and one of a server that drains end with GOAWAY, and so does one
+//! on which a client sends frames for their own sake: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, RST_STREAM or empty DATA,
+//! a thousand beyond what its traffic explains. A connection holds at most 512 KiB of request bodies (256 KiB of one),
+//! and of each response 64 KiB beside what HTTP/1.1 would hold.
 //!
 //! # What it doesn't do
 //!

@@ -3,6 +3,7 @@
 use lb_proxy::forwarded::Forwarding;
 use lb_proxy::limit::{ConnectionLimit, ConnectionLimitConfig, RateLimit, RateLimitConfig};
 
+use crate::support::h2::{self, End, H2};
 use crate::support::{Backend, Client, eventually, proxy_with};
 
 #[test]
@@ -48,5 +49,26 @@ fn a_client_with_too_many_connections_is_answered_and_closed() {
     drop((first, second));
     eventually("there is room again", || {
         Client::connect(proxy.addresses()[0]).get("/").status == 200
+    });
+}
+
+#[test]
+fn connections_of_http2_are_limited_alike() {
+    let backend = Backend::text("x");
+    let limit = ConnectionLimit::new(ConnectionLimitConfig::new(1)).expect("valid");
+    let proxy = proxy_with(&[backend.address], |config| config.connection_limit(limit));
+    let mut first = H2::connect(proxy.addresses()[0]);
+    let end = first.ask(1, &h2::get("/"));
+    assert!(matches!(end, End::Answer { status: 200, .. }), "{end:?}");
+    let mut second = H2::connect(proxy.addresses()[0]);
+    let end = second.ask(1, &h2::get("/"));
+    assert!(matches!(end, End::Answer { status: 503, .. }), "{end:?}");
+    assert!(second.is_ended());
+    let end = first.ask(3, &h2::get("/"));
+    assert!(matches!(end, End::Answer { status: 200, .. }), "{end:?}");
+    drop(first);
+    eventually("there is room again", || {
+        let end = H2::connect(proxy.addresses()[0]).ask(1, &h2::get("/"));
+        matches!(end, End::Answer { status: 200, .. })
     });
 }

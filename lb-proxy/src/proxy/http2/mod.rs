@@ -213,10 +213,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Serving<'_, T> {
     /// Sends GOAWAY when it is time, and cuts off who doesn't listen.
     fn announce_end(&mut self) {
         let limits = &self.proxy.config.limits;
+        // A client that has too many connections is answered once.
+        let most = if self.shared.has_permit {
+            limits.keepalive_requests.into()
+        } else {
+            1
+        };
         match self.end {
-            End::Open
-                if self.acceptor.drain.is_draining() || self.requests >= limits.keepalive_requests.into() =>
-            {
+            End::Open if self.acceptor.drain.is_draining() || self.requests >= most => {
                 self.connection.graceful_shutdown();
                 self.end = End::Announced {
                     since: clock::now(),
@@ -253,14 +257,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Serving<'_, T> {
         self.shared.wire.blocked().map(|since| since + send)
     }
 
-    /// When a connection without a stream has waited long enough.
+    /// When a connection without a stream has waited long enough. The end of a response may still be on its way then.
     fn quiet_deadline(&self) -> Option<Duration> {
-        let timeouts = &self.proxy.config.timeouts;
+        let (timeouts, wire) = (&self.proxy.config.timeouts, &self.shared.wire);
+        let quiet = self.quiet_since.filter(|_| wire.blocked().is_none());
+        let quiet = quiet.map(|since| since.max(wire.unblocked()));
         match self.end {
             End::Cut { since } => Some(since + GOODBYE),
-            End::Announced { since, .. } => self.quiet_since.map(|quiet| quiet.max(since) + GOODBYE),
-            End::Open if self.requests == 0 => self.quiet_since.map(|since| since + timeouts.client_header),
-            End::Open => self.quiet_since.map(|since| since + timeouts.keepalive),
+            End::Announced { since, .. } => quiet.map(|quiet| quiet.max(since) + GOODBYE),
+            End::Open if self.requests == 0 => quiet.map(|since| since + timeouts.client_header),
+            End::Open => quiet.map(|since| since + timeouts.keepalive),
         }
     }
 }

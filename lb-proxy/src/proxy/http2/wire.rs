@@ -127,6 +127,8 @@ struct State {
     frames: Frames,
     /// Since when the client has taken nothing.
     blocked: Option<Duration>,
+    /// When it last took something again.
+    unblocked: Duration,
 }
 
 impl Wire {
@@ -134,6 +136,7 @@ impl Wire {
         Self(Mutex::new(State {
             frames: Frames::new(now),
             blocked: None,
+            unblocked: now,
         }))
     }
 
@@ -150,6 +153,11 @@ impl Wire {
     /// Since when the client has taken nothing of what it is sent.
     pub(super) fn blocked(&self) -> Option<Duration> {
         self.state().blocked
+    }
+
+    /// When the client last took something of what it had not.
+    pub(super) fn unblocked(&self) -> Duration {
+        self.state().unblocked
     }
 
     /// The client is sent a head, or `length` bytes of a body, which it may acknowledge: with a WINDOW_UPDATE of the
@@ -179,10 +187,14 @@ impl<T> Watched<T> {
 
     fn note_write<R>(&self, polled: &Poll<R>) {
         let mut state = self.wire.state();
-        state.blocked = match polled {
-            Poll::Ready(_) => None,
-            Poll::Pending => Some(state.blocked.unwrap_or_else(clock::now)),
-        };
+        match (polled, state.blocked) {
+            (Poll::Pending, None) => state.blocked = Some(clock::now()),
+            (Poll::Ready(_), Some(_)) => {
+                state.blocked = None;
+                state.unblocked = clock::now();
+            }
+            (Poll::Pending, Some(_)) | (Poll::Ready(_), None) => {}
+        }
     }
 }
 
