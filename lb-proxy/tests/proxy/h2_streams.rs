@@ -366,3 +366,23 @@ fn pings_for_their_own_sake_end_the_connection() {
         assert!(matches!(end, End::Answer { status: 200, .. }), "{end:?} to {n}");
     }
 }
+
+#[test]
+fn a_response_of_nothing_needs_no_window() {
+    let backend = Backend::bytes("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let proxy = proxy(&[backend.address]);
+    let mut client = H2::with(proxy.addresses()[0], &[(raw::INITIAL_WINDOW_SIZE, 0)]);
+    let end = client.ask(1, &raw::get("/"));
+    assert!(matches!(end, End::Answer { status: 200, .. }), "{end:?}");
+    // Nor does the end of one that filled the window to the last byte.
+    let backend = Backend::text("12345");
+    let proxy = self::proxy(&[backend.address]);
+    let mut client = H2::with(proxy.addresses()[0], &[(raw::INITIAL_WINDOW_SIZE, 5)]);
+    client.send(&Frame::headers(1, &raw::get("/"), true));
+    loop {
+        let frame = client.read().expect("in time").expect("open");
+        if frame.kind == raw::DATA && frame.flags & raw::END_STREAM != 0 {
+            break;
+        }
+    }
+}

@@ -140,6 +140,12 @@ impl Download {
                 }
                 continue;
             }
+            // What there is no room for is not taken from the backend: so it waits there, and not here. The end needs no
+            // room.
+            let has_ended = self.body.size_hint().exact() == Some(0);
+            if !has_ended && ready!(self.poll_room(cx, 1, timeout)).is_err() {
+                return Poll::Ready(());
+            }
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
                 return self.stream.poll_reset(cx).map(drop);
             };
@@ -169,28 +175,42 @@ impl Download {
         }
     }
 
-    /// Sends of `data` what the windows have room for. An error means that the stream has ended, one way or another.
-    fn poll_send(&mut self, cx: &mut Context<'_>, wire: &Wire, timeout: Duration) -> Poll<Result<(), ()>> {
-        self.stream.reserve_capacity(self.data.len());
-        while self.stream.capacity() == 0 {
-            match self.stream.poll_capacity(cx) {
-                Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(_) => return Poll::Ready(Err(())),
-                Poll::Pending => {
-                    let since = *self.stalled.get_or_insert_with(clock::now);
-                    ready!(self.timer.poll(cx, Some(since + timeout)));
-                    self.stream.send_reset(Reason::CANCEL);
-                    return Poll::Ready(Err(()));
-                }
-            }
-        }
-        self.stalled = None;
+    /// Sends of `data` what the windows have room for.
+    fn poll_send(&mut self, cx: &mut Context<'_>, wire: &Wire, timeout: Duration) -> Poll<Result<(), Over>> {
+        ready!(self.poll_room(cx, self.data.len(), timeout))?;
         let room = self.stream.capacity().min(self.data.len());
         let data = self.data.split_to(room);
         wire.sent(room);
         if let Some(story) = &mut self.story {
             story.sent += room as u64;
         }
-        Poll::Ready(self.stream.send_data(data, false).map_err(drop))
+        Poll::Ready(self.stream.send_data(data, false).map_err(|_| Over))
+    }
+
+    /// Waits until the windows have room, for some of `wanted` bytes at least.
+    fn poll_room(
+        &mut self,
+        cx: &mut Context<'_>,
+        wanted: usize,
+        timeout: Duration,
+    ) -> Poll<Result<(), Over>> {
+        self.stream.reserve_capacity(wanted);
+        while self.stream.capacity() == 0 {
+            match self.stream.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(_) => return Poll::Ready(Err(Over)),
+                Poll::Pending => {
+                    let since = *self.stalled.get_or_insert_with(clock::now);
+                    ready!(self.timer.poll(cx, Some(since + timeout)));
+                    self.stream.send_reset(Reason::CANCEL);
+                    return Poll::Ready(Err(Over));
+                }
+            }
+        }
+        self.stalled = None;
+        Poll::Ready(Ok(()))
     }
 }
+
+/// The stream has ended, one way or another.
+struct Over;
