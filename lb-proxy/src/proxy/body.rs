@@ -31,6 +31,8 @@ pub(super) struct Stream {
     pub(super) lease: Lease,
     pub(super) source: Box<dyn Source>,
     pub(super) timer: LazyTimer,
+    /// A part of it was handed out, and it may be long until the next is asked for.
+    pub(super) was_left: bool,
     /// What is left of it, if its length is known.
     pub(super) left: Option<u64>,
 }
@@ -77,12 +79,16 @@ impl ResponseBody {
 impl Stream {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Failure>> {
         let polled = self.lease.poll_body(cx, &mut *self.source);
+        if polled.is_pending() && std::mem::take(&mut self.was_left) {
+            self.lease.exchange.resume();
+        }
         if polled.is_pending() && self.timer.poll(cx, Some(self.lease.deadline())).is_ready() {
             return Poll::Ready(Err(self.lease.exchange.timed_out()));
         }
         if !ready!(polled)? {
             return Poll::Ready(Ok(None));
         }
+        self.was_left = true;
         let data = Bytes::copy_from_slice(self.lease.exchange.data());
         self.lease.exchange.consume(data.len());
         if let Some(left) = &mut self.left {

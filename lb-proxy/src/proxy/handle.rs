@@ -142,6 +142,7 @@ impl Proxy {
                 lease,
                 source,
                 timer,
+                was_left: true,
                 left,
             })
         }))

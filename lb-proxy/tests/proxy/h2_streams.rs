@@ -386,3 +386,28 @@ fn a_response_of_nothing_needs_no_window() {
         }
     }
 }
+
+#[test]
+fn a_clients_pause_is_not_its_backends() {
+    let backend = Backend::start(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345");
+        std::thread::sleep(Duration::from_secs(3));
+        let _ = stream.write_all(b"67890");
+        Next::Keep
+    });
+    let proxy = proxy_with(&[backend.address], |config| {
+        config.read_timeout(Duration::from_secs(2))
+    });
+    let mut client = H2::with(proxy.addresses()[0], &[(raw::INITIAL_WINDOW_SIZE, 5)]);
+    client.send(&Frame::headers(1, &raw::get("/"), true));
+    while client.read().expect("in time").expect("open").kind != raw::DATA {}
+    std::thread::sleep(Duration::from_millis(2500));
+    client.send(&Frame::window_update(1, 100));
+    loop {
+        let frame = client.read().expect("in time").expect("open");
+        assert_ne!(frame.kind, raw::RST_STREAM, "the backend was quick enough");
+        if frame.kind == raw::DATA && frame.flags & raw::END_STREAM != 0 {
+            break;
+        }
+    }
+}
