@@ -5,6 +5,7 @@ use std::io::Write;
 use lb_proxy::proxy::{ProxyConfig, ProxyConfigBuilder};
 use lb_proxy::route::{Action, RouteConfig, Routes};
 
+use crate::support::h2::{self, End, H2};
 use crate::support::{Backend, Client, Next, proxy, upstream};
 
 fn config(backends: &[std::net::SocketAddr]) -> ProxyConfigBuilder {
@@ -33,6 +34,22 @@ fn the_next_request_of_an_open_connection_is_served_by_the_new_config() {
     let counters = proxy.status().counters;
     assert_eq!((counters.accepted, counters.requests), (1, 3), "counters go on");
     assert_eq!(proxy.config().upstreams().len(), 2);
+}
+
+#[test]
+fn the_next_stream_of_an_open_connection_is_served_by_the_new_config() {
+    let (old, new) = (Backend::text("old"), Backend::text("new"));
+    let proxy = proxy(&[old.address]);
+    let mut client = H2::connect(proxy.addresses()[0]);
+    let mut ask = |stream| match client.ask(stream, &h2::get("/")) {
+        End::Answer { body, .. } => String::from_utf8(body).expect("text"),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(ask(1), "old");
+    let changed = config(&[new.address]).build().expect("valid");
+    proxy.apply(changed).expect("it can be applied");
+    assert_eq!(ask(3), "new");
+    assert_eq!(proxy.status().counters.accepted, 1);
 }
 
 #[test]
