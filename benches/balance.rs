@@ -3,7 +3,9 @@
 //!
 //! `pick` is the choice alone, up to the backend's address, and, `counted`, the choice that counts as a
 //! request under way; `request` a whole request, which counts as under way, then as ended; `contended` the
-//! same on two threads at once, per thread. Weights are 1 to 10.
+//! same on two threads at once, per thread; `strategy` the choice by each other strategy, with a key where
+//! it goes by one and with nothing under way, and `loaded` with three requests under way on each backend.
+//! Weights are 1 to 10.
 
 #[path = "support/upstreams.rs"]
 mod upstreams;
@@ -14,11 +16,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
-use lb_proxy::balance::{Outcome, Pick, Reader, Tried, Upstream};
+use lb_proxy::balance::{HashKind, Key, Outcome, Pick, Reader, Strategy, Tried, Upstream};
 
 const SIZES: [u16; 3] = [10, 1_000, 10_000];
 /// Picks that are timed in one go.
 const BATCH: u64 = 256;
+/// All but the two that `pick` times.
+const STRATEGIES: [(&str, Strategy); 8] = [
+    ("nginx weighted", Strategy::NginxWeighted),
+    ("least conn", Strategy::LeastConn),
+    ("power of two", Strategy::PowerOfTwo),
+    ("random", Strategy::Random),
+    ("maglev", Strategy::Hash(HashKind::Maglev)),
+    ("ketama", Strategy::Hash(HashKind::Ketama)),
+    ("modulo", Strategy::Hash(HashKind::Modulo)),
+    ("ip hash", Strategy::IpHash),
+];
 const NOW: Duration = Duration::from_secs(1);
 
 fn pick(c: &mut Criterion) {
@@ -40,6 +53,37 @@ fn pick(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("O(n) under a mutex", backends), |b| {
             typical(b, || naive.pick());
         });
+    }
+}
+
+fn strategy(c: &mut Criterion) {
+    let mut group = c.benchmark_group("balance/strategy");
+    for (name, strategy) in STRATEGIES {
+        for backends in SIZES {
+            let upstream = Upstream::new(upstreams::of(strategy, backends));
+            let (mut reader, mut key) = (upstream.reader(), 0_u32);
+            group.bench_function(BenchmarkId::new(name, backends), |b| {
+                typical(b, || choose_by(&mut reader, &mut key));
+            });
+            if matches!(strategy, Strategy::LeastConn | Strategy::PowerOfTwo) {
+                let requests = 3 * usize::from(backends);
+                let held: Vec<_> = (0..requests).map(|_| reader.pick(NOW, &Tried::new())).collect();
+                group.bench_function(BenchmarkId::new(format!("{name}, loaded"), backends), |b| {
+                    typical(b, || choose(&mut reader));
+                });
+                drop(held);
+            }
+            group.bench_function(BenchmarkId::new(format!("{name}, contended"), backends), |b| {
+                b.iter_custom(|iters| {
+                    on_two_threads(|| {
+                        let (mut reader, mut key) = (upstream.reader(), 0);
+                        for _ in 0..iters {
+                            black_box(choose_by(&mut reader, &mut key));
+                        }
+                    })
+                });
+            });
+        }
     }
 }
 
@@ -107,6 +151,22 @@ fn rebuild(c: &mut Criterion) {
         };
         typical_of(1, b, next, work);
     });
+    for (name, strategy) in STRATEGIES {
+        let upstream = Upstream::new(upstreams::of(strategy, 10_000));
+        let mut up = false;
+        group.bench_function(format!("set_check/{name}/10000"), |b| {
+            let work = |up| {
+                let changed = upstream.set_check(NOW, &id, up);
+                upstream.handle_timeout(NOW);
+                changed
+            };
+            let next = || {
+                up = !up;
+                up
+            };
+            typical_of(1, b, next, work);
+        });
+    }
     let mut new = [upstreams::weighted(10_000), upstreams::weighted(9_999)]
         .into_iter()
         .cycle();
@@ -120,11 +180,19 @@ fn rebuild(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, pick, request, contended, rebuild);
+criterion_group!(benches, pick, strategy, request, contended, rebuild);
 criterion_main!(benches);
 
 fn choose(reader: &mut Reader) -> Option<u16> {
     Some(reader.choose(black_box(NOW), &Tried::new())?.address().port())
+}
+
+/// By eight octets that are different each time, where a strategy goes by a key.
+fn choose_by(reader: &mut Reader, key: &mut u32) -> Option<u16> {
+    *key = key.wrapping_add(1);
+    let octets = u64::from(*key).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_ne_bytes();
+    let choice = reader.choose_by(black_box(NOW), Key::Bytes(black_box(&octets)), &Tried::new());
+    Some(choice?.address().port())
 }
 
 fn end(pick: Option<Pick>) {

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use ha_benches::testbed::Result;
+use ha_benches::testbed::{Result, pause};
 
 use super::ours::Kind;
 use super::{INTERVAL, Killed, address};
@@ -23,9 +24,10 @@ pub(crate) fn start(kind: Kind, backends: u32, port: u16) -> Result<Option<Kille
         _ => " check",
     };
     let mut text = format!(
-        "global\n nbthread 1\n spread-checks 20\ndefaults\n mode http\n timeout connect 1s\n timeout check 1s\n \
-         timeout client 5s\n timeout server 5s\nfrontend f\n bind 127.0.0.1:0\n default_backend b\nbackend b\n \
+        "global\n log stdout format raw local0 emerg\n nbthread 1\n spread-checks 20\ndefaults\n mode http\n timeout connect 1s\n timeout check 1s\n \
+         timeout client 5s\n timeout server 5s\nfrontend f\n bind abns@ha-bench-checks-{}\n default_backend b\nbackend b\n \
          default-server inter {}ms fastinter 500ms rise 2 fall 3\n",
+        std::process::id(),
         INTERVAL.as_millis()
     );
     if kind == Kind::Http {
@@ -42,7 +44,10 @@ pub(crate) fn start(kind: Kind, backends: u32, port: u16) -> Result<Option<Kille
         .arg(&path)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
         .spawn()?;
-    Ok(Some(Killed(child)))
+    let program = Killed(child);
+    // It has read the file by then, or has said why it doesn't run.
+    pause(Duration::from_secs(2));
+    fs::remove_file(&path)?;
+    Ok(Some(program))
 }

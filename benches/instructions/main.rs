@@ -12,6 +12,7 @@
 mod adverts;
 mod balance;
 mod limits;
+mod proxy;
 #[path = "../support/upstreams.rs"]
 mod upstreams;
 mod valgrind;
@@ -33,6 +34,7 @@ pub(crate) struct Case {
 fn cases() -> Vec<Case> {
     let mut cases = vrrp::cases();
     cases.extend(balance::cases());
+    cases.extend(proxy::cases());
     cases
 }
 

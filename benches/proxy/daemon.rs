@@ -42,7 +42,9 @@ impl Daemon {
     ) -> Result<Self> {
         command.stdout(Stdio::null());
         let process = cores.at(place, || command.spawn())?;
-        let program = command.get_program().to_string_lossy().into_owned();
+        // After setpriv's own arguments.
+        let program = command.get_args().nth(2).unwrap_or_default().to_string_lossy();
+        let program = program.into_owned();
         let mut process = process.map_err(|error| format!("{program} can't be run: {error}"))?;
         let mut workers = Vec::new();
         let is_ready = || {
@@ -70,6 +72,22 @@ impl Daemon {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// CPU time of the threads of this name.
+    pub(crate) fn cpu_of(&self, name: &str) -> Result<Duration> {
+        let mut total = Duration::ZERO;
+        for pid in &self.workers {
+            for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+                let task = task?.path();
+                if fs::read_to_string(task.join("comm"))?.trim_end() == name {
+                    let text = fs::read_to_string(task.join("schedstat"))?;
+                    let nanos = text.split(' ').next().unwrap_or_default().parse()?;
+                    total += Duration::from_nanos(nanos);
+                }
+            }
+        }
+        Ok(total)
     }
 
     /// Memory of those that serve, in KiB: what they share is divided among them.

@@ -18,6 +18,7 @@ mod nginx;
 mod ours;
 mod profile;
 mod ratio;
+mod scale;
 mod tls;
 
 use std::process::{Command, ExitCode};
@@ -33,7 +34,7 @@ use ha_benches::testbed::{self, Result};
 const USAGE: &str =
     "usage: proxy [--only NAME,NAME] [--short] [--check] [--slack RATIO] [--rounds N] [--slice MS]
              [--bodies NAME,NAME] [--connections N,N]
-  --only NAME,NAME    of the sections: cost, latency, workers, tls, memory
+  --only NAME,NAME    of the sections: cost, latency, workers, tls, memory, scale
   --short             a minute or two: fewer cells, rounds and seconds
   --check             fails if a goal is missed by more than the slack
   --slack RATIO       how many times a goal is allowed (1.2)
@@ -48,12 +49,13 @@ const USAGE: &str =
 /// A part of the bench.
 type Section = fn(&Field<'_>, &Options) -> Result<Goals>;
 
-const SECTIONS: [(&str, Section); 5] = [
+const SECTIONS: [(&str, Section); 6] = [
     ("cost", cost::run),
     ("latency", latency::one_worker),
     ("workers", latency::two_workers),
     ("tls", tls::run),
     ("memory", memory::run),
+    ("scale", scale::run),
 ];
 
 struct Options {

@@ -28,6 +28,35 @@ pub(crate) enum Tuning {
 /// The backend: an answer out of the config for the shortest body, files and `sendfile` for the others.
 pub(crate) fn backend(cores: &Cores, directory: &Directory, place: Place, name: &str) -> Result<Daemon> {
     let address = free_address()?;
+    let listen = format!("listen {address} backlog=4096;");
+    backend_at(cores, directory, place, name, address, &listen)
+}
+
+/// A backend that is at each of the addresses 127.0.0.0/8.
+pub(crate) fn backend_everywhere(field: &Field<'_>) -> Result<Daemon> {
+    let address = free_address()?;
+    let listen = format!(
+        "listen 0.0.0.0:{} backlog=4096; allow 127.0.0.0/8; deny all;",
+        address.port()
+    );
+    backend_at(
+        field.cores,
+        field.directory,
+        Place::Load,
+        "backend-everywhere",
+        address,
+        &listen,
+    )
+}
+
+fn backend_at(
+    cores: &Cores,
+    directory: &Directory,
+    place: Place,
+    name: &str,
+    address: SocketAddr,
+    listen: &str,
+) -> Result<Daemon> {
     let mut locations = String::new();
     for body in BODIES {
         let content = body.content();
@@ -42,7 +71,7 @@ pub(crate) fn backend(cores: &Cores, directory: &Directory, place: Place, name: 
     let server = format!(
         "sendfile on; tcp_nopush on; open_file_cache max=100; {FOREVER}
          server {{
-             listen {address} backlog=4096;
+             {listen}
              root {root};
              {locations}
          }}"

@@ -6,9 +6,15 @@ use lb_proxy::balance::{BackendConfig, Strategy, UpstreamConfig};
 
 /// Backends of weights 1 to 10.
 pub(crate) fn weighted(backends: u16) -> UpstreamConfig {
+    of(Strategy::Weighted, backends)
+}
+
+/// The same by another strategy.
+pub(crate) fn of(strategy: Strategy, backends: u16) -> UpstreamConfig {
     let backends =
         (0..backends).map(|n| BackendConfig::new(format!("backend-{n}"), address(n)).weight(1 + n % 10));
     UpstreamConfig::builder("bench")
+        .strategy(strategy)
         .backends(backends)
         .build()
         .expect("valid")

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ha_health::Weight;
 use ha_stack::config::Configuration;
 use ha_stack::{Instance, StackBuilder, Track};
+use lb_proxy::balance::Strategy;
 use proptest::prelude::*;
 use vrrp_core::{
     AddressList, AddressMismatch, AdverInterval, AuthenticationConfig, ChecksumForm, Config, Demotion,
@@ -55,6 +56,24 @@ fn the_smallest_useful_file_is_ten_lines() {
     assert_eq!(read("smallest.toml").lines().count(), 10);
     let builder = load("smallest.toml");
     assert_eq!((builder.instances().len(), builder.proxies().len()), (1, 1));
+}
+
+#[test]
+fn every_strategy_of_an_upstream_has_a_word() {
+    for (word, strategy) in [
+        ("weighted", Strategy::Weighted),
+        ("nginx-weighted", Strategy::NginxWeighted),
+        ("round-robin", Strategy::RoundRobin),
+        ("least-conn", Strategy::LeastConn),
+        ("power-of-two", Strategy::PowerOfTwo),
+        ("random", Strategy::Random),
+    ] {
+        let text = read("smallest.toml").replace("\"app\"", &format!("\"app\"\nstrategy = \"{word}\""));
+        let (builder, told) = load_text("smallest.toml", &text);
+        let builder = builder.unwrap_or_else(|| panic!("{told}"));
+        let (_, proxy) = builder.proxies().next().unwrap();
+        assert_eq!(proxy.upstream().status().strategy, strategy);
+    }
 }
 
 #[test]

@@ -108,6 +108,29 @@ async fn own_headers_are_sent_and_may_replace_the_agent() {
     assert!(!request.contains("ha-health"), "{request}");
 }
 
+#[test]
+fn headers_are_not_shown_since_they_may_hold_a_secret() {
+    let builder = Http::builder(([127, 0, 0, 1], 80).into()).header("Authorization", "Basic c2VjcmV0");
+    let shown = format!("{builder:?} {:?}", builder.clone().build().unwrap());
+    assert!(
+        !shown.contains("c2VjcmV0") && !shown.contains("66, 97, 115"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn a_method_that_may_have_a_body_says_that_there_is_none() {
+    for (method, says) in [(Method::GET, false), (Method::POST, true)] {
+        let server = Server::start(answer_status(200)).await;
+        assert!(
+            run(Http::builder(server.address).method(method))
+                .await
+                .is_success()
+        );
+        assert_eq!(server.request().contains("content-length: 0\r\n"), says);
+    }
+}
+
 #[tokio::test]
 async fn host_is_the_address_by_default() {
     let server = Server::start(answer_status(200)).await;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use lb_proxy::balance::{
-    BackendConfig, HashKind, Key, Outcome, Pick, Reader, Strategy, Tried, Upstream, UpstreamConfig,
+    Affinity, AffinityCookie, BackendConfig, HashKind, Key, Outcome, Pick, Reader, Strategy, Tried, Upstream,
+    UpstreamConfig,
 };
 
 const NOW: Duration = Duration::from_secs(100);
@@ -174,6 +175,45 @@ fn sessions_stay_with_every_strategy() {
             assert_eq!(pick.id().as_str(), "2", "{strategy:?}");
         }
     }
+}
+
+#[test]
+fn a_client_comes_back_to_its_backend_by_the_cookie_that_it_got() {
+    let affinity = Affinity::Cookie(AffinityCookie::builder("srv").build().unwrap());
+    let set = |routes: [&str; 3]| {
+        let backends = (0..)
+            .zip(routes)
+            .map(|(n, route)| backend(n, 1).with_route(route));
+        UpstreamConfig::builder("app")
+            .backends(backends)
+            .affinity(affinity.clone())
+            .build()
+            .unwrap()
+    };
+    let upstream = Upstream::new(set(["x", "y", "z"]));
+    let mut reader = upstream.reader();
+    let mut request = |cookie: &str| {
+        let affinity = upstream.affinity().unwrap();
+        let route = affinity.find([cookie.as_bytes()], b"/");
+        let pick = reader
+            .pick_by(NOW, route.map_or(Key::None, Key::Sticky), &Tried::new())
+            .unwrap();
+        let mut head = Vec::new();
+        affinity.write_cookie(route, pick.route(), &mut head);
+        (pick.id().to_string(), String::from_utf8(head).unwrap())
+    };
+    let (id, head) = request("");
+    assert_eq!((&*id, &*head), ("0", "Set-Cookie: srv=x; Path=/; HttpOnly\r\n"));
+    for _ in 0..5 {
+        assert_eq!(request("srv=x"), ("0".into(), String::new()));
+    }
+    upstream.set_down(NOW, &"0".into(), true).unwrap();
+    let (id, head) = request("srv=x");
+    assert!(id != "0" && head.starts_with("Set-Cookie: srv="));
+    // Routes may change, and go with their backends.
+    upstream.replace(NOW, set(["y", "x", "w"]));
+    assert_eq!(request("srv=x").0, "1");
+    assert_eq!(upstream.reader().affinity(), Some(&affinity));
 }
 
 #[test]

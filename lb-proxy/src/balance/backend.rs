@@ -43,6 +43,7 @@ pub(super) struct Backend {
     slot: u16,
     address: SocketAddr,
     id: BackendId,
+    route: Arc<str>,
     gate: Arc<Gate>,
     core: Weak<Core>,
 }
@@ -87,12 +88,13 @@ impl Backend {
             slot,
             address: config.address,
             id: config.id.clone(),
+            route: config.route().into(),
             gate,
             core,
         }
     }
 
-    /// The same backend of the operator's at another address: its counters, but none of its failures.
+    /// The same backend of the operator's at another address or by another route: its counters, but none of its failures.
     pub(super) fn moved(&self, config: &BackendConfig, judged_from: u16) -> Self {
         let (gate, core) = (Arc::clone(&self.gate), Weak::clone(&self.core));
         let moved = Self::new(config, self.slot, judged_from, gate, core);
@@ -104,6 +106,10 @@ impl Backend {
 
     pub(super) const fn id(&self) -> &BackendId {
         &self.id
+    }
+
+    pub(super) fn route(&self) -> &str {
+        &self.route
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -266,21 +272,21 @@ impl Backend {
 #[derive(Debug)]
 pub(super) struct Roster {
     by_slot: Box<[Option<Arc<Backend>>]>,
-    /// The hash of each name and the slot of its backend, in the order of hashes.
-    by_name: Box<[(u64, u16)]>,
+    /// The hash of each route and the slot of its backend, in the order of hashes.
+    by_route: Box<[(u64, u16)]>,
 }
 
 impl Roster {
     pub(super) fn new(backends: Vec<Option<Arc<Backend>>>) -> Self {
-        let mut by_name = Vec::with_capacity(backends.len());
+        let mut by_route = Vec::with_capacity(backends.len());
         for backend in backends.iter().flatten() {
             backend.rosters.fetch_add(1, Ordering::Relaxed);
-            by_name.push((xxh3_64(backend.id.as_str().as_bytes()), backend.slot));
+            by_route.push((xxh3_64(backend.route.as_bytes()), backend.slot));
         }
-        by_name.sort_unstable();
+        by_route.sort_unstable();
         Self {
             by_slot: backends.into_boxed_slice(),
-            by_name: by_name.into_boxed_slice(),
+            by_route: by_route.into_boxed_slice(),
         }
     }
 
@@ -289,15 +295,15 @@ impl Roster {
         self.by_slot.get(usize::from(slot))?.as_ref()
     }
 
-    /// The backend that sessions know by `name`.
-    pub(super) fn find(&self, name: &[u8]) -> Option<&Arc<Backend>> {
-        let hash = xxh3_64(name);
-        let first = self.by_name.partition_point(|&(other, _)| other < hash);
-        self.by_name[first..]
+    /// The backend that sessions know by `route`.
+    pub(super) fn find(&self, route: &[u8]) -> Option<&Arc<Backend>> {
+        let hash = xxh3_64(route);
+        let first = self.by_route.partition_point(|&(other, _)| other < hash);
+        self.by_route[first..]
             .iter()
             .take_while(|&&(other, _)| other == hash)
             .filter_map(|&(_, slot)| self.get(slot))
-            .find(|backend| backend.id.as_str().as_bytes() == name)
+            .find(|backend| backend.route.as_bytes() == route)
     }
 
     pub(super) const fn slots(&self) -> usize {

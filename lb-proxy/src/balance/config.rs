@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::affinity::{Affinity, can_hold};
 use super::outcome::{Classifier, Classify, FailOn};
 use super::passive::Passive;
 use super::queue::QueueConfig;
@@ -22,6 +23,16 @@ pub struct UpstreamConfig {
     strategy: Strategy,
     backends: Vec<BackendConfig>,
     life: Life,
+    affinity: Option<Arc<Affinity>>,
+}
+
+/// An upstream's settings, taken apart.
+pub(super) struct Parts {
+    pub(super) name: Arc<str>,
+    pub(super) strategy: Strategy,
+    pub(super) affinity: Option<Arc<Affinity>>,
+    pub(super) backends: Vec<BackendConfig>,
+    pub(super) life: Life,
 }
 
 /// What decides about the life of all backends.
@@ -52,6 +63,7 @@ impl UpstreamConfig {
             strategy: Strategy::default(),
             backends: Vec::new(),
             life: Life::default(),
+            affinity: None,
         }
     }
 
@@ -90,8 +102,20 @@ impl UpstreamConfig {
         self.life.queue
     }
 
-    pub(super) fn into_parts(self) -> (Arc<str>, Strategy, Vec<BackendConfig>, Life) {
-        (self.name, self.strategy, self.backends, self.life)
+    /// How sessions stay together, if they do.
+    #[must_use]
+    pub fn affinity(&self) -> Option<&Affinity> {
+        self.affinity.as_deref()
+    }
+
+    pub(super) fn into_parts(self) -> Parts {
+        Parts {
+            name: self.name,
+            strategy: self.strategy,
+            affinity: self.affinity,
+            backends: self.backends,
+            life: self.life,
+        }
     }
 }
 
@@ -103,6 +127,7 @@ pub struct UpstreamBuilder {
     strategy: Strategy,
     backends: Vec<BackendConfig>,
     life: Life,
+    affinity: Option<Arc<Affinity>>,
 }
 
 impl UpstreamBuilder {
@@ -144,6 +169,12 @@ impl UpstreamBuilder {
         self
     }
 
+    /// Keeps the requests of a session on one backend; default not.
+    pub fn affinity(mut self, affinity: Affinity) -> Self {
+        self.affinity = Some(Arc::new(affinity));
+        self
+    }
+
     /// Adds one backend after those already there.
     pub fn backend(mut self, backend: BackendConfig) -> Self {
         self.backends.push(backend);
@@ -160,7 +191,8 @@ impl UpstreamBuilder {
     ///
     /// # Errors
     /// An empty name or id, two backends of one id, a port 0, no backend besides spares (nginx: "no servers
-    /// are inside upstream"), or more than [`MAX_BACKENDS`]; a percentage above 100, or a ratio over no time.
+    /// are inside upstream"), or more than [`MAX_BACKENDS`]; a percentage above 100, or a ratio over no time;
+    /// two backends of one route, or a route that a cookie can't hold while there is an affinity.
     /// Two ids may share an address, as two `server` lines of nginx may.
     pub fn build(self) -> Result<UpstreamConfig, ConfigError> {
         if self.name.is_empty() {
@@ -190,13 +222,33 @@ impl UpstreamBuilder {
                 });
             }
         }
+        self.check_routes()?;
         self.life.passive.check()?;
         Ok(UpstreamConfig {
             name: self.name,
             strategy: self.strategy,
             backends: self.backends,
             life: self.life,
+            affinity: self.affinity,
         })
+    }
+
+    fn check_routes(&self) -> Result<(), ConfigError> {
+        let mut routes = HashSet::with_capacity(self.backends.len());
+        for backend in &self.backends {
+            if !routes.insert(backend.route()) {
+                return Err(ConfigError::DuplicateRoute {
+                    route: backend.route().into(),
+                });
+            }
+            if self.affinity.is_some() && !can_hold(backend.route()) {
+                return Err(ConfigError::RouteNotInCookie {
+                    id: backend.id.clone(),
+                    route: backend.route().into(),
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -204,6 +256,7 @@ impl UpstreamBuilder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendConfig {
     pub(super) id: BackendId,
+    pub(super) route: Option<Arc<str>>,
     pub(super) address: SocketAddr,
     pub(super) weight: Weight,
     pub(super) max_fails: u32,
@@ -221,6 +274,7 @@ impl BackendConfig {
     pub fn new(id: impl Into<BackendId>, address: SocketAddr) -> Self {
         Self {
             id: id.into(),
+            route: None,
             address,
             weight: Weight::default(),
             max_fails: 1,
@@ -309,6 +363,19 @@ impl BackendConfig {
     pub const fn mandatory(mut self, mandatory: bool) -> Self {
         self.mandatory = mandatory;
         self
+    }
+
+    /// Sets what sessions know it by (Tomcat: `jvmRoute`; nginx: `route`); default its id.
+    #[must_use]
+    pub fn with_route(mut self, route: impl Into<Arc<str>>) -> Self {
+        self.route = Some(route.into());
+        self
+    }
+
+    /// What sessions know it by.
+    #[must_use]
+    pub fn route(&self) -> &str {
+        self.route.as_deref().unwrap_or(self.id.as_str())
     }
 
     /// The operator's name of the backend.
@@ -423,6 +490,23 @@ pub enum ConfigError {
         /// The id.
         id: BackendId,
     },
+    /// Two backends share a route, or one's route is the other's id.
+    #[error("two backends have the route {route}")]
+    DuplicateRoute {
+        /// The route.
+        route: Arc<str>,
+    },
+    /// A cookie would end or break off within it.
+    #[error(
+        "backend {id} has the route {route:?}, which no cookie can hold: give it one without spaces, quotes, \
+         commas, semicolons, backslashes and letters beyond ASCII"
+    )]
+    RouteNotInCookie {
+        /// Whose route it is.
+        id: BackendId,
+        /// The route.
+        route: Arc<str>,
+    },
     /// A share of more than all.
     #[error("{name} is {got} %, and at most 100 % is possible")]
     Percent {
@@ -484,6 +568,25 @@ mod tests {
                 got: MAX_BACKENDS + 1
             })
         );
+    }
+
+    #[test]
+    fn routes_that_would_mix_up_sessions_are_refused() {
+        let build = |backends: [BackendConfig; 2]| UpstreamConfig::builder("app").backends(backends);
+        let clash = build([backend("a"), backend("b").with_route("a")]).build();
+        assert_eq!(clash, Err(ConfigError::DuplicateRoute { route: "a".into() }));
+        let spaced = || build([backend("a"), backend("b c")]);
+        assert!(spaced().build().is_ok());
+        let sticky = Affinity::Session(crate::balance::SessionRoute::tomcat());
+        assert_eq!(
+            spaced().affinity(sticky.clone()).build(),
+            Err(ConfigError::RouteNotInCookie {
+                id: "b c".into(),
+                route: "b c".into()
+            })
+        );
+        let named = build([backend("a"), backend("b c").with_route("b")]).affinity(sticky);
+        assert!(named.build().is_ok());
     }
 
     #[test]

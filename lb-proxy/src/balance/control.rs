@@ -5,8 +5,9 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
+use super::affinity::Affinity;
 use super::backend::{Backend, BackendState, Roster, Standing};
-use super::config::{BackendId, Life, UpstreamConfig, Weight};
+use super::config::{self, BackendId, Life, UpstreamConfig, Weight};
 use super::entry::Entry;
 use super::panic::Anyone;
 use super::queue::Gate;
@@ -23,6 +24,7 @@ const SUSPECT_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Control {
     name: Arc<str>,
     strategy: Strategy,
+    affinity: Option<Arc<Affinity>>,
     life: Life,
     /// In the operator's order.
     entries: Vec<Entry>,
@@ -74,6 +76,7 @@ impl Control {
         let mut control = Self {
             name: "".into(),
             strategy: config.strategy(),
+            affinity: None,
             life: Life::default(),
             entries: Vec::new(),
             index: HashMap::new(),
@@ -90,10 +93,16 @@ impl Control {
     }
 
     /// Takes over `config`; what backends of the same id have gone through stays, as long as their address
-    /// does.
+    /// and route do.
     pub(super) fn replace(&mut self, now: Duration, config: UpstreamConfig, core: &Weak<Core>) -> Diff {
         let mut diff = Diff::default();
-        let (name, strategy, configs, life) = config.into_parts();
+        let config::Parts {
+            name,
+            strategy,
+            affinity,
+            backends: configs,
+            life,
+        } = config.into_parts();
         let judged_from = life.classifier.judged_from();
         let mut old: Vec<Option<Entry>> = self.entries.drain(..).map(Some).collect();
         let mut slots = FreeSlots::new(old.iter().flatten().map(|entry| entry.slot));
@@ -114,7 +123,7 @@ impl Control {
                         if entry.config != config {
                             diff.changed.push(config.id.clone());
                         }
-                        if entry.config.address == config.address {
+                        if entry.config.address == config.address && entry.config.route() == config.route() {
                             backend.set_config(&config, judged_from);
                             entry.ramp = entry.ramp.filter(|_| !config.slow_start.is_zero());
                             entry.config = config;
@@ -151,6 +160,7 @@ impl Control {
             gone.set_standing(Standing::Barred);
         }
         (self.name, self.strategy, self.life) = (name, strategy, life);
+        self.affinity = affinity;
         for backend in self.roster.iter() {
             backend.latency().set_measured(strategy.measures_latency());
         }
@@ -363,6 +373,7 @@ impl Control {
             limited: self.entries.iter().any(|entry| entry.config.max_conns > 0),
             gate: Arc::clone(&self.gate),
             classifier: self.life.classifier.clone(),
+            affinity: self.affinity.clone(),
         });
         for index in 0..self.entries.len() {
             if self.entries[index].state != BackendState::Up {

@@ -36,6 +36,7 @@
 //! # Ok::<(), lb_proxy::balance::ConfigError>(())
 //! ```
 
+mod affinity;
 mod backend;
 mod config;
 mod control;
@@ -53,6 +54,7 @@ mod status;
 mod strategy;
 mod upstream;
 
+pub use affinity::{Affinity, AffinityCookie, AffinityCookieBuilder, AffinityError, SameSite, SessionRoute};
 pub use backend::BackendState;
 pub use config::{
     BackendConfig, BackendId, ConfigError, MAX_BACKENDS, UpstreamBuilder, UpstreamConfig, Weight,

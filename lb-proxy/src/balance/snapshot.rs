@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::affinity::Affinity;
 use super::backend::{Backend, BackendState, NEVER, Roster, Standing, nanos};
 use super::outcome::Classifier;
 use super::panic::Anyone;
@@ -25,10 +26,13 @@ pub(super) struct Snapshot {
     roster: Arc<Roster>,
     /// Whether any backend has a limit.
     limited: bool,
+    /// Whether the next turn of the primaries' schedule is all that most requests need.
+    plain: bool,
     anyone: Anyone,
     panic_requests: PanicRequests,
     gate: Arc<Gate>,
     classifier: Classifier,
+    affinity: Option<Arc<Affinity>>,
 }
 
 /// What a snapshot is made of.
@@ -42,6 +46,7 @@ pub(super) struct Parts {
     pub(super) limited: bool,
     pub(super) gate: Arc<Gate>,
     pub(super) classifier: Classifier,
+    pub(super) affinity: Option<Arc<Affinity>>,
 }
 
 /// How many requests there have been for which nobody was up.
@@ -61,6 +66,7 @@ impl Snapshot {
     pub(super) fn new(parts: Parts) -> Self {
         let slots = parts.roster.slots();
         Self {
+            plain: !parts.limited && parts.primaries.takes_turns(),
             primaries: Group::new(parts.primaries, slots),
             spares: Group::new(parts.spares, slots),
             out: SlotSet::new(slots),
@@ -70,6 +76,7 @@ impl Snapshot {
             panic_requests: parts.panic_requests,
             gate: parts.gate,
             classifier: parts.classifier,
+            affinity: parts.affinity,
         }
     }
 
@@ -101,21 +108,19 @@ impl Snapshot {
         tried: &Tried,
         dice: &mut Dice,
     ) -> Option<Choice<'_>> {
-        let (now, key) = (nanos(now), key.or_none());
-        if let Key::Sticky(name) = key {
-            let stuck = self.stick(name, now, tried);
-            if stuck.is_some() {
-                return stuck;
+        let nanos = nanos(now);
+        let is_due = nanos >= self.primaries.probe_at.load(Ordering::Relaxed);
+        if self.plain && !is_due && !matches!(key, Key::Sticky(_)) {
+            // The way of nearly all requests, and short enough to be inlined.
+            let turn = self
+                .primaries
+                .table
+                .turn(|slot| !self.out.contains(slot) && !tried.contains(slot));
+            if let Some(slot) = turn {
+                return Some(Choice::new(self.roster.get(slot)?, nanos));
             }
         }
-        let slot = if self.limited {
-            self.choose_where(now, key, tried, dice, |slot| {
-                !tried.contains(slot) && self.has_room(slot)
-            })?
-        } else {
-            self.choose_where(now, key, tried, dice, |slot| !tried.contains(slot))?
-        };
-        Some(Choice::new(self.roster.get(slot)?, now))
+        self.choose_with_care(nanos, key, tried, dice)
     }
 
     /// A slot at a backend, claimed, or why there is none.
@@ -127,7 +132,7 @@ impl Snapshot {
         dice: &mut Dice,
     ) -> Result<Arc<Backend>, Refusal> {
         for _ in 0..MAX_RACES {
-            let Some(choice) = self.choose(now, key, tried, dice) else {
+            let Some(choice) = self.choose_with_care(nanos(now), key, tried, dice) else {
                 break;
             };
             if choice.backend().claim() {
@@ -152,6 +157,10 @@ impl Snapshot {
         [&self.primaries.table, &self.spares.table]
     }
 
+    pub(super) const fn affinity(&self) -> Option<&Arc<Affinity>> {
+        self.affinity.as_ref()
+    }
+
     pub(super) const fn classifier(&self) -> &Classifier {
         &self.classifier
     }
@@ -170,7 +179,25 @@ impl Snapshot {
         Ok(Pick::holding(self.claim(now, key, tried, dice)?, now))
     }
 
-    #[inline]
+    #[inline(never)]
+    fn choose_with_care(&self, now: u64, key: Key<'_>, tried: &Tried, dice: &mut Dice) -> Option<Choice<'_>> {
+        let key = key.or_none();
+        if let Key::Sticky(name) = key {
+            let stuck = self.stick(name, now, tried);
+            if stuck.is_some() {
+                return stuck;
+            }
+        }
+        let slot = if self.limited {
+            self.choose_where(now, key, tried, dice, |slot| {
+                !tried.contains(slot) && self.has_room(slot)
+            })?
+        } else {
+            self.choose_where(now, key, tried, dice, |slot| !tried.contains(slot))?
+        };
+        Some(Choice::new(self.roster.get(slot)?, now))
+    }
+
     fn choose_where(
         &self,
         now: u64,
@@ -189,7 +216,6 @@ impl Snapshot {
         }
     }
 
-    #[inline]
     fn choose_in(
         &self,
         group: &Group,

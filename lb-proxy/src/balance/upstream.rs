@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::affinity::Affinity;
 use super::backend::{Backend, NEVER, nanos};
 use super::config::{BackendId, UpstreamConfig, Weight};
 use super::control::{Changed, Control, Setting};
@@ -92,6 +93,12 @@ impl Upstream {
         self.core.gate.wait(now, tried, claim)
     }
 
+    /// How sessions stay together, if they do.
+    #[must_use]
+    pub fn affinity(&self) -> Option<Arc<Affinity>> {
+        self.core.current.load().affinity().cloned()
+    }
+
     /// A handle that caches the snapshot, for one worker.
     #[must_use]
     pub fn reader(&self) -> Reader {
@@ -107,7 +114,7 @@ impl Upstream {
     /// Takes over a new set of settings, and tells what differs.
     ///
     /// By [`BackendId`], backends keep their counters, the result of their checks and their failures; one
-    /// whose address changed keeps its counters alone. Weights, `down` and `drain` are what `config` says,
+    /// whose address or route changed keeps its counters alone. Weights, `down` and `drain` are what `config` says,
     /// whatever was set at run time. Who waits in the queue goes on waiting. When this returns, no pick gives
     /// a backend that is not in `config`; a `max_conns` that was not there before counts the requests that
     /// begin from then on.
@@ -247,6 +254,12 @@ impl Reader {
     pub fn pick_or_refusal(&mut self, now: Duration, key: Key<'_>, tried: &Tried) -> Result<Pick, Refusal> {
         self.refresh();
         self.snapshot.pick(now, key, tried, &mut self.dice)
+    }
+
+    /// How sessions stay together, if they do.
+    pub fn affinity(&mut self) -> Option<&Affinity> {
+        self.refresh();
+        self.snapshot.affinity().map(|affinity| &**affinity)
     }
 
     /// Takes the turn of a backend without beginning a request on it.

@@ -74,6 +74,12 @@ impl Forwarding {
         }
     }
 
+    /// Whether requests get an id.
+    #[cfg(feature = "proxy")]
+    pub(crate) const fn has_request_id(&self) -> bool {
+        self.request_id.is_some()
+    }
+
     /// Whose word counts.
     #[must_use]
     pub const fn trusted(&self) -> &TrustedHops {

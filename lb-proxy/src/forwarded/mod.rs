@@ -11,7 +11,11 @@
 //! 1. [`Forwarding::receive`]: who the client is.
 //! 2. [`Forwarding::request_id`]: the id, from a trusted hop or made by [`RequestIds`].
 //! 3. Write the head, without the fields that [`Forwarding::drops`] says and those that `Connection` names.
-//! 4. [`Forwarding::append`]: the lines that tell the backend. `Connection` can't make these go, since they come after.
+//! 4. [`Forwarding::append`]: the lines that tell the backend.
+//!
+//! Naming these fields in `Connection` changes nothing: they are read from all fields that came, and written after those
+//! that it names are gone. Else a client behind a hop that passes `Connection` on could make this proxy forget what that
+//! hop said of it, and pass for the hop.
 //!
 //! ```
 //! use lb_proxy::forwarded::{Forwarding, Hop, Outgoing, RequestIds, Scheme};

@@ -25,12 +25,14 @@ pub(super) enum Class {
 impl Class {
     #[inline]
     pub(super) fn of(name: &str) -> Option<Self> {
-        // Lengths first: most fields share theirs with none of these.
+        // Length and a letter first: no usual field shares both with one of these.
+        let letter = |at: usize| name.as_bytes()[at] | 0x20;
         let (class, full) = match name.len() {
             3 => (Self::Via, "via"),
             9 => (Self::Forwarded, "forwarded"),
+            15..=17 if letter(0) != b'x' => return None,
             15 => (Self::For, "x-forwarded-for"),
-            16 if name.as_bytes()[12] | 0x20 == b'h' => (Self::Host, "x-forwarded-host"),
+            16 if letter(12) == b'h' => (Self::Host, "x-forwarded-host"),
             16 => (Self::Port, "x-forwarded-port"),
             17 => (Self::Proto, "x-forwarded-proto"),
             _ => return None,

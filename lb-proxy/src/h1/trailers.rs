@@ -42,7 +42,7 @@ pub(crate) fn may_trail(name: &str) -> bool {
 pub(crate) fn push_trailers(out: &mut Vec<u8>, section: &[u8]) {
     for line in section.split_inclusive(|&byte| byte == b'\n') {
         let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
-        if line != b"\r\n" && str::from_utf8(name).is_ok_and(may_trail) {
+        if line != b"\r\n" && std::str::from_utf8(name).is_ok_and(may_trail) {
             out.extend_from_slice(line);
         }
     }

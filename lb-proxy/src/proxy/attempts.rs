@@ -15,8 +15,9 @@ use super::request::Admitted;
 use super::response::Accepted;
 use super::source::Source;
 use super::upload::Upload;
-use crate::balance::{Pick, Tried};
+use crate::balance::{Outcome, Pick, Tried};
 use crate::h1::Body;
+use crate::log::Attempt;
 use crate::runtime::clock;
 use crate::runtime::timer::LazyTimer;
 
@@ -36,6 +37,8 @@ struct Parts {
     upload: Upload,
     /// Room for the head.
     out: Vec<u8>,
+    /// Whether some of the request has left for a backend.
+    sent: bool,
 }
 
 /// How a try on one backend failed, and what is needed for another unless the request can't be sent again.
@@ -63,6 +66,17 @@ pub(super) struct Asker<'a, T> {
     pub(super) source: &'a mut dyn Source,
     pub(super) timer: &'a mut LazyTimer,
     pub(super) on_head: &'a mut OnHead<'a, T>,
+    /// The tries, if they are to be remembered.
+    pub(super) trail: Option<&'a mut Vec<Attempt>>,
+}
+
+/// Remembers how the last try went.
+fn note<T>(asker: &mut Asker<'_, T>, status: u16, began: Duration) {
+    if let Some(attempt) = asker.trail.as_mut().and_then(|trail| trail.last_mut()) {
+        attempt.status = Some(status);
+        attempt.header = Some(clock::now().saturating_sub(began));
+        attempt.response = attempt.header;
+    }
 }
 
 impl<'a> Attempts<'a> {
@@ -97,17 +111,26 @@ impl<'a> Attempts<'a> {
         let mut parts = Parts {
             upload: Upload::new(self.request.body, replay),
             out,
+            sent: false,
         };
         let mut last = Reason::NoBackend;
         let mut now = self.started;
         loop {
-            let Some((pick, kept)) = proxy.choose(&mut self, now) else {
+            let Some((pick, kept)) = proxy.choose(&mut self, parts.sent, now) else {
                 return Err(last);
             };
+            let tried_at = clock::now();
+            if let Some(trail) = &mut asker.trail {
+                trail.push(Attempt::new(pick.address()));
+            }
             let failed = match self.try_backend(proxy, pick, kept, parts, &mut asker).await {
-                Ok(answered) => return Ok(answered),
+                Ok(answered) => {
+                    note(&mut asker, answered.accepted.status, tried_at);
+                    return Ok(answered);
+                }
                 Err(failed) => failed,
             };
+            note(&mut asker, failed.reason.status().as_u16(), tried_at);
             last = failed.reason;
             now = clock::now();
             match failed.again {
@@ -142,11 +165,11 @@ impl<'a> Attempts<'a> {
                 }
                 None => {
                     Counters::count(&proxy.counters.connects);
-                    match dial(&proxy.config, pick.slot(), pick.address()).await {
+                    match dial(&proxy.config, self.request.upstream, pick.slot(), pick.address()).await {
                         Ok(connection) => connection,
                         Err(error) => {
                             let reason = error.reason();
-                            proxy.failed(pick, reason, &error);
+                            proxy.failed(self.request.upstream, pick, reason, Outcome::ConnectError, &error);
                             return Err(Failed {
                                 reason,
                                 again: Some(parts),
@@ -157,7 +180,13 @@ impl<'a> Attempts<'a> {
             };
             let Broken { failure, again } = match self.send(proxy, connection, parts, asker).await {
                 Ok((exchange, accepted, made)) => {
-                    let lease = Lease::new(Arc::clone(proxy), pick, exchange);
+                    let lease = Lease::new(
+                        Arc::clone(proxy),
+                        self.request.upstream,
+                        pick,
+                        accepted.status,
+                        exchange,
+                    );
                     return Ok(Answered {
                         lease,
                         accepted,
@@ -174,7 +203,7 @@ impl<'a> Attempts<'a> {
                     if matches!(failure, Failure::Client(_)) {
                         tracing::debug!(backend = %pick.id(), reason = reason.as_str(), "gave up a request");
                     } else {
-                        proxy.failed(pick, reason, &failure);
+                        proxy.failed(self.request.upstream, pick, reason, failure.outcome(), &failure);
                     }
                     return Err(Failed { reason, again });
                 }
@@ -190,7 +219,11 @@ impl<'a> Attempts<'a> {
         parts: Parts,
         asker: &mut Asker<'_, T>,
     ) -> Result<(Exchange, Accepted, T), Broken> {
-        let Parts { upload, mut out } = parts;
+        let Parts {
+            upload,
+            mut out,
+            sent,
+        } = parts;
         out.clear();
         proxy.push_head(self.request, self.head, &connection, &mut out);
         let mut exchange = Exchange::new(connection, out, upload, self.request.idempotent);
@@ -198,6 +231,7 @@ impl<'a> Attempts<'a> {
             source,
             timer,
             on_head,
+            ..
         } = asker;
         let answered = poll_fn(|cx| {
             let polled = exchange.poll_head(cx, proxy, self.request, &mut **source, &mut **on_head);
@@ -215,7 +249,11 @@ impl<'a> Attempts<'a> {
                     Failure::Client(_) | Failure::BadResponse(_) => false,
                     Failure::Io(_) | Failure::Closed | Failure::TimedOut => self.request.idempotent || unsent,
                 };
-                let again = (repeatable && upload.can_replay()).then_some(Parts { upload, out });
+                let again = (repeatable && upload.can_replay()).then_some(Parts {
+                    upload,
+                    out,
+                    sent: sent || !unsent,
+                });
                 Err(Broken { failure, again })
             }
         }

@@ -48,6 +48,9 @@ impl ResponseBody {
     }
 
     pub(super) fn text(text: Bytes) -> Self {
+        if text.is_empty() {
+            return Self::empty();
+        }
         Self(Kind::Text(text))
     }
 

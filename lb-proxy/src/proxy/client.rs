@@ -31,8 +31,9 @@ pub(super) struct Client {
     body: Reading,
     /// How much at the front of the buffer is the request's body.
     ready: usize,
-    /// How many bytes the body may still have.
+    /// How many bytes the body may still have, and how many have come.
     allowed: u64,
+    came: u64,
     /// The client waits for `100 Continue`.
     owes_continue: bool,
     /// Interim responses on their way.
@@ -57,6 +58,7 @@ impl Client {
             body: Reading::Done,
             ready: 0,
             allowed: 0,
+            came: 0,
             owes_continue: false,
             interim: Vec::new(),
             proxy,
@@ -71,7 +73,23 @@ impl Client {
             Body::Chunked => Reading::Chunked(Box::new(Chunked::new())),
         };
         self.allowed = self.proxy.config.limits.body_bytes;
+        self.came = 0;
         self.owes_continue = expects_continue;
+    }
+
+    /// What serves it from now on.
+    pub(super) fn serve_by(&mut self, proxy: &Arc<Proxy>) {
+        self.proxy = Arc::clone(proxy);
+    }
+
+    /// What serves it.
+    pub(super) fn proxy(&self) -> &Arc<Proxy> {
+        &self.proxy
+    }
+
+    /// How much of the request's body has come.
+    pub(super) const fn body_bytes(&self) -> u64 {
+        self.came
     }
 
     /// What the client sends from now on is not understood.
@@ -241,6 +259,7 @@ impl Source for Client {
 
     fn consume(&mut self, length: usize) {
         self.ready -= length;
+        self.came += length as u64;
         self.buffer.consume(length);
     }
 

@@ -1,11 +1,16 @@
 //! What a proxy is told: where it listens, where it forwards to, and how long and how much it puts up with.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::host;
 use super::policy::{ForwardedPolicy, HostPolicy};
 use crate::balance::Upstream;
+use crate::forwarded::Forwarding;
+use crate::limit::{ConnectionLimit, RateLimit};
+use crate::log::AccessLog;
+use crate::route::{Action, Routes};
 
 /// How long the proxy waits for what.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +45,7 @@ impl Timeouts {
 pub(super) struct Limits {
     pub(super) head_bytes: usize,
     pub(super) body_bytes: u64,
+    pub(super) body_rate: u32,
     pub(super) replay_bytes: usize,
     pub(super) connections: usize,
     pub(super) keepalive_requests: u32,
@@ -52,6 +58,8 @@ pub(super) struct Retry {
     pub(super) tries: u32,
     pub(super) timeout: Duration,
     pub(super) young: Duration,
+    pub(super) percent: u32,
+    pub(super) floor: u32,
 }
 
 /// Which upstream connections are kept.
@@ -66,14 +74,20 @@ pub(super) struct Keep {
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
     pub(super) listen: Vec<SocketAddr>,
-    pub(super) upstream: Upstream,
+    /// Where requests go by default, and further ones that routes name by their place.
+    pub(super) upstreams: Vec<Upstream>,
+    pub(super) routes: Option<Arc<Routes>>,
     pub(super) workers: usize,
     pub(super) freebind: bool,
     pub(super) share_port: bool,
     pub(super) host: HostPolicy,
     pub(super) default_host: Option<String>,
     pub(super) fixed_host: Option<String>,
-    pub(super) forwarded: ForwardedPolicy,
+    pub(super) forwarding: Forwarding,
+    pub(super) rate_limit: Option<Arc<RateLimit>>,
+    pub(super) connection_limit: Option<Arc<ConnectionLimit>>,
+    pub(super) access_log: Option<AccessLog>,
+    wants_ids: bool,
     pub(super) websocket: bool,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
@@ -93,16 +107,27 @@ impl ProxyConfig {
         &self.listen
     }
 
+    /// Whether requests get an id: one is passed on, logged, or used by a route.
+    pub(super) fn wants_ids(&self) -> bool {
+        self.wants_ids
+    }
+
     /// Returns the number of worker threads.
     #[must_use]
     pub fn workers(&self) -> usize {
         self.workers
     }
 
-    /// Returns the upstream that requests are forwarded to.
+    /// Returns the upstream that requests are forwarded to unless a route says otherwise.
     #[must_use]
     pub fn upstream(&self) -> &Upstream {
-        &self.upstream
+        &self.upstreams[0]
+    }
+
+    /// Returns all upstreams, in the order in which routes count them.
+    #[must_use]
+    pub fn upstreams(&self) -> &[Upstream] {
+        &self.upstreams
     }
 }
 
@@ -133,6 +158,18 @@ pub enum ConfigError {
         min: u64,
         /// The greatest allowed.
         max: u64,
+    },
+    /// A route to an upstream that there isn't.
+    #[error(
+        "route {route} (counted from 0) goes to upstream {upstream}, and there are {count}, counted from 0"
+    )]
+    NoSuchUpstream {
+        /// Its place in the list of routes.
+        route: usize,
+        /// The upstream that it names.
+        upstream: usize,
+        /// How many upstreams there are.
+        count: usize,
     },
     /// A host that isn't `host` or `host:port` as RFC 3986 §3.2 has it.
     #[error("{name} must be a host or host:port, not {got:?}")]
@@ -166,14 +203,19 @@ impl ProxyConfigBuilder {
     fn new(upstream: Upstream) -> Self {
         let config = ProxyConfig {
             listen: Vec::new(),
-            upstream,
+            upstreams: vec![upstream],
+            routes: None,
             workers: std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_WORKERS)),
             freebind: false,
             share_port: false,
             host: HostPolicy::Preserve,
             default_host: None,
             fixed_host: None,
-            forwarded: ForwardedPolicy::Append,
+            forwarding: Forwarding::default(),
+            rate_limit: None,
+            connection_limit: None,
+            access_log: None,
+            wants_ids: false,
             websocket: true,
             timeouts: Timeouts {
                 connect: Duration::from_secs(5),
@@ -188,6 +230,7 @@ impl ProxyConfigBuilder {
             limits: Limits {
                 head_bytes: 32 * 1024,
                 body_bytes: 1024 * 1024,
+                body_rate: 240,
                 replay_bytes: 64 * 1024,
                 connections: 16_384,
                 keepalive_requests: 1000,
@@ -197,6 +240,8 @@ impl ProxyConfigBuilder {
                 tries: 3,
                 timeout: Duration::from_secs(30),
                 young: Duration::from_secs(1),
+                percent: 20,
+                floor: 10,
             },
             keep: Keep {
                 idle: 64,
@@ -213,6 +258,43 @@ impl ProxyConfigBuilder {
     /// Adds an address to listen on. Without any it is `0.0.0.0:80`; port 0 takes a free one.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.config.listen.push(address);
+        self
+    }
+
+    /// Adds an upstream that [`routes`](Self::routes) can name: the first one added is `Action::Upstream(1)`.
+    pub fn upstream(mut self, upstream: Upstream) -> Self {
+        self.config.upstreams.push(upstream);
+        self
+    }
+
+    /// Sets which request goes where. Default: all go to the first upstream.
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.config.routes = Some(Arc::new(routes));
+        self
+    }
+
+    /// Sets what happens to `X-Forwarded-*`, and leaves the rest of [`forwarding`](Self::forwarding) at its defaults.
+    pub fn forwarded(mut self, policy: ForwardedPolicy) -> Self {
+        self.config.forwarding = policy.into();
+        self
+    }
+
+    /// Limits the requests a second of each client address (nginx: `limit_req`). Default: no limit.
+    pub fn rate_limit(mut self, limit: impl Into<Arc<RateLimit>>) -> Self {
+        self.config.rate_limit = Some(limit.into());
+        self
+    }
+
+    /// Limits the connections of each client address; one too many is answered and closed at its first request
+    /// (nginx: `limit_conn`). Default: no limit.
+    pub fn connection_limit(mut self, limit: impl Into<Arc<ConnectionLimit>>) -> Self {
+        self.config.connection_limit = Some(limit.into());
+        self
+    }
+
+    /// Logs each request. Default: none is.
+    pub fn access_log(mut self, log: AccessLog) -> Self {
+        self.config.access_log = Some(log);
         self
     }
 
@@ -234,8 +316,9 @@ impl ProxyConfigBuilder {
         share_port: bool => share_port;
         /// Sets the `Host` that backends see. Default [`HostPolicy::Preserve`].
         host: HostPolicy => host;
-        /// Sets what happens to `X-Forwarded-*`. Default [`ForwardedPolicy::Append`].
-        forwarded: ForwardedPolicy => forwarded;
+        /// Sets what backends are told of the client, whom to believe about it, the request's id, `Via` and `Server`.
+        /// Default: `X-Forwarded-*` with the peer appended, and nobody is believed.
+        forwarding: Forwarding => forwarding;
         /// Allows upgrades to WebSocket (no other protocol is ever upgraded to). Default yes.
         websocket: bool => websocket;
         /// Sets how long a connect to a backend may take (nginx: `proxy_connect_timeout`). Default 5 s; nginx's
@@ -252,6 +335,11 @@ impl ProxyConfigBuilder {
         /// Sets how long a client may stay silent between two reads of its body (nginx: `client_body_timeout`).
         /// Default 60 s.
         client_body_timeout: Duration => timeouts.client_body;
+        /// Sets how fast a body has to come: it is waited for no longer than
+        /// [`client_body_timeout`](Self::client_body_timeout) in all, and a second more for each so many bytes that have come
+        /// (Apache: `RequestReadTimeout` with `MinRate`). A byte now and then would hold a connection, and one to a backend,
+        /// for ever. It doesn't apply once the backend answers. Default 240 bytes a second; 0 is any.
+        client_body_rate: u32 => limits.body_rate;
         /// Sets how long a client may take no byte of the response (nginx: `send_timeout`). Default 60 s.
         client_send_timeout: Duration => timeouts.client_send;
         /// Sets how long a client's connection may idle between requests (nginx: `keepalive_timeout`). Default 75 s.
@@ -279,6 +367,12 @@ impl ProxyConfigBuilder {
         /// Sets the time after which no further backend is tried, from the start of the request (nginx:
         /// `proxy_next_upstream_timeout`). Default 30 s.
         retry_timeout: Duration => retry.timeout;
+        /// Sets how many requests in a hundred may be sent again although a backend may have seen them, 0 to 100, beside
+        /// [`retry_floor`](Self::retry_floor). Default 20. A request of which nothing was sent may always go elsewhere.
+        retry_percent: u32 => retry.percent;
+        /// Sets how many requests a second a worker may send again whatever the share is, 0 to 1,000,000. Default 10;
+        /// what isn't used is kept for ten seconds.
+        retry_floor: u32 => retry.floor;
         /// Sets how many idle connections to a backend a worker keeps, 0 to 65,536 (nginx: `keepalive`). Default 64.
         upstream_keepalive: usize => keep.idle;
         /// Sets how long an upstream connection may idle (nginx: `keepalive_timeout` of an upstream). Default 60 s.
@@ -308,6 +402,9 @@ impl ProxyConfigBuilder {
         }
         check_timeouts(config)?;
         check_limits(config)?;
+        check_routes(config)?;
+        config.wants_ids =
+            config.forwarding.has_request_id() || config.routes.is_some() || config.access_log.is_some();
         if let HostPolicy::Fixed(fixed) = &config.host {
             config.fixed_host = Some(host_value("host", fixed)?);
         }
@@ -364,6 +461,8 @@ fn check_limits(config: &ProxyConfig) -> Result<(), ConfigError> {
         ),
         ("backlog", config.limits.backlog.into(), 1, 65_535),
         ("retry_tries", config.retry.tries.into(), 1, 64),
+        ("retry_percent", config.retry.percent.into(), 0, 100),
+        ("retry_floor", config.retry.floor.into(), 0, 1_000_000),
         ("upstream_keepalive", config.keep.idle as u64, 0, 65_536),
         (
             "upstream_keepalive_requests",
@@ -376,6 +475,24 @@ fn check_limits(config: &ProxyConfig) -> Result<(), ConfigError> {
         Some(&(name, got, min, max)) => Err(ConfigError::OutOfRange { name, got, min, max }),
         None => Ok(()),
     }
+}
+
+fn check_routes(config: &ProxyConfig) -> Result<(), ConfigError> {
+    let count = config.upstreams.len();
+    let routes = config.routes.iter().flat_map(|routes| routes.as_slice());
+    for route in routes {
+        match route.action() {
+            Action::Upstream(upstream) if *upstream >= count => {
+                return Err(ConfigError::NoSuchUpstream {
+                    route: route.index(),
+                    upstream: *upstream,
+                    count,
+                });
+            }
+            Action::Upstream(_) | Action::Redirect(_) | Action::Respond(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn host_value(name: &'static str, text: &str) -> Result<String, ConfigError> {

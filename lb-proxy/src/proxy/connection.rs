@@ -18,6 +18,8 @@ pub(super) struct Connection {
     pub(super) transport: Transport,
     /// What was read and belongs to the response under way; without room while there is none.
     pub(super) buffer: Buffer,
+    /// The place of its upstream.
+    pub(super) upstream: usize,
     pub(super) slot: u16,
     pub(super) address: SocketAddr,
     /// How many requests it has carried.
@@ -56,6 +58,7 @@ impl DialError {
 /// Connects to the backend at `address`.
 pub(super) async fn dial(
     config: &ProxyConfig,
+    upstream: usize,
     slot: u16,
     address: SocketAddr,
 ) -> Result<Connection, DialError> {
@@ -65,6 +68,7 @@ pub(super) async fn dial(
     Ok(Connection {
         transport: Transport::Tcp(stream),
         buffer: Buffer::default(),
+        upstream,
         slot,
         address,
         requests: 0,

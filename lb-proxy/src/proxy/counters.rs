@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use tokio::sync::Notify;
+
 /// The counters of one worker, on cache lines of their own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -14,6 +16,8 @@ pub(super) struct Counters {
     pub(super) reused: AtomicU64,
     pub(super) connections: AtomicUsize,
     pub(super) tunnels: AtomicUsize,
+    /// Notified whenever a connection or a tunnel ends.
+    pub(super) ended: Notify,
 }
 
 impl Counters {

@@ -15,6 +15,7 @@ use super::request::Admitted;
 use super::response::{self, Accepted};
 use super::source::Source;
 use super::upload::Upload;
+use crate::balance::Outcome;
 use crate::h1::{self, Body, Chunked, Step};
 use crate::runtime::clock;
 
@@ -47,6 +48,16 @@ impl Failure {
             Self::Io(_) | Self::Closed => Reason::Closed,
             Self::TimedOut => Reason::ReadTimeout,
             Self::BadResponse(_) => Reason::BadResponse,
+        }
+    }
+
+    /// What it says about the backend.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Client(_) => Outcome::Cancelled,
+            Self::Io(_) | Self::Closed => Outcome::Reset,
+            Self::TimedOut => Outcome::Timeout,
+            Self::BadResponse(_) => Outcome::BadResponse,
         }
     }
 }
@@ -87,6 +98,9 @@ pub(super) struct Exchange {
     idempotent: bool,
     wait: Wait,
     since: Duration,
+    /// How long the client's body was waited for before, and how much of it has come.
+    waited: Duration,
+    received: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +146,8 @@ impl Exchange {
             idempotent,
             wait: Wait::Send,
             since: clock::now(),
+            waited: Duration::ZERO,
+            received: 0,
         }
     }
 
@@ -140,10 +156,20 @@ impl Exchange {
         let timeouts = &proxy.config.timeouts;
         self.since
             + match self.wait {
-                Wait::Client => timeouts.client_body,
+                Wait::Client => self.patience(timeouts.client_body, proxy.config.limits.body_rate),
                 Wait::Send => timeouts.send,
                 Wait::Read => timeouts.read,
             }
+    }
+
+    /// How long the client's body is waited for now: at most `quiet`, and in all no longer than that and a second for each
+    /// `rate` bytes. Once the backend answers, the pace is a matter between the two.
+    fn patience(&self, quiet: Duration, rate: u32) -> Duration {
+        if rate == 0 || !matches!(self.receiving, Receiving::Head) {
+            return quiet;
+        }
+        let earned = Duration::from_secs(self.received / u64::from(rate));
+        (quiet + earned).saturating_sub(self.waited).min(quiet)
     }
 
     /// What a passed [`deadline`](Self::deadline) means.
@@ -271,13 +297,17 @@ impl Exchange {
     }
 
     fn progress(&mut self) {
-        self.since = clock::now();
+        let now = clock::now();
+        if self.wait == Wait::Client {
+            self.waited += now.saturating_sub(self.since);
+        }
+        self.since = now;
     }
 
     fn now_waits_for(&mut self, wait: Wait) {
         if self.wait != wait {
-            self.wait = wait;
             self.progress();
+            self.wait = wait;
         }
     }
 
@@ -334,6 +364,7 @@ impl Exchange {
                     let data = &self.upload.data(source)[..length];
                     let written = ready!(Pin::new(&mut self.connection.transport).poll_write(cx, data))?;
                     self.wrote();
+                    self.received += written as u64;
                     self.upload.consume(written, source);
                     self.end_of_piece(length - written);
                 }
@@ -362,6 +393,7 @@ impl Exchange {
                 // What is consumed before it is written must be kept, or a connection that turns out to be closed loses it.
                 if length <= COALESCE && self.upload.keeps(length) {
                     self.out.extend_from_slice(self.upload.data(source));
+                    self.received += length as u64;
                     self.upload.consume(length, source);
                     self.end_of_piece(0);
                 }

@@ -13,13 +13,16 @@ use super::attempts::{Answered, Asker, Attempts};
 use super::body::{ResponseBody, Stream};
 use super::core::Proxy;
 use super::counters::Counters;
-use super::forwarded::ClientName;
 use super::incoming::Incoming;
-use super::request::{Admitted, admit};
+use super::local::Local;
+use super::request::{Admitted, Sender, admit};
 use super::response::{self, Accepted};
 use super::source::Source;
 use super::tunnel::{self, Backend, OpenTunnel};
+use crate::forwarded::Hop;
 use crate::h1::{self, Field};
+use crate::limit::Verdict;
+use crate::route::Facts;
 use crate::runtime::clock;
 use crate::runtime::timer::LazyTimer;
 
@@ -31,14 +34,14 @@ impl Proxy {
     pub(super) async fn handle<B>(
         self: &Arc<Self>,
         request: Request<B>,
-        client: Option<&ClientName>,
+        hop: Option<&Hop>,
     ) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         Counters::count(&self.counters.requests);
-        let response = match self.forward(request, client).await {
+        let response = match self.forward(request, hop).await {
             Ok(response) => response,
             Err(reason) => {
                 tracing::debug!(
@@ -56,15 +59,20 @@ impl Proxy {
     async fn forward<B>(
         self: &Arc<Self>,
         request: Request<B>,
-        client: Option<&ClientName>,
+        hop: Option<&Hop>,
     ) -> Result<Response<ResponseBody>, Reason>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         let (mut parts, body) = request.into_parts();
-        let mut head = Vec::new();
-        let admitted = admit_parts(&parts, &body, self, client, &mut head)?;
+        let (mut head, mut id) = (Vec::new(), String::new());
+        let admitted = admit_parts(&parts, &body, self, hop, &mut head, &mut id)?;
+        if let Some(local) = self.limit(&admitted).await.or_else(|| admitted.local.clone()) {
+            let mut response = local.response();
+            self.edit(&parts, &admitted, hop, &id, &mut response);
+            return Ok(response);
+        }
         let mut source: Box<dyn Source> = Box::new(Incoming::new(body, self.config.limits.body_bytes));
         let mut timer = LazyTimer::new(self.config.timeouts.shortest());
         let mut on_head =
@@ -73,6 +81,7 @@ impl Proxy {
             source: &mut *source,
             timer: &mut timer,
             on_head: &mut on_head,
+            trail: None,
         };
         let answered = Attempts::new(&admitted, &head, clock::now())
             .run(self, asker, Vec::new())
@@ -83,6 +92,7 @@ impl Proxy {
             made,
         } = answered;
         let mut response = made.ok_or(Reason::BadResponse)?;
+        self.edit(&parts, &admitted, hop, &id, &mut response);
         if accepted.status == 101 {
             // Whoever serves this service has to support upgrades, or there is nothing to connect the backend with.
             let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(Reason::BadUpgrade)?;
@@ -115,13 +125,79 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// Holds a request up, or has an answer for it, if its client asks for too much.
+    pub(super) async fn limit(&self, request: &Admitted) -> Option<Local> {
+        let (limit, client) = self.config.rate_limit.as_ref().zip(request.client)?;
+        match limit.check(clock::now(), client.ip()) {
+            Verdict::Pass => None,
+            Verdict::Delay(delay) => {
+                tokio::time::sleep(delay).await;
+                None
+            }
+            Verdict::Refuse => Some(Local::status(limit.status())),
+        }
+    }
+
+    /// Edits a response's fields as the route and the policy have it.
+    fn edit<B>(
+        &self,
+        parts: &request::Parts,
+        request: &Admitted,
+        hop: Option<&Hop>,
+        id: &str,
+        response: &mut Response<B>,
+    ) {
+        let mut lines = Vec::new();
+        self.config.forwarding.append_to_response("HTTP/1.1", &mut lines);
+        let edits = self.response_edits(request);
+        let status = Some(response.status().as_u16());
+        let fields = response.headers_mut();
+        let dropped = |name: &HeaderName| {
+            self.config.forwarding.drops_from_response(name.as_str())
+                || edits.is_some_and(|edits| edits.drops(name.as_str()))
+        };
+        let dropped: Vec<_> = fields.keys().filter(|name| dropped(name)).cloned().collect();
+        for name in dropped {
+            fields.remove(name);
+        }
+        if let Some(edits) = edits {
+            let host = parts.uri.authority().map(http::uri::Authority::as_str);
+            let host = host.or_else(|| parts.headers.get(http::header::HOST)?.to_str().ok());
+            let target = target(&parts.uri);
+            let facts = Facts {
+                host: host.unwrap_or_default(),
+                method: parts.method.as_str(),
+                target: &target,
+                scheme: hop.map_or("http", |hop| hop.scheme().as_str()),
+                client: request.client,
+                server: hop.and_then(Hop::server),
+                request_id: id,
+                fields: &parts.headers,
+                status,
+                ..Facts::default()
+            };
+            edits.append(&facts, &mut lines);
+        }
+        for (name, value) in crate::fields::lines(&lines) {
+            if let (Ok(name), Ok(value)) = (
+                HeaderName::from_bytes(name.as_bytes()),
+                HeaderValue::from_bytes(value),
+            ) {
+                fields.append(name, value);
+            }
+        }
+    }
+}
+
 /// Admits a request whose head another server has read. Its framing is the body's, whatever its fields say.
 fn admit_parts<B: Body>(
     parts: &request::Parts,
     body: &B,
     proxy: &Proxy,
-    client: Option<&ClientName>,
+    hop: Option<&Hop>,
     out: &mut Vec<u8>,
+    id: &mut String,
 ) -> Result<Admitted, Reason> {
     let length = if body.is_end_stream() {
         Some(0)
@@ -195,7 +271,12 @@ fn admit_parts<B: Body>(
     } else {
         head
     };
-    admit(head, &proxy.config, client, out)
+    let protocol = match parts.version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    };
+    admit(head, proxy, Sender { hop, protocol }, out, id)
 }
 
 /// What the server that read the head should have refused, and may not have.

@@ -17,15 +17,26 @@ use crate::runtime::clock;
 #[derive(Debug)]
 pub(super) struct Lease {
     proxy: Arc<Proxy>,
+    upstream: usize,
     pick: Pick,
+    status: u16,
     pub(super) exchange: Exchange,
 }
 
 impl Lease {
-    pub(super) fn new(proxy: Arc<Proxy>, pick: Pick, exchange: Exchange) -> Self {
+    /// `status` is what the backend answered.
+    pub(super) fn new(
+        proxy: Arc<Proxy>,
+        upstream: usize,
+        pick: Pick,
+        status: u16,
+        exchange: Exchange,
+    ) -> Self {
         Self {
             proxy,
+            upstream,
             pick,
+            status,
             exchange,
         }
     }
@@ -48,7 +59,8 @@ impl Lease {
     /// that would be taken for part of another exchange. Gives back the room of the request's head.
     pub(super) fn complete(self) -> Vec<u8> {
         let now = clock::now();
-        self.proxy.finish(self.pick, now, Outcome::Success);
+        self.proxy
+            .finish(self.upstream, self.pick, now, Outcome::Status(self.status));
         let (connection, out) = self.exchange.finish();
         if let Some(connection) = connection {
             self.proxy.give_back(connection, now);
@@ -60,12 +72,18 @@ impl Lease {
     pub(super) fn broken(self, failure: &Failure) {
         match failure {
             Failure::Client(_) => {}
-            failure => self.proxy.failed(self.pick, Reason::Closed, failure),
+            failure => self.proxy.failed(
+                self.upstream,
+                self.pick,
+                Reason::Closed,
+                failure.outcome(),
+                failure,
+            ),
         }
     }
 
     /// The connection carries no more HTTP; the backend counts the request as under way until the pick is dropped.
-    pub(super) fn into_tunnel(self) -> (Connection, Pick) {
-        (self.exchange.into_connection(), self.pick)
+    pub(super) fn into_tunnel(self) -> (Connection, usize, Pick) {
+        (self.exchange.into_connection(), self.upstream, self.pick)
     }
 }

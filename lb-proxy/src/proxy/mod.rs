@@ -51,7 +51,8 @@
 //!
 //! - any request of which no byte was written: the connect failed, or a kept connection turned out to be closed;
 //! - an idempotent one (RFC 9110 §9.2.2: GET, HEAD, OPTIONS, PUT, DELETE) after an error or a timeout, if its body
-//!   still fits the [replay buffer](ProxyConfigBuilder::replay_buffer).
+//!   still fits the [replay buffer](ProxyConfigBuilder::replay_buffer), and within a [budget](ProxyConfigBuilder::retry_percent):
+//!   a backend may have done the work already, and when all are slow, more of it is the last thing they need.
 //!
 //! A POST, PATCH or other request goes over a new connection, or one that was in use within the last second, so that
 //! it hardly ever meets a connection that the backend is closing.
@@ -63,9 +64,11 @@
 //! that a head decides (RFC 9110 §6.5.1) are left out of both. A request with both `Content-Length` and
 //! `Transfer-Encoding` is refused.
 
+mod acceptor;
 mod answer;
 mod attempts;
 mod body;
+mod budget;
 mod buffer;
 mod client;
 mod config;
@@ -74,11 +77,12 @@ mod core;
 mod counters;
 mod date;
 mod exchange;
-mod forwarded;
 mod handle;
 mod host;
 mod incoming;
+mod journal;
 mod lease;
+mod local;
 mod policy;
 mod pool;
 mod relay;
@@ -99,5 +103,5 @@ pub use body::{ResponseBody, ResponseError};
 pub use config::{ConfigError, ProxyConfig, ProxyConfigBuilder};
 pub use counters::ProxyCounters;
 pub use policy::{ForwardedPolicy, HostPolicy};
-pub use server::{Server, ServerHandle, ServerStatus};
+pub use server::{ApplyError, Server, ServerHandle, ServerStatus};
 pub use service::{ClientAddr, ProxyService, ResponseFuture};

@@ -1,5 +1,7 @@
 //! What backends are told of the host that the client asked for, and of the client.
 
+use crate::forwarded::{Forwarding, Policy};
+
 /// The `Host` that a backend sees (nginx: `proxy_set_header Host`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum HostPolicy {
@@ -10,6 +12,18 @@ pub enum HostPolicy {
     Upstream,
     /// Always this one.
     Fixed(String),
+}
+
+impl From<ForwardedPolicy> for Forwarding {
+    fn from(policy: ForwardedPolicy) -> Self {
+        let policy = match policy {
+            ForwardedPolicy::Append => Policy::Append,
+            ForwardedPolicy::Replace => Policy::Replace,
+            ForwardedPolicy::Remove => Policy::Remove,
+        };
+        let built = Self::builder().x_forwarded(policy).build();
+        built.expect("nothing but a policy is set")
+    }
 }
 
 /// What happens to `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.

@@ -29,6 +29,7 @@ pub(super) struct Relay {
     in_chunk: bool,
     takes_trailers: bool,
     ended: bool,
+    sent: u64,
     /// Since when the client takes nothing, if it is the client that is waited for.
     stalled: Option<Duration>,
 }
@@ -53,6 +54,7 @@ impl Relay {
             in_chunk: false,
             takes_trailers,
             ended: false,
+            sent: 0,
             stalled: None,
         }
     }
@@ -60,6 +62,11 @@ impl Relay {
     /// Room of the head, for the next one.
     pub(super) fn into_out(self) -> Vec<u8> {
         self.out
+    }
+
+    /// How many bytes the client has been sent.
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// When whoever is waited for will have taken too long.
@@ -174,6 +181,7 @@ impl Relay {
     }
 
     fn wrote(&mut self, written: usize, lease: &mut Lease) {
+        self.sent += written as u64;
         let of_out = written.min(self.out.len() - self.written);
         self.written += of_out;
         if self.written == self.out.len() {

@@ -4,16 +4,30 @@
 //! anew. So a backend only ever sees requests of one form: HTTP/1.1, an origin-form target, one valid `Host`, no
 //! hop-by-hop field, and at most one framing.
 
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
 use super::answer::Reason;
 use super::config::ProxyConfig;
-use super::forwarded::{self, ClientName};
+use super::core::Proxy;
 use super::host;
+use super::local::Local;
 use super::policy::HostPolicy;
+use crate::forwarded::{Hop, Outgoing};
 use crate::h1::{self, Body, Field, FramingError};
+use crate::route::{Action, Facts, HeaderEdits, NotFound, Route};
 
 /// What the rest of the proxy needs to know of an admitted request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Admitted {
+    /// The place of the upstream that it goes to.
+    pub(super) upstream: usize,
+    /// The place of its route, if there are routes.
+    pub(super) route: Option<usize>,
+    /// The answer, if the proxy gives it itself.
+    pub(super) local: Option<Local>,
+    /// The client; behind trusted hops, the one that they tell.
+    pub(super) client: Option<SocketAddr>,
     /// The minor version that the client speaks.
     pub(super) minor: u8,
     /// The client would like to send another request after this one.
@@ -33,10 +47,20 @@ pub(super) struct Admitted {
     pub(super) host_at: Option<usize>,
 }
 
+/// Who sent a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sender<'a> {
+    /// What is seen of the connection; `None` if whoever serves this proxy doesn't tell, and then nobody is told.
+    pub(super) hop: Option<&'a Hop>,
+    /// `HTTP/1.1` and the like.
+    pub(super) protocol: &'a str,
+}
+
 /// A head that is being admitted.
 struct Admission<'a> {
     head: h1::Request<'a>,
     config: &'a ProxyConfig,
+    edits: Option<&'a HeaderEdits>,
     /// All lines of `Connection`.
     connection: Vec<&'a [u8]>,
     body: Body,
@@ -44,51 +68,109 @@ struct Admission<'a> {
     takes_trailers: bool,
 }
 
-/// Checks `head` and writes what a backend gets into `out`, which is empty; `client` is who sent it.
+/// Checks `head` and writes what a backend gets into `out`, which is empty. `id` gets the request's id, if it has one.
 pub(super) fn admit(
     head: h1::Request<'_>,
-    config: &ProxyConfig,
-    client: Option<&ClientName>,
+    proxy: &Proxy,
+    sender: Sender<'_>,
     out: &mut Vec<u8>,
+    id: &mut String,
 ) -> Result<Admitted, Reason> {
     if matches!(head.method, "CONNECT" | "TRACE") {
         return Err(Reason::Method);
     }
+    let config = &*proxy.config;
     let body = framing(head, config)?;
     let mut host = host_field(head)?;
     let target = match target(head)? {
-        Target::Origin(target) => target,
+        Target::Origin(target) => Cow::Borrowed(target),
         Target::Absolute { authority, path } => {
             host = Some(authority);
-            path
+            // `http://host?query` has an empty path; RFC 9112 §3.2.1 wants a slash.
+            if path.starts_with('/') {
+                path.into()
+            } else {
+                format!("/{path}").into()
+            }
         }
     };
+    let host = host.or(config.default_host.as_deref());
+    let routed = find_route(config, host, &target)?;
+    let route = match routed {
+        Routed::To(place, route) => Some((place, route)),
+        Routed::Default | Routed::Nowhere => None,
+    };
+    let edits = route
+        .map(|(_, route)| route.request_headers())
+        .filter(|edits| !edits.is_empty());
     let mut admission = Admission {
         head,
         config,
+        edits,
         connection: Vec::new(),
         body,
         upgrade: false,
         takes_trailers: false,
     };
     let expects_continue = admission.look_at_fields()?;
+    let received = sender
+        .hop
+        .map(|hop| (hop, config.forwarding.receive(hop, head.fields)));
+    id.clear();
+    if let Some((_, received)) = &received {
+        if config.wants_ids() {
+            id.push_str(proxy.request_id(received).as_str());
+        }
+    }
+    let facts = Facts {
+        host: host.unwrap_or_default(),
+        method: head.method,
+        target: &target,
+        protocol: sender.protocol,
+        scheme: received
+            .as_ref()
+            .map_or("http", |(_, received)| received.scheme().as_str()),
+        client: received.as_ref().and_then(|(_, received)| received.client()),
+        server: sender.hop.and_then(Hop::server),
+        request_id: id,
+        fields: &head.fields,
+        ..Facts::default()
+    };
+    let (upstream, local) = match route.map(|(_, route)| route.action()) {
+        None if matches!(routed, Routed::Nowhere) => (0, Some(Local::status(404))),
+        None => (0, None),
+        Some(Action::Upstream(upstream)) => (*upstream, None),
+        Some(Action::Redirect(redirect)) => (0, Some(Local::redirect(redirect, &facts))),
+        Some(Action::Respond(respond)) => (0, Some(Local::respond(respond))),
+    };
 
     out.extend_from_slice(head.method.as_bytes());
     out.push(b' ');
-    if !target.starts_with(['/', '*']) {
-        out.push(b'/'); // `http://host?query` has an empty path; RFC 9112 §3.2.1 wants a slash.
+    match route {
+        Some((_, route)) if route.rewrites() => route.write_target(&target, out),
+        _ => out.extend_from_slice(target.as_bytes()),
     }
-    out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    let host = host.or(config.default_host.as_deref());
     let host_at = push_host(out, host, config);
     admission.push_fields(out);
-    forwarded::push(out, head, config.forwarded, client, host, |name| {
-        admission.is_named(name)
-    });
+    if let Some((hop, received)) = &received {
+        let outgoing = Outgoing {
+            host: facts.host,
+            protocol: sender.protocol,
+            request_id: facts.request_id,
+        };
+        config.forwarding.append(hop, received, &outgoing, out);
+    }
+    if let Some(edits) = edits {
+        edits.append(&facts, out);
+    }
     admission.push_connection(out);
     out.extend_from_slice(b"\r\n");
     Ok(Admitted {
+        upstream,
+        route: route.map(|(place, _)| place),
+        local,
+        client: facts.client,
         minor: head.minor,
         keep_alive: admission.keep_alive(),
         is_head: head.method == "HEAD",
@@ -99,6 +181,26 @@ pub(super) fn admit(
         body,
         host_at,
     })
+}
+
+/// The route of a request, with its place.
+enum Routed<'a> {
+    /// There are no routes.
+    Default,
+    To(usize, &'a Route),
+    /// None is for its host and path.
+    Nowhere,
+}
+
+fn find_route<'a>(config: &'a ProxyConfig, host: Option<&str>, target: &str) -> Result<Routed<'a>, Reason> {
+    let Some(routes) = &config.routes else {
+        return Ok(Routed::Default);
+    };
+    match routes.find(host.unwrap_or_default(), target) {
+        Ok(route) => Ok(Routed::To(routes.place(route), route)),
+        Err(NotFound::NoRoute) => Ok(Routed::Nowhere),
+        Err(_) => Err(Reason::BadTarget),
+    }
 }
 
 /// RFC 9112 §6: one way to tell the body's length, and one that everybody reads alike.
@@ -225,10 +327,13 @@ impl<'a> Admission<'a> {
         for (field, kind) in self.head.fields.iter().zip(self.head.kinds) {
             let passes = match kind {
                 Field::Host | Field::Expect => false,
-                Field::XForwardedFor | Field::XForwardedHost | Field::XForwardedProto => false,
                 Field::Trailer => self.body == Body::Chunked,
                 kind if kind.is_hop_by_hop() => false,
-                _ => !self.is_named(field.name),
+                _ => {
+                    !self.config.forwarding.drops(field.name)
+                        && !self.edits.is_some_and(|edits| edits.drops(field.name))
+                        && !self.is_named(field.name)
+                }
             };
             if passes {
                 push_field(out, field.name, field.value);

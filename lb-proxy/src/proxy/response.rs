@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::request::{Admitted, is_end_to_end, push_field};
+use crate::forwarded::Forwarding;
 use crate::h1::{self, Body, Field};
+use crate::route::{Facts, HeaderEdits};
 
 /// A backend's response, checked.
 #[derive(Debug, Clone, Copy)]
@@ -128,6 +130,34 @@ pub(super) fn delivery(body: Body, request: &Admitted) -> Delivery {
     }
 }
 
+/// What is changed in responses besides.
+pub(super) struct Touch<'a> {
+    pub(super) forwarding: &'a Forwarding,
+    /// The route's edits, and what their variables are filled from; nothing is known of the response there.
+    pub(super) edits: Option<(&'a HeaderEdits, Facts<'a>)>,
+}
+
+impl Touch<'_> {
+    fn drops(&self, name: &str) -> bool {
+        self.forwarding.drops_from_response(name)
+            || self.edits.as_ref().is_some_and(|(edits, _)| edits.drops(name))
+    }
+
+    fn append(&self, head: h1::Response<'_>, out: &mut Vec<u8>) {
+        let protocol = if head.minor == 0 { "HTTP/1.0" } else { "HTTP/1.1" };
+        self.forwarding.append_to_response(protocol, out);
+        if let Some((edits, facts)) = &self.edits {
+            edits.append(
+                &Facts {
+                    status: Some(head.status),
+                    ..*facts
+                },
+                out,
+            );
+        }
+    }
+}
+
 /// Writes the head of a final response into `out`. `close` is whether the connection ends after it.
 pub(super) fn push_head(
     out: &mut Vec<u8>,
@@ -137,13 +167,18 @@ pub(super) fn push_head(
     delivery: Delivery,
     close: bool,
     date: &[u8],
+    touch: &Touch<'_>,
 ) {
     push_status(out, head.status, head.reason);
     let mut dated = false;
     for (field, kind) in passing(head, accepted) {
+        if touch.drops(field.name) {
+            continue;
+        }
         dated |= kind == Field::Date;
         push_field(out, field.name, field.value);
     }
+    touch.append(head, out);
     if !dated {
         push_field(out, "Date", date); // RFC 9110 §6.6.1
     }

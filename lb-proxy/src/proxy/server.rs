@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
+use super::acceptor::Acceptor;
 use super::config::ProxyConfig;
-use super::core::Proxy;
 use super::counters::ProxyCounters;
-use super::serve::Acceptor;
 use crate::runtime::listen::{self, Listen};
 use crate::runtime::workers::{ServerState, StartError, Workers};
 
@@ -41,22 +42,36 @@ impl Server {
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
             .collect();
-        let proxies: Vec<_> = listeners
+        let acceptors: Vec<_> = listeners
             .iter()
-            .map(|_| Proxy::new(Arc::clone(&config)))
+            .map(|_| Arc::new(Acceptor::new(Arc::clone(&config))))
             .collect();
         // Dropped on a failure further on, which ends the workers before it.
         let workers = Workers::new();
-        for ((index, listeners), proxy) in listeners.into_iter().enumerate().zip(&proxies) {
-            let acceptor = Arc::new(Acceptor::new(Arc::clone(proxy)));
-            workers.start(format!("proxy-{index}"), listeners, acceptor)?;
+        for ((index, listeners), acceptor) in listeners.into_iter().enumerate().zip(&acceptors) {
+            workers.start(format!("proxy-{index}"), listeners, Arc::clone(acceptor))?;
         }
         Ok(ServerHandle {
-            config,
+            config: ArcSwap::new(config),
             addresses,
-            proxies,
+            acceptors,
             workers,
         })
+    }
+}
+
+/// Why a config was not applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting} can't be changed while the proxy runs; start another proxy with it")]
+pub struct ApplyError {
+    setting: &'static str,
+}
+
+impl ApplyError {
+    /// Returns the setting that differs, by the name of the builder's method.
+    #[must_use]
+    pub const fn setting(&self) -> &'static str {
+        self.setting
     }
 }
 
@@ -64,9 +79,9 @@ impl Server {
 #[derive(Debug)]
 #[must_use = "dropping the handle aborts the proxy"]
 pub struct ServerHandle {
-    config: Arc<ProxyConfig>,
+    config: ArcSwap<ProxyConfig>,
     addresses: Vec<SocketAddr>,
-    proxies: Vec<Arc<Proxy>>,
+    acceptors: Vec<Arc<Acceptor>>,
     workers: Workers,
 }
 
@@ -109,10 +124,43 @@ impl ServerHandle {
         &self.addresses
     }
 
-    /// Returns the config it was started with.
+    /// Serves by `config` from the next request on: other upstreams, routes, limits and timeouts, another log.
+    ///
+    /// No listener and no connection is closed: requests under way, tunnels, and bodies on their way go on as they began,
+    /// and counters go on counting. An [`Upstream`](crate::balance::Upstream) that is part of both configs keeps its
+    /// health and counters; connections to backends that idle are made anew.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`] names a setting that differs and that a running server can't change. Nothing has changed then.
+    pub fn apply(&self, config: ProxyConfig) -> Result<(), ApplyError> {
+        let old = self.config.load();
+        let fixed = [
+            ("listen", old.listen == config.listen),
+            ("workers", old.workers == config.workers),
+            ("freebind", old.freebind == config.freebind),
+            ("share_port", old.share_port == config.share_port),
+            ("backlog", old.limits.backlog == config.limits.backlog),
+            (
+                "max_connections",
+                old.limits.connections == config.limits.connections,
+            ),
+        ];
+        if let Some((setting, _)) = fixed.iter().find(|(_, same)| !same) {
+            return Err(ApplyError { setting });
+        }
+        let config = Arc::new(config);
+        self.config.store(Arc::clone(&config));
+        for acceptor in &self.acceptors {
+            acceptor.apply(Arc::clone(&config));
+        }
+        Ok(())
+    }
+
+    /// Returns the config that it serves by.
     #[must_use]
-    pub fn config(&self) -> &ProxyConfig {
-        &self.config
+    pub fn config(&self) -> Arc<ProxyConfig> {
+        self.config.load_full()
     }
 
     /// Returns what it is doing and has done. The backends' side is in
@@ -120,13 +168,13 @@ impl ServerHandle {
     #[must_use]
     pub fn status(&self) -> ServerStatus {
         let mut counters = ProxyCounters::default();
-        for proxy in &self.proxies {
-            proxy.counters.add_to(&mut counters);
+        for acceptor in &self.acceptors {
+            acceptor.counters.add_to(&mut counters);
         }
         ServerStatus {
             state: self.workers.state(),
             addresses: self.addresses.clone(),
-            workers: self.proxies.len(),
+            workers: self.acceptors.len(),
             counters,
         }
     }

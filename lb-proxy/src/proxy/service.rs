@@ -14,8 +14,8 @@ use http_body::Body;
 use super::body::ResponseBody;
 use super::config::ProxyConfig;
 use super::core::Proxy;
-use super::forwarded::ClientName;
 use super::handle::BoxError;
+use crate::forwarded::{Hop, Scheme};
 
 /// Where a request came from: the extension that a [`ProxyService`] looks for in a request.
 ///
@@ -60,7 +60,7 @@ impl ProxyService {
     #[must_use]
     pub fn new(config: ProxyConfig) -> Self {
         Self {
-            proxy: Proxy::new(Arc::new(config)),
+            proxy: Proxy::new(Arc::new(config), Arc::default()),
         }
     }
 }
@@ -84,7 +84,7 @@ where
             let client = request
                 .extensions()
                 .get::<ClientAddr>()
-                .map(|client| ClientName::new(client.0.ip(), false));
+                .map(|client| Hop::new(Some(client.0), None, Scheme::Http));
             proxy.handle(request, client.as_ref()).await
         }))
     }

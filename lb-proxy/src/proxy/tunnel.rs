@@ -29,18 +29,24 @@ pub(super) struct Tunnel {
 /// The backend's side of a tunnel. It counts a request as under way until the tunnel ends.
 pub(super) struct Backend {
     connection: Connection,
+    upstream: usize,
     pick: Pick,
 }
 
 impl Backend {
     pub(super) fn new(lease: Lease) -> Self {
-        let (connection, pick) = lease.into_tunnel();
-        Self { connection, pick }
+        let (connection, upstream, pick) = lease.into_tunnel();
+        Self {
+            connection,
+            upstream,
+            pick,
+        }
     }
 }
 
 impl Tunnel {
-    pub(super) fn new(proxy: Arc<Proxy>, mut client: Client, lease: Lease) -> Self {
+    pub(super) fn new(mut client: Client, lease: Lease) -> Self {
+        let proxy = Arc::clone(client.proxy());
         let buffer = std::mem::take(&mut client.buffer);
         let early = buffer.data().to_vec();
         proxy.take_back(buffer);
@@ -69,7 +75,11 @@ pub(super) async fn run<C>(client: C, early: &[u8], backend: Backend, open: Open
 where
     C: AsyncRead + AsyncWrite + Unpin,
 {
-    let Backend { mut connection, pick } = backend;
+    let Backend {
+        mut connection,
+        upstream,
+        pick,
+    } = backend;
     let buffer = std::mem::take(&mut connection.buffer);
     let late = buffer.data().to_vec();
     open.0.take_back(buffer);
@@ -77,7 +87,7 @@ where
     if let Err(error) = join(client, early, connection.transport, &late, idle).await {
         tracing::debug!(%error, "a tunnel broke");
     }
-    open.0.finish(pick, clock::now(), Outcome::Success);
+    open.0.finish(upstream, pick, clock::now(), Outcome::Status(101));
 }
 
 /// Counts the tunnel as long as it lives.
@@ -93,7 +103,7 @@ impl OpenTunnel {
 impl Drop for OpenTunnel {
     fn drop(&mut self) {
         self.0.counters.tunnels.fetch_sub(1, Ordering::Relaxed);
-        self.0.ended.notify_waiters();
+        self.0.counters.ended.notify_waiters();
     }
 }
 

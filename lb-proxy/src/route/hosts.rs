@@ -67,8 +67,12 @@ impl Hosts {
             return self.any;
         }
         let name = host_name(authority);
+        // Names are in lower case here, so what is found needs no other look.
+        if let Some(&found) = self.exact.get(name) {
+            return Some(found);
+        }
         if !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return self.find_lower(name);
+            return self.find_wildcard(name);
         }
         let mut lower = [0; MAX_HOST];
         let Some(lower) = lower.get_mut(..name.len()) else {
@@ -76,23 +80,17 @@ impl Hosts {
         };
         lower.copy_from_slice(name.as_bytes());
         lower.make_ascii_lowercase();
-        std::str::from_utf8(lower).map_or(self.any, |name| self.find_lower(name))
+        let Ok(name) = std::str::from_utf8(lower) else {
+            return self.any; // ASCII letters changed their case, so it is UTF-8 as before
+        };
+        self.exact.get(name).copied().or_else(|| self.find_wildcard(name))
     }
 
-    fn find_lower(&self, name: &str) -> Option<u32> {
-        let exact = self.exact.get(name).copied();
-        exact
-            .or_else(|| {
-                let suffixes = name
-                    .match_indices('.')
-                    .map(|(dot, _)| (dot > 0).then(|| &name[dot + 1..]));
-                self.leading.find(suffixes.flatten())
-            })
-            .or_else(|| {
-                let prefixes = name.rmatch_indices('.').map(|(dot, _)| &name[..dot]);
-                self.trailing.find(prefixes)
-            })
-            .or(self.any)
+    fn find_wildcard(&self, name: &str) -> Option<u32> {
+        let suffixes = name.match_indices('.').filter(|(dot, _)| *dot > 0);
+        let leading = self.leading.find(suffixes.map(|(dot, _)| &name[dot + 1..]));
+        let prefixes = || name.rmatch_indices('.').map(|(dot, _)| &name[..dot]);
+        leading.or_else(|| self.trailing.find(prefixes())).or(self.any)
     }
 }
 
@@ -123,16 +121,11 @@ struct NameHasher(u64);
 impl Hasher for NameHasher {
     #[inline]
     fn write(&mut self, bytes: &[u8]) {
-        let mut chunks = bytes.chunks_exact(8);
-        for chunk in &mut chunks {
-            self.write_u64(
-                chunk
-                    .iter()
-                    .rev()
-                    .fold(0, |word, &byte| word << 8 | u64::from(byte)),
-            );
+        let mut rest = bytes;
+        while let Some((word, after)) = rest.split_first_chunk::<8>() {
+            self.write_u64(u64::from_le_bytes(*word));
+            rest = after;
         }
-        let rest = chunks.remainder();
         if !rest.is_empty() {
             let mut last = [0; 8];
             last[..rest.len()].copy_from_slice(rest);

@@ -102,9 +102,16 @@ impl Routes {
     #[inline]
     pub fn find(&self, host: &str, path: &str) -> Result<&Route, NotFound> {
         let trie = self.hosts.find(host).ok_or(NotFound::NoRoute)?;
-        let path = Normal::of(without_query(path).as_bytes())?.path;
+        let path = Normal::of_target(path.as_bytes())?.path;
         let route = self.tries[trie as usize].find(&path).ok_or(NotFound::NoRoute)?;
         Ok(&self.routes[route as usize])
+    }
+
+    /// The place of one of these routes in [`as_slice`](Self::as_slice).
+    #[cfg(feature = "proxy")]
+    pub(crate) fn place(&self, route: &Route) -> usize {
+        let offset = std::ptr::from_ref(route).addr() - self.routes.as_ptr().addr();
+        offset / size_of::<Route>()
     }
 
     /// The routes in the order in which they were given, and behind them those that add a slash.
@@ -232,7 +239,8 @@ impl Route {
 }
 
 fn without_query(target: &str) -> &str {
-    target.split_once('?').map_or(target, |(path, _)| path)
+    let end = target.bytes().position(|byte| byte == b'?');
+    &target[..end.unwrap_or(target.len())]
 }
 
 fn number(length: usize) -> u32 {

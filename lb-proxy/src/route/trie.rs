@@ -99,8 +99,9 @@ impl Trie {
                 break;
             };
             node = &self.nodes[node.children as usize + child];
-            let text = &self.text[node.start as usize..(node.start + node.len) as usize];
-            let Some(after) = rest.strip_prefix(text) else {
+            // The first byte is known to fit, and often it is all.
+            let text = &self.text[node.start as usize + 1..(node.start + node.len) as usize];
+            let Some(after) = rest[1..].strip_prefix(text) else {
                 break;
             };
             rest = after;

@@ -114,7 +114,12 @@ fn limits_that_come_and_go_at_run_time_count_right() {
 
 #[test]
 fn no_thread_ever_gets_a_slot_too_many() {
-    for strategy in [Strategy::Weighted, Strategy::RoundRobin] {
+    for strategy in [
+        Strategy::Weighted,
+        Strategy::LeastConn,
+        Strategy::PowerOfTwo,
+        Strategy::Random,
+    ] {
         let backends = [
             backend("a").max_conns(3),
             backend("b").max_conns(1).weight(5),

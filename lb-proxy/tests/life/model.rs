@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use lb_proxy::balance::{
-    BackendConfig, BackendState, BackendStatus, Key, Outcome, Passive, Pick, QueueConfig, Reader, Refusal,
-    Strategy, Tried, Upstream, UpstreamConfig,
+    BackendConfig, BackendState, BackendStatus, HashKind, Key, Outcome, Passive, Pick, QueueConfig, Reader,
+    Refusal, Strategy, Tried, Upstream, UpstreamConfig,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,11 +16,23 @@ use crate::support::{backend, config, status};
 
 const IDS: [&str; 5] = ["a", "b", "c", "d", "x"];
 
+const STRATEGIES: [Strategy; 8] = [
+    Strategy::Weighted,
+    Strategy::NginxWeighted,
+    Strategy::RoundRobin,
+    Strategy::LeastConn,
+    Strategy::PowerOfTwo,
+    Strategy::Random,
+    Strategy::Hash(HashKind::Maglev),
+    Strategy::IpHash,
+];
+
 #[derive(Clone, Copy, Debug)]
 enum Event {
     /// A request that is retried so many times while it holds what it has.
     Request {
         tries: usize,
+        key: u8,
     },
     Stick(usize),
     End(Outcome),
@@ -43,7 +55,7 @@ proptest! {
         panic in any::<bool>(),
         keep_last in any::<bool>(),
         percent in prop_oneof![Just(0_u8), Just(50), Just(100)],
-        strategy in prop_oneof![Just(Strategy::Weighted), Just(Strategy::NginxWeighted), Just(Strategy::RoundRobin)],
+        strategy in prop::sample::select(STRATEGIES.to_vec()),
         events in vec(event(), 1..120),
     ) {
         let passive = Passive::new()
@@ -116,10 +128,18 @@ impl World {
     fn handle(&mut self, event: Event) -> Result<(), TestCaseError> {
         let id = |index: usize| IDS[index].into();
         match event {
-            Event::Request { tries } => {
+            Event::Request { tries, key } => {
                 let mut tried = Tried::new();
+                // Every strategy has to do with every kind of key.
+                let bytes = [key];
+                let key = match key % 4 {
+                    0 => Key::None,
+                    1 => Key::Bytes(&bytes),
+                    2 => Key::Hash(key.into()),
+                    _ => Key::Ip([192, 0, key, 1].into()),
+                };
                 for _ in 0..tries {
-                    self.request(&mut tried)?;
+                    self.request(key, &mut tried)?;
                 }
             }
             Event::Stick(index) => self.stick(index)?,
@@ -166,7 +186,7 @@ impl World {
     }
 
     /// One try of a request.
-    fn request(&mut self, tried: &mut Tried) -> Result<(), TestCaseError> {
+    fn request(&mut self, key: Key<'_>, tried: &mut Tried) -> Result<(), TestCaseError> {
         let before = self.upstream.status();
         let fresh = |one: &&BackendStatus| !tried.contains(self.slot(one));
         let has_room = |one: &&BackendStatus| one.max_conns == 0 || one.active < u64::from(one.max_conns);
@@ -181,7 +201,7 @@ impl World {
         };
         let could: Vec<_> = all.iter().filter(usable).filter(fresh).collect();
         let has_one = could.iter().any(has_room);
-        let picked = self.reader.clone().pick_or_refusal(self.now, Key::None, tried);
+        let picked = self.reader.clone().pick_or_refusal(self.now, key, tried);
         match picked {
             Ok(pick) => {
                 prop_assert!(!tried.contains(pick.slot()), "it was tried");
@@ -347,7 +367,7 @@ fn event() -> impl Generate<Value = Event> {
         1 => Just(Outcome::Cancelled),
     ];
     prop_oneof![
-        12 => (1..=6_usize).prop_map(|tries| Event::Request { tries }),
+        12 => (1..=6_usize, any::<u8>()).prop_map(|(tries, key)| Event::Request { tries, key }),
         2 => index.clone().prop_map(Event::Stick),
         14 => outcome.prop_map(Event::End),
         1 => (index.clone(), 0..4_u16).prop_map(|(index, weight)| Event::Weight(index, weight)),

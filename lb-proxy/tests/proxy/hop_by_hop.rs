@@ -27,6 +27,7 @@ fn hop_by_hop_headers_of_a_request_end_here() {
         "host",
         "x-forwarded-for",
         "x-forwarded-host",
+        "x-forwarded-port",
         "x-forwarded-proto",
     ]
     .to_vec();
@@ -45,8 +46,8 @@ fn connection_cannot_take_away_what_the_proxy_says_or_what_is_end_to_end() {
     assert_eq!(request.header("host"), Some("example.com"));
     assert_eq!(request.header("cookie"), Some("a=b"));
     assert_eq!(request.header("authorization"), Some("Bearer x"));
-    // The client asked for its own to be dropped; ours is there all the same.
-    assert_eq!(request.header("x-forwarded-for"), Some("127.0.0.1"));
+    // Whoever names it can hide neither itself nor those before it.
+    assert_eq!(request.header("x-forwarded-for"), Some("203.0.113.9, 127.0.0.1"));
     assert_eq!(request.header("x-forwarded-proto"), Some("http"));
     assert_eq!(request.header("x-forwarded-host"), Some("example.com"));
 }

@@ -8,6 +8,8 @@
 
 mod support;
 
+mod access_log;
+mod apply;
 mod backpressure;
 mod chunked_requests;
 mod drain;
@@ -17,6 +19,7 @@ mod hop_by_hop;
 mod host_rules;
 mod interim;
 mod keepalive;
+mod limits;
 mod lingering;
 mod pipelining;
 mod request_fields;
@@ -25,6 +28,7 @@ mod request_line;
 mod response_framing;
 mod response_queue;
 mod retries;
+mod routes;
 mod service;
 mod smuggling;
 mod status_codes;

@@ -409,3 +409,42 @@ fn a_request_that_was_half_sent_is_half_a_request_and_may_be_sent_elsewhere() {
             .all(|request| request.body == body.as_bytes())
     );
 }
+
+#[test]
+fn what_a_backend_may_have_seen_is_sent_again_within_a_budget() {
+    let closing = Backend::start(|_, _| Next::Close);
+    let other = Backend::start(|_, _| Next::Close);
+    let proxy = proxy_with(&[closing.address, other.address], |config| {
+        config.retry_percent(0).retry_floor(1)
+    });
+    let start = std::time::Instant::now();
+    for _ in 0..60 {
+        assert_eq!(Client::connect(proxy.addresses()[0]).get("/").status, 502);
+    }
+    // Ten from the start, and one for each second that it took.
+    let most = 11 + start.elapsed().as_secs();
+    let retries = proxy.status().counters.retries;
+    assert!((10..=most).contains(&retries), "{retries} of {most}");
+    assert_eq!(
+        (closing.requests().len() + other.requests().len()) as u64,
+        60 + retries
+    );
+}
+
+#[test]
+fn what_no_backend_has_seen_goes_on_without_a_budget() {
+    let (dead, _socket) = dead_address();
+    let alive = Backend::text("x");
+    let proxy = proxy_with(&[dead, alive.address], |config| {
+        config.retry_percent(0).retry_floor(0)
+    });
+    for _ in 0..30 {
+        assert_eq!(Client::connect(proxy.addresses()[0]).ask(POST).text(), "x");
+    }
+    assert_eq!(alive.requests().len(), 30);
+    assert_eq!(
+        proxy.status().counters.retries,
+        30,
+        "the turn of the first comes again with each request"
+    );
+}

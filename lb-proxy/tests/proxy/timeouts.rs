@@ -228,3 +228,57 @@ fn a_refused_client_that_keeps_sending_is_let_go_in_the_end() {
         "after nginx's lingering_timeout of 5 s"
     );
 }
+
+/// Sends a body of `length` bytes, one every `pause`, and returns the status of the answer.
+fn trickle(proxy: &lb_proxy::proxy::ServerHandle, length: usize, pause: Duration) -> u16 {
+    let mut client = Client::connect(proxy.addresses()[0]);
+    client.send(format!(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
+    ));
+    let mut writer = client.socket().try_clone().expect("a descriptor");
+    let trickling = std::thread::spawn(move || {
+        for _ in 0..length {
+            if writer.write_all(b"x").is_err() {
+                return;
+            }
+            std::thread::sleep(pause);
+        }
+    });
+    let status = client.response().status;
+    let _ = client.socket().shutdown(std::net::Shutdown::Both);
+    trickling.join().expect("no panic");
+    status
+}
+
+#[test]
+fn a_body_that_trickles_is_answered_408() {
+    let backend = Backend::text("x");
+    let proxy = proxy_with(&[backend.address], |config| {
+        config.client_body_timeout(SHORT * 2).client_body_rate(1000)
+    });
+    let start = Instant::now();
+    assert_eq!(trickle(&proxy, 1000, SHORT / 10), 408);
+    assert!(start.elapsed() >= SHORT * 2, "{:?}", start.elapsed());
+    assert_eq!(backend.requests().len(), 0);
+    assert_eq!(
+        proxy.config().upstream().status().backends[0].failures,
+        0,
+        "the client's fault"
+    );
+}
+
+#[test]
+fn a_body_that_is_slow_but_steady_passes() {
+    let backend = Backend::text("x");
+    for rate in [0, 1] {
+        let proxy = proxy_with(&[backend.address], |config| {
+            config.client_body_timeout(SHORT * 3).client_body_rate(rate)
+        });
+        assert_eq!(
+            trickle(&proxy, 40, SHORT / 8),
+            200,
+            "longer in all than one wait may be"
+        );
+    }
+    assert_eq!(backend.requests().len(), 2);
+}

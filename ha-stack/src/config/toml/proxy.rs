@@ -19,7 +19,7 @@ pub(super) const UPSTREAM_KEYS: &[Entry] = &[
     Entry::new("name", "string", "Name that proxies use it by. Required."),
     Entry::new(
         "strategy",
-        "\"weighted\", \"nginx-weighted\" or \"round-robin\"",
+        "\"weighted\", \"nginx-weighted\", \"round-robin\", \"least-conn\", \"power-of-two\" or \"random\"",
         "How the next backend is chosen. Default: \"weighted\".",
     ),
     Entry::new(
@@ -210,6 +210,9 @@ pub(super) fn read_upstream(
             ("weighted", Strategy::Weighted),
             ("nginx-weighted", Strategy::NginxWeighted),
             ("round-robin", Strategy::RoundRobin),
+            ("least-conn", Strategy::LeastConn),
+            ("power-of-two", Strategy::PowerOfTwo),
+            ("random", Strategy::Random),
         ];
         values::choice(value, &choices)
     });

@@ -5,18 +5,20 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::SocketAddr;
 use core::ops::RangeInclusive;
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::{Http, Idle};
 
 /// Collects settings; [`build`](Self::build) checks them all.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct HttpBuilder {
     address: SocketAddr,
@@ -110,7 +112,7 @@ impl HttpBuilder {
         }
         // `PathAndQuery` would take `*`, and cut the path at `#`.
         let path = Some(&self.path).filter(|path| path.starts_with('/') && !path.contains('#'));
-        let path = path.and_then(|path| path.parse().ok()).ok_or(HttpError::Path)?;
+        let path: PathAndQuery = path.and_then(|path| path.parse().ok()).ok_or(HttpError::Path)?;
         let host = match self.host {
             Some(host) => host,
             None if self.address.port() == 80 => match self.address {
@@ -154,6 +156,7 @@ impl HttpBuilder {
         if self.max_body > Http::MAX_BODY_LIMIT {
             return Err(HttpError::MaxBody { got: self.max_body });
         }
+        let request = render(&self.method, &path, &headers);
         let Self {
             address,
             method,
@@ -165,12 +168,24 @@ impl HttpBuilder {
             address,
             method,
             path,
-            headers,
+            request,
             idle: self.keep_alive.then(Idle::default),
             statuses,
             expected,
             max_body,
         })
+    }
+}
+
+/// Without headers, which may hold a secret.
+impl fmt::Debug for HttpBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpBuilder")
+            .field("address", &self.address)
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("host", &self.host)
+            .finish_non_exhaustive()
     }
 }
 
@@ -200,6 +215,32 @@ fn headers(host: HeaderValue, added: &[(String, String)], keep_alive: bool) -> R
         }
     }
     Ok(headers)
+}
+
+/// The request as it is sent.
+fn render(method: &Method, path: &PathAndQuery, headers: &HeaderMap) -> Box<[u8]> {
+    let mut request = Vec::new();
+    request.extend_from_slice(format!("{method} {path} HTTP/1.1\r\n").as_bytes());
+    for (name, value) in headers {
+        request.extend_from_slice(name.as_str().as_bytes());
+        request.extend_from_slice(b": ");
+        request.extend_from_slice(value.as_bytes());
+        request.extend_from_slice(b"\r\n");
+    }
+    // Methods that may have a body say that there is none (RFC 9110 §8.6).
+    if ![
+        Method::GET,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::DELETE,
+        Method::TRACE,
+    ]
+    .contains(method)
+    {
+        request.extend_from_slice(b"content-length: 0\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    request.into()
 }
 
 /// Why settings do not make an HTTP probe.

@@ -1,103 +1,129 @@
 //! A connection to the server, for one run or kept for the next.
 
-use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
-use core::future::Future;
 use core::net::SocketAddr;
-use core::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
 
-use ::http::{Request, Response};
-use bytes::Bytes;
-use http_body_util::Empty;
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use ::http::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::failure_of;
+use super::body::{Body, Step};
+use super::head::Head;
 use crate::Failure;
 use crate::probe::tcp;
 
-type Body = Empty<Bytes>;
-/// What moves bytes while it is polled; `None` when it has ended.
-type Driver = Option<Pin<Box<http1::Connection<TokioIo<TcpStream>, Body>>>>;
+/// How much is read at a time, in bytes: most answers to checks are shorter.
+const READ: usize = 2048;
 
+/// A connection, and what has come on it and was not looked at.
 pub(super) struct Connection {
-    sender: http1::SendRequest<Body>,
-    driver: Driver,
+    stream: TcpStream,
+    buffer: Vec<u8>,
 }
 
 impl Connection {
-    /// Connects. A head of an answer may be `max_head` bytes long.
-    pub(super) async fn open(address: SocketAddr, max_head: usize) -> Result<Self, Failure> {
-        let stream = tcp::connect(address).await?;
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(max_head)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| failure_of(&error))?;
-        Ok(Self {
-            sender,
-            driver: Some(Box::pin(driver)),
-        })
+    pub(super) async fn open(address: SocketAddr) -> Result<Self, Failure> {
+        Ok(Self::over(tcp::connect(address).await?))
     }
 
-    /// Sends a request and has the answer judged.
-    pub(super) async fn ask<T, F>(
-        &mut self,
-        request: Request<Body>,
-        judge: impl FnOnce(Response<Incoming>) -> F,
-    ) -> Result<T, Failure>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let Self { sender, driver } = self;
-        let answer = async {
-            // One that was kept tells here that the server has closed it.
-            sender.ready().await.map_err(|error| failure_of(&error))?;
-            let response = sender
-                .send_request(request)
-                .await
-                .map_err(|error| failure_of(&error))?;
-            judge(response).await
-        };
-        alongside(driver, answer).await
-    }
-
-    /// Whether it can take another request: all of the last answer was read, and the server leaves it open.
-    pub(super) async fn is_ready(&mut self) -> bool {
-        let Self { sender, driver } = self;
-        alongside(driver, sender.ready()).await.is_ok()
-    }
-}
-
-/// Waits for `answer` while it drives the connection, in one task, so that dropping the one drops the other.
-async fn alongside<T>(driver: &mut Driver, answer: impl Future<Output = T>) -> T {
-    let mut answer = pin!(answer);
-    if let Some(connection) = driver {
-        tokio::select! {
-            biased;
-            answer = &mut answer => return answer,
-            // Its error, if any, shows in the answer too.
-            _ = connection => {}
+    fn over(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            buffer: Vec::new(),
         }
-        *driver = None;
     }
-    answer.await
+
+    /// Sends a request and reads the head of the answer, passing over informational ones. All of them may be `max_head`
+    /// bytes long.
+    pub(super) async fn ask(
+        &mut self,
+        request: &[u8],
+        method: &Method,
+        max_head: usize,
+    ) -> Result<Head, Failure> {
+        self.stream
+            .write_all(request)
+            .await
+            .map_err(|_| Failure::Closed)?;
+        let mut room = max_head;
+        let mut seen = 0;
+        loop {
+            while let Some(head) = Head::parse(&self.buffer, seen, method)? {
+                self.buffer.drain(..head.len);
+                // 101 is the answer proper, to a question that was not asked.
+                if !head.status.is_informational() || head.status.as_u16() == 101 {
+                    return Ok(head);
+                }
+                (room, seen) = (room.saturating_sub(head.len), 0);
+            }
+            if self.buffer.len() > room {
+                return Err(Failure::NotHttp);
+            }
+            seen = self.buffer.len();
+            if !self.read().await? {
+                return Err(Failure::Closed);
+            }
+        }
+    }
+
+    /// Reads the next part of a body, and hands it to `look`; says whether there was one, and not the end.
+    pub(super) async fn next(&mut self, body: &mut Body, look: impl FnOnce(&[u8])) -> Result<bool, Failure> {
+        loop {
+            let done = match body.step(&self.buffer)? {
+                Step::Content(range) => {
+                    look(&self.buffer[range.clone()]);
+                    self.buffer.drain(..range.end);
+                    return Ok(true);
+                }
+                Step::End(done) => {
+                    self.buffer.drain(..done);
+                    return Ok(false);
+                }
+                Step::More(done) => done,
+            };
+            self.buffer.drain(..done);
+            if !self.read().await? {
+                return if body.ends_with_connection() {
+                    Ok(false)
+                } else {
+                    Err(Failure::Closed)
+                };
+            }
+        }
+    }
+
+    /// Reads what has come; says whether the connection goes on.
+    async fn read(&mut self) -> Result<bool, Failure> {
+        self.buffer.reserve(READ);
+        let read = self.stream.read_buf(&mut self.buffer).await;
+        read.map(|read| read > 0).map_err(|_| Failure::Closed)
+    }
+
+    /// The connection for the next run; none if something came that was not asked for.
+    pub(super) fn into_kept(self) -> Option<TcpStream> {
+        Some(self.stream).filter(|_| self.buffer.is_empty())
+    }
 }
 
 /// The connection that is kept between two runs.
 #[derive(Default)]
-pub(super) struct Idle(Mutex<Option<Connection>>);
+pub(super) struct Idle(Mutex<Option<TcpStream>>);
 
 impl Idle {
+    /// Takes it, unless the server is known to have closed it.
     pub(super) fn take(&self) -> Option<Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let stream = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        // Nothing should be there to read; what is would be the end, or nobody's answer.
+        match stream.try_read(&mut [0]) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Some(Connection::over(stream)),
+            _ => None,
+        }
     }
 
-    pub(super) fn put(&self, connection: Connection) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    pub(super) fn put(&self, stream: TcpStream) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
     }
 }
 

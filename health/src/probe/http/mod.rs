@@ -1,7 +1,9 @@
 //! An HTTP/1.1 request.
 
+mod body;
 mod builder;
 mod connection;
+mod head;
 
 pub use builder::{HttpBuilder, HttpError};
 
@@ -13,12 +15,10 @@ use core::net::SocketAddr;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
+use ::http::Method;
 use ::http::uri::PathAndQuery;
-use ::http::{HeaderMap, Method, Request, Response, Version};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
 
+use self::body::Body;
 use self::connection::{Connection, Idle};
 use super::{Probe, ProbeFuture, within};
 use crate::{Failure, Outcome};
@@ -52,12 +52,13 @@ use crate::{Failure, Outcome};
 /// assert_eq!(probe.to_string(), "http GET 192.168.192.20:8080/weight");
 /// # Ok::<(), ha_health::probe::HttpError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Http {
     address: SocketAddr,
     method: Method,
     path: PathAndQuery,
-    headers: HeaderMap,
+    /// All that is sent.
+    request: Box<[u8]>,
     idle: Option<Idle>,
     statuses: Vec<RangeInclusive<u16>>,
     expected: Option<Box<[u8]>>,
@@ -82,15 +83,6 @@ impl Http {
         self.address
     }
 
-    fn request(&self) -> Request<Empty<Bytes>> {
-        let mut request = Request::new(Empty::new());
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.path.clone().into();
-        *request.version_mut() = Version::HTTP_11;
-        request.headers_mut().clone_from(&self.headers);
-        request
-    }
-
     async fn run(&self) -> Outcome {
         match self.exchange().await {
             Ok(outcome) => outcome,
@@ -99,31 +91,24 @@ impl Http {
     }
 
     async fn exchange(&self) -> Result<Outcome, Failure> {
-        if let Some(mut kept) = self.idle.as_ref().and_then(Idle::take) {
+        if let Some(kept) = self.idle.as_ref().and_then(Idle::take) {
             // The server may have closed it at any time. What is wrong with more than that shows on a new one.
-            if let Ok(outcome) = self.ask(&mut kept).await {
-                self.keep(kept).await;
+            if let Ok(outcome) = self.ask(kept).await {
                 return Ok(outcome);
             }
         }
-        let mut connection = Connection::open(self.address, Self::MAX_HEAD).await?;
-        let outcome = self.ask(&mut connection).await?;
-        self.keep(connection).await;
-        Ok(outcome)
+        self.ask(Connection::open(self.address).await?).await
     }
 
-    async fn ask(&self, connection: &mut Connection) -> Result<Outcome, Failure> {
-        connection
-            .ask(self.request(), |response| self.judge(response))
-            .await
-    }
-
-    async fn judge(&self, response: Response<Incoming>) -> Result<Outcome, Failure> {
-        let (head, mut body) = response.into_parts();
+    async fn ask(&self, mut connection: Connection) -> Result<Outcome, Failure> {
+        let head = connection
+            .ask(&self.request, &self.method, Self::MAX_HEAD)
+            .await?;
         let status = head.status;
+        let mut body = Body::new(head.framing);
         let outcome = if self.statuses.iter().any(|range| range.contains(&status.as_u16())) {
             if let Some(expected) = &self.expected {
-                find(expected, &mut body, self.max_body).await?;
+                find(expected, &mut connection, &mut body, self.max_body).await?;
             }
             Outcome::success().with_message(format!("{status}"))
         } else {
@@ -132,25 +117,33 @@ impl Http {
             });
             outcome.with_message(status.canonical_reason().unwrap_or_default())
         };
-        if self.idle.is_some() {
+        if let Some(idle) = self.idle.as_ref().filter(|_| head.keeps) {
             // What is left unread would stand before the next answer.
-            skip(body, self.max_body).await;
-        }
-        Ok(outcome)
-    }
-
-    async fn keep(&self, mut connection: Connection) {
-        if let Some(idle) = &self.idle {
-            if connection.is_ready().await {
-                idle.put(connection);
+            if skip(&mut connection, &mut body, self.max_body).await {
+                if let Some(stream) = connection.into_kept() {
+                    idle.put(stream);
+                }
             }
         }
+        Ok(outcome)
     }
 }
 
 impl Probe for Http {
     fn probe(&self, timeout: Duration) -> ProbeFuture<'_> {
         Box::pin(within(timeout, self.run()))
+    }
+}
+
+/// Without headers, which may hold a secret.
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http")
+            .field("address", &self.address)
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("statuses", &self.statuses)
+            .finish_non_exhaustive()
     }
 }
 
@@ -161,43 +154,39 @@ impl fmt::Display for Http {
 }
 
 /// Reads a body until it has shown `expected`, for `limit` bytes at most.
-async fn find(expected: &[u8], body: &mut Incoming, limit: usize) -> Result<(), Failure> {
+async fn find(
+    expected: &[u8],
+    connection: &mut Connection,
+    body: &mut Body,
+    limit: usize,
+) -> Result<(), Failure> {
     let mut seen = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|error| failure_of(&error))?.into_data() else {
-            continue;
-        };
+    loop {
         // Only where a match could end in the new part.
         let from = seen.len().saturating_sub(expected.len() - 1);
-        seen.extend_from_slice(&data[..data.len().min(limit - seen.len())]);
+        let add = |part: &[u8]| seen.extend_from_slice(&part[..part.len().min(limit - seen.len())]);
+        let more = connection.next(body, add).await?;
         if seen[from..]
             .windows(expected.len())
             .any(|window| window == expected)
         {
             return Ok(());
         }
-        if seen.len() == limit {
-            break;
+        if !more || seen.len() == limit {
+            return Err(Failure::BodyMismatch { read: seen.len() });
         }
     }
-    Err(Failure::BodyMismatch { read: seen.len() })
 }
 
-/// Reads what is left of a body, for `limit` bytes at most.
-async fn skip(mut body: Incoming, limit: usize) {
+/// Reads what is left of a body, for `limit` bytes at most; says whether it was all.
+async fn skip(connection: &mut Connection, body: &mut Body, limit: usize) -> bool {
     let mut seen = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        seen += frame.data_ref().map_or(0, Bytes::len);
-        if seen > limit {
-            return;
+    while seen <= limit {
+        match connection.next(body, |part| seen += part.len()).await {
+            Ok(true) => {}
+            Ok(false) => return body.has_ended(),
+            Err(_) => return false,
         }
     }
-}
-
-fn failure_of(error: &hyper::Error) -> Failure {
-    if error.is_parse() {
-        Failure::NotHttp
-    } else {
-        Failure::Closed
-    }
+    false
 }

@@ -41,7 +41,7 @@ pub(super) fn assign(chairs: &[u32]) -> Vec<u16> {
     (1..=steps)
         .map(|step| {
             waiting.over(step, |party| {
-                ready.push(Reverse((due(party, turns[party]), party)))
+                ready.push(Reverse((due(party, turns[party]), party)));
             });
             let Reverse((_, party)) = ready.pop().expect("Tijdeman: somebody may always take a step");
             turns[party] += 1;

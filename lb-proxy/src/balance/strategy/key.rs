@@ -18,10 +18,10 @@ pub enum Key<'a> {
     Bytes(&'a [u8]),
     /// The client's address.
     Ip(IpAddr),
-    /// The name of the backend that has the client's session.
+    /// The [route](crate::balance::BackendConfig::with_route) of the backend that has the client's session.
     ///
-    /// It gets the request if it can, even if it takes no new sessions (weight 0); otherwise the request is
-    /// one without a key.
+    /// It gets the request if it can, even if it takes no new sessions (weight 0 or `drain`); otherwise the
+    /// request is one without a key.
     Sticky(&'a [u8]),
 }
 

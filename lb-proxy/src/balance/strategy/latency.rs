@@ -42,8 +42,14 @@ impl Latency {
         }
     }
 
-    /// Takes a request into account that began and ended then, in nanoseconds.
+    /// Whether it measures.
     #[inline]
+    pub(in crate::balance) fn is_measured(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != OFF
+    }
+
+    /// Takes a request into account that began and ended then, in nanoseconds.
+    #[inline(never)]
     pub(in crate::balance) fn observe(&self, began: u64, now: u64, failed: bool) {
         let known = self.0.load(Ordering::Relaxed);
         if known != OFF {
@@ -74,7 +80,7 @@ impl Latency {
             average + u64::from(sample) - decayed(sample, elapsed)
         };
         self.0.store(
-            (now >> 20) << 32 | new.min(u64::from(u32::MAX - 1)),
+            ((now >> 20) << 32) | new.min(u64::from(u32::MAX - 1)),
             Ordering::Relaxed,
         );
     }
@@ -92,8 +98,8 @@ fn elapsed(known: u64, now: u64) -> u32 {
 fn decayed(value: u32, elapsed: u32) -> u64 {
     let (halvings, rest) = (elapsed >> HALF_LIFE, u64::from(elapsed & ((1 << HALF_LIFE) - 1)));
     // In units of 2⁻²⁶: 2⁻ˣ ≈ 1 − x (ln 2 − (ln 2 − ½) x).
-    let factor = (1 << 26) - rest * (5_678 - (1_582 * rest >> HALF_LIFE));
-    (u64::from(value) * factor >> 26)
+    let factor = (1 << 26) - rest * (5_678 - ((1_582 * rest) >> HALF_LIFE));
+    ((u64::from(value) * factor) >> 26)
         .checked_shr(halvings)
         .unwrap_or(0)
 }

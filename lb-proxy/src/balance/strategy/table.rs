@@ -90,6 +90,17 @@ impl Table {
         self.ring.members()
     }
 
+    /// Whether the next [`turn`](Self::turn) is all there is to it, whatever the loads and the key.
+    pub(in crate::balance) const fn takes_turns(&self) -> bool {
+        matches!(self.index, Index::Nothing)
+    }
+
+    /// The slot of the next turn whose backend is `fit`.
+    #[inline]
+    pub(in crate::balance) fn turn(&self, fit: impl Fn(u16) -> bool) -> Option<u16> {
+        self.ring.next(fit)
+    }
+
     /// How many steps it takes to lay this out, as long as nothing changes but who is eligible.
     pub(in crate::balance) const fn work(&self) -> u64 {
         self.ring.work()
