@@ -163,7 +163,7 @@ impl Pick {
         };
         let picked_at = self.picked_at & !HOLDS_SLOT;
         if !good || self.backend.heeds_success(picked_at) {
-            return self.finish_with_care(now, outcome);
+            return self.report_with_care(now, outcome);
         }
         // The way of nearly all requests, and short enough to be inlined.
         if self.backend.latency().is_measured() {
@@ -174,7 +174,7 @@ impl Pick {
     }
 
     #[inline(never)]
-    fn finish_with_care(mut self, now: Duration, outcome: Outcome) -> Option<Transition> {
+    fn report_with_care(&mut self, now: Duration, outcome: Outcome) -> Option<Transition> {
         let transition = self.tell(now, self.picked_at & !HOLDS_SLOT, outcome);
         if outcome != Outcome::Cancelled {
             self.picked_at |= TOLD;

@@ -79,7 +79,6 @@ impl Proxy {
         })
     }
 
-<<<<<<< HEAD
     /// The name of the upstream in that place.
     pub(super) fn upstream_name(&self, upstream: usize) -> &str {
         &self.names[upstream]
@@ -92,11 +91,8 @@ impl Proxy {
         (!edits.is_empty()).then_some(edits)
     }
 
-    /// Picks a backend that hasn't been tried, and a kept connection to it if there is one that will do.
-=======
     /// Picks a backend that hasn't been tried, and a kept connection to it if there is one that will do. `sent` is whether
     /// a backend may have seen the request, which is only sent again within the budget.
->>>>>>> wire
     pub(super) fn choose(
         &self,
         attempts: &mut Attempts,
@@ -109,16 +105,13 @@ impl Proxy {
             self.config.retry.young
         };
         let mut shared = self.shared();
-<<<<<<< HEAD
+        let shared = &mut *shared;
         let Target { reader, pool } = &mut shared.targets[attempts.request.upstream];
         let pick = reader.pick(now, &attempts.tried)?;
-=======
-        let pick = shared.reader.pick(now, &attempts.tried)?;
         if sent && !shared.budget.withdraw(now) {
             tracing::debug!("no budget for a retry");
             return None;
         }
->>>>>>> wire
         attempts.tried.insert(&pick);
         if attempts.count() {
             Counters::count(&self.counters.retries);
