@@ -13,10 +13,26 @@
     not(feature = "proxy"),
     doc = "`proxy` is the reverse proxy that uses it (feature `proxy`)."
 )]
+#![cfg_attr(
+    feature = "stream",
+    doc = "[`stream`] passes TCP connections on (feature `stream`)."
+)]
+#![cfg_attr(
+    not(feature = "stream"),
+    doc = "`stream` passes TCP connections on (feature `stream`)."
+)]
+#![cfg_attr(
+    feature = "tls",
+    doc = "[`tls`] is TLS towards clients and backends (feature `tls`)."
+)]
+#![cfg_attr(
+    not(feature = "tls"),
+    doc = "`tls` is TLS towards clients and backends (feature `tls`)."
+)]
 //!
 //! What a proxy does before and after the choice is pure as well, and works on bytes: [`route`] finds what a host and
-//! path lead to, [`forwarded`] tells who the client is and passes it on, [`limit`] counts what a client asks for, and
-//! [`log`] writes a line for each request.
+//! path lead to, [`forwarded`] tells who the client is and passes it on, [`limit`] counts what a client asks for,
+//! [`log`] writes a line for each request, and [`proxy_protocol`] tells the next hop whose connection it is.
 //!
 //! It is not a web server, it resolves no names and reads no config files; the crate `ha-stack` does the
 //! last.

@@ -7,6 +7,24 @@ use lb_proxy::proxy_protocol::{
 use proptest::prelude::*;
 use std::net::SocketAddr;
 
+#[allow(unreachable_pub, reason = "a test has no outside")]
+#[path = "../fuzz/src/proxy_protocol.rs"]
+mod fuzz;
+
+#[test]
+fn corpus_of_the_fuzz_target_replays() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/proxy_protocol");
+    let mut replayed = 0;
+    for entry in std::fs::read_dir(folder).expect("a corpus") {
+        let path = entry.expect("an entry").path();
+        // Shown when an assertion below fails.
+        println!("{}", path.display());
+        fuzz::run(&std::fs::read(&path).expect("a file"));
+        replayed += 1;
+    }
+    assert!(replayed > 0, "no corpus in {folder}");
+}
+
 /// §2.1 of the specification: "a few examples", and the worst cases of each family.
 #[test]
 fn lines_of_the_specification() {

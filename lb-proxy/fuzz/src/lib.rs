@@ -2,6 +2,7 @@
 
 pub mod chunked;
 pub mod heads;
+pub mod proxy_protocol;
 pub mod reference;
 
 /// The codec itself: it is no public part of the crate.

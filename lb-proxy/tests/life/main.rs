@@ -3,6 +3,7 @@
 mod classify;
 mod drain;
 mod ejection;
+mod lasting;
 mod limits;
 mod model;
 mod panic;
