@@ -55,9 +55,10 @@ fn a_backend_gets_no_requests_while_its_check_is_down() {
         "{requests:?}"
     );
     handle.shutdown(Duration::ZERO).wait().unwrap();
-    // Nobody asks any more.
+    // Nobody asks any more, once what was on the way has arrived.
+    pause(Duration::from_millis(300));
     let asked = backends[0].requests().len();
-    pause(Duration::from_millis(200));
+    pause(Duration::from_millis(300));
     assert_eq!(backends[0].requests().len(), asked);
 }
 
@@ -134,6 +135,7 @@ fn backends_that_come_and_go_while_running_are_asked_and_not_asked() {
     poll(|| !backends[0].requests().is_empty());
     upstream.replace(now(), only(1));
     poll(|| !backends[1].requests().is_empty());
+    pause(Duration::from_millis(300));
     let asked = backends[0].requests().len();
     pause(Duration::from_millis(300));
     assert_eq!(backends[0].requests().len(), asked);
