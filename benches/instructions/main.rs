@@ -13,6 +13,7 @@ mod adverts;
 mod balance;
 mod limits;
 mod proxy;
+mod route;
 #[path = "../support/upstreams.rs"]
 mod upstreams;
 mod valgrind;
@@ -35,6 +36,7 @@ fn cases() -> Vec<Case> {
     let mut cases = vrrp::cases();
     cases.extend(balance::cases());
     cases.extend(proxy::cases());
+    cases.extend(route::cases());
     cases
 }
 

@@ -15,7 +15,7 @@ const FREQUENCY: &str = "4999";
 /// Functions below this share are left out.
 const LIMIT: &str = "0.5";
 
-/// Records the first body and number of connections of the options for ten slices, and prints where the time went; the
+/// Records the first body and the middle number of connections of the options for ten slices, and prints where the time went; the
 /// record stays beside this program, for `perf report` and `perf annotate`.
 pub(crate) fn run(contender: Contender, field: &Field<'_>, options: &Options) -> Result<()> {
     let record = std::env::current_exe()?.with_extension("perf");
@@ -24,7 +24,7 @@ pub(crate) fn run(contender: Contender, field: &Field<'_>, options: &Options) ->
     let load = Load {
         target: daemon.address(),
         path: options.bodies[0].path(),
-        connections: options.connections[0],
+        connections: options.connections[options.connections.len() / 2],
         pace: Pace::Closed,
         tls: None,
         keep_alive: true,
