@@ -11,6 +11,9 @@
 #[path = "../support/adverts.rs"]
 mod adverts;
 mod balance;
+mod edge;
+#[path = "../support/edge.rs"]
+mod edge_inputs;
 mod limits;
 #[path = "../support/upstreams.rs"]
 mod upstreams;
@@ -33,6 +36,7 @@ pub(crate) struct Case {
 fn cases() -> Vec<Case> {
     let mut cases = vrrp::cases();
     cases.extend(balance::cases());
+    cases.extend(edge::cases());
     cases
 }
 
