@@ -1,5 +1,7 @@
 //! Which core does what: the proxy has one, load and backend share the other.
 
+use std::fs;
+
 use ha_benches::testbed::Result;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -36,6 +38,15 @@ impl Cores {
         self.proxy != self.load
     }
 
+    /// Does something in a place, and comes back.
+    pub(crate) fn at<T>(&self, place: Place, act: impl FnOnce() -> T) -> Result<T> {
+        let home = sched_getaffinity(None)?;
+        self.go(place)?;
+        let done = act();
+        sched_setaffinity(None, &home)?;
+        Ok(done)
+    }
+
     /// Moves the calling thread, and the processes that it starts from here on.
     pub(crate) fn go(&self, place: Place) -> Result<()> {
         let mut set = CpuSet::new();
@@ -46,4 +57,16 @@ impl Cores {
         }
         Ok(sched_setaffinity(None, &set)?)
     }
+}
+
+/// Puts this process and those that it starts before all else that the machine does: a session of their own, to which
+/// the scheduler gives the highest weight (sched(7), autogroup).
+///
+/// # Errors
+/// If that is not allowed (CAP_SYS_NICE), or the kernel does not group by session.
+pub(crate) fn go_first() -> Result<()> {
+    nix::unistd::setsid()?;
+    fs::write("/proc/self/autogroup", "-20")
+        .map_err(|error| format!("can't raise this session's weight: {error}"))?;
+    Ok(())
 }

@@ -66,6 +66,8 @@ fn measure(contenders: &[Daemon], body: Body, connections: usize, options: &Opti
                 path: body.path(),
                 connections,
                 pace: Pace::Closed,
+                tls: None,
+                keep_alive: true,
                 warm_up: options.slice / 4,
                 window: options.slice,
             };

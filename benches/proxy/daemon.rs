@@ -41,9 +41,7 @@ impl Daemon {
         children: usize,
     ) -> Result<Self> {
         command.stdout(Stdio::null());
-        cores.go(place)?;
-        let process = command.spawn();
-        cores.go(Place::Load)?;
+        let process = cores.at(place, || command.spawn())?;
         let program = command.get_program().to_string_lossy().into_owned();
         let mut process = process.map_err(|error| format!("{program} can't be run: {error}"))?;
         let mut workers = Vec::new();
@@ -72,6 +70,16 @@ impl Daemon {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Memory of those that serve, in KiB: what they share is divided among them.
+    pub(crate) fn memory_kib(&self) -> Result<u64> {
+        self.workers.iter().map(|pid| proportional_kib(*pid)).sum()
+    }
+
+    /// The processes that serve.
+    pub(crate) fn pids(&self) -> &[u32] {
+        &self.workers
     }
 
     /// CPU time of those that serve, so far.
@@ -121,6 +129,15 @@ pub(crate) fn raise_file_limit() -> Result<()> {
         maximum,
     };
     Ok(setrlimit(Resource::Nofile, limit)?)
+}
+
+fn proportional_kib(pid: u32) -> Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Pss:"))
+        .unwrap_or_default();
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 fn children(pid: u32) -> Result<Vec<u32>> {

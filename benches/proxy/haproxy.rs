@@ -1,23 +1,20 @@
 //! HAProxy as a peer.
 
-use std::net::SocketAddr;
-
 use ha_benches::testbed::Result;
 
-use crate::cores::{Cores, Place};
-use crate::daemon::{self, Daemon, Directory, free_address};
+use crate::contender::{Field, Role};
+use crate::daemon::{self, Daemon, free_address};
 
 /// HAProxy, in one process with so many threads. A request may go over any upstream connection: that costs it least.
-pub(crate) fn proxy(
-    cores: &Cores,
-    place: Place,
-    directory: &Directory,
-    backend: SocketAddr,
-    workers: usize,
-) -> Result<Daemon> {
+pub(crate) fn proxy(field: &Field<'_>, role: &Role<'_>) -> Result<Daemon> {
+    let Role { place, workers, tls } = *role;
+    let backend = field.backend;
     let address = free_address()?;
     // Two files a connection, and some for itself.
     let connections = daemon::file_limit() / 2 - 500;
+    let tls = tls.map_or(String::new(), |certificate| {
+        format!("ssl crt {} alpn http/1.1", certificate.both.display())
+    });
     let config = format!(
         "global
     nbthread {workers}
@@ -29,14 +26,14 @@ defaults
     timeout server 1h
     http-reuse always
 frontend bench
-    bind {address} backlog 4096
+    bind {address} backlog 4096 {tls}
     default_backend app
 backend app
     server one {backend} pool-max-conn -1
 "
     );
-    let file = directory.write("haproxy.cfg", config)?;
+    let file = field.directory.write("haproxy.cfg", config)?;
     let mut command = daemon::command("haproxy");
     command.args(["-db", "-q", "-f"]).arg(file);
-    Daemon::start(cores, place, command, address, 0)
+    Daemon::start(field.cores, place, command, address, 0)
 }

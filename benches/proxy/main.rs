@@ -4,22 +4,27 @@
 //! figure means.
 
 mod body;
+mod certificate;
 mod contender;
 mod cores;
 mod cost;
 mod daemon;
 mod goal;
 mod haproxy;
+mod latency;
 mod load;
+mod memory;
 mod nginx;
 mod ours;
+mod profile;
 mod ratio;
+mod tls;
 
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use body::{BODIES, Body};
-use contender::Field;
+use contender::{Contender, Field};
 use cores::{Cores, Place};
 use daemon::Directory;
 use goal::Goals;
@@ -28,19 +33,28 @@ use ha_benches::testbed::{self, Result};
 const USAGE: &str =
     "usage: proxy [--only NAME,NAME] [--short] [--check] [--slack RATIO] [--rounds N] [--slice MS]
              [--bodies NAME,NAME] [--connections N,N]
-  --only NAME,NAME    of the sections: cost
+  --only NAME,NAME    of the sections: cost, latency, workers, tls, memory
   --short             a minute or two: fewer cells, rounds and seconds
   --check             fails if a goal is missed by more than the slack
   --slack RATIO       how many times a goal is allowed (1.2)
   --rounds N          turns of each (7; short: 3)
   --slice MS          length of a turn (1000; short: 500)
   --bodies NAME,NAME  100B,10KiB,64KiB,1MiB (short: 100B,1MiB)
-  --connections N,N   16,64,256 (short: 64)";
+  --connections N,N   16,64,256 (short: 64)
+  --clients N         idle ones, for memory (5000)
+  --profile NAME      nothing but where the time of nginx, nginx-default, haproxy or ours goes, by perf
+  --first             before all else that this machine does (root)";
 
 /// A part of the bench.
 type Section = fn(&Field<'_>, &Options) -> Result<Goals>;
 
-const SECTIONS: [(&str, Section); 1] = [("cost", cost::run)];
+const SECTIONS: [(&str, Section); 5] = [
+    ("cost", cost::run),
+    ("latency", latency::one_worker),
+    ("workers", latency::two_workers),
+    ("tls", tls::run),
+    ("memory", memory::run),
+];
 
 struct Options {
     only: Vec<String>,
@@ -50,6 +64,9 @@ struct Options {
     slice: Duration,
     bodies: Vec<Body>,
     connections: Vec<usize>,
+    clients: usize,
+    first: bool,
+    profile: Option<Contender>,
 }
 
 impl Options {
@@ -67,6 +84,9 @@ impl Options {
                 BODIES.to_vec()
             },
             connections: if short { vec![64] } else { vec![16, 64, 256] },
+            clients: 5000,
+            first: false,
+            profile: None,
         };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -81,6 +101,9 @@ impl Options {
                 "--connections" => {
                     options.connections = list(arguments.next()?, |number| number.parse().ok())?;
                 }
+                "--clients" => options.clients = arguments.next()?.parse().ok()?,
+                "--profile" => options.profile = Some(Contender::named(arguments.next()?)?),
+                "--first" => options.first = true,
                 _ => return None,
             }
         }
@@ -91,6 +114,7 @@ impl Options {
                 .iter()
                 .all(|number| (1..=4096).contains(number))
             && options.rounds > 0
+            && options.clients > 0
             && !options.slice.is_zero()
             && options.slack >= 1.0;
         sound.then_some(options)
@@ -131,13 +155,16 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<bool> {
     daemon::raise_file_limit()?;
+    if options.first {
+        cores::go_first()?;
+    }
     let cores = Cores::new()?;
     if !cores.are_two() {
         println!("one core only: load, backend and proxy share it");
     }
     cores.go(Place::Load)?;
     let directory = Directory::new()?;
-    let backend = nginx::backend(&cores, &directory)?;
+    let backend = nginx::backend(&cores, &directory, Place::Load, "backend")?;
     for body in BODIES {
         contender::expect_body(backend.address(), body)?;
     }
@@ -146,6 +173,10 @@ fn run(options: &Options) -> Result<bool> {
         directory: &directory,
         backend: backend.address(),
     };
+    if let Some(contender) = options.profile {
+        profile::run(contender, &field, options)?;
+        return Ok(true);
+    }
     let mut goals = Goals::default();
     for (name, section) in SECTIONS {
         if options.only.is_empty() || options.only.iter().any(|only| only == name) {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use ha_benches::testbed::Result;
 
 use crate::body::{BODIES, Body};
+use crate::contender::{Field, Role};
 use crate::cores::{Cores, Place};
 use crate::daemon::{self, Daemon, Directory, free_address};
 
@@ -25,7 +26,7 @@ pub(crate) enum Tuning {
 }
 
 /// The backend: an answer out of the config for the shortest body, files and `sendfile` for the others.
-pub(crate) fn backend(cores: &Cores, directory: &Directory) -> Result<Daemon> {
+pub(crate) fn backend(cores: &Cores, directory: &Directory, place: Place, name: &str) -> Result<Daemon> {
     let address = free_address()?;
     let mut locations = String::new();
     for body in BODIES {
@@ -46,19 +47,25 @@ pub(crate) fn backend(cores: &Cores, directory: &Directory) -> Result<Daemon> {
              {locations}
          }}"
     );
-    start(cores, Place::Load, directory, "backend", address, 1, &server)
+    start(cores, place, directory, name, address, 1, &server)
 }
 
 /// The peer, before these backends.
-pub(crate) fn proxy(
-    cores: &Cores,
-    place: Place,
-    directory: &Directory,
-    backend: SocketAddr,
-    workers: usize,
-    tuning: Tuning,
-) -> Result<Daemon> {
+pub(crate) fn proxy(field: &Field<'_>, role: &Role<'_>, tuning: Tuning) -> Result<Daemon> {
+    let Role { place, workers, tls } = *role;
+    let backend = field.backend;
     let address = free_address()?;
+    let (ssl, certificate) = match tls {
+        None => ("", String::new()),
+        Some(certificate) => (
+            "ssl",
+            format!(
+                "ssl_certificate {}; ssl_certificate_key {}; ssl_protocols TLSv1.3;",
+                certificate.chain.display(),
+                certificate.key.display()
+            ),
+        ),
+    };
     let http = match tuning {
         Tuning::Tuned => {
             let locations = BODIES
@@ -68,19 +75,19 @@ pub(crate) fn proxy(
             format!(
                 "{FOREVER} proxy_max_temp_file_size 0;
                  upstream app {{ server {backend}; keepalive {KEEPALIVE}; {FOREVER} }}
-                 server {{ listen {address} backlog=4096; {locations} }}"
+                 server {{ listen {address} {ssl} backlog=4096; {certificate} {locations} }}"
             )
         }
         Tuning::Default => format!(
             "upstream app {{ server {backend}; keepalive 32; }}
-             server {{ listen {address} backlog=4096; location / {{ {FORWARD} }} }}"
+             server {{ listen {address} {ssl} backlog=4096; {certificate} location / {{ {FORWARD} }} }}"
         ),
     };
     let name = match tuning {
         Tuning::Tuned => "nginx",
         Tuning::Default => "nginx-default",
     };
-    start(cores, place, directory, name, address, workers, &http)
+    start(field.cores, place, field.directory, name, address, workers, &http)
 }
 
 /// Without these two, nginx keeps no upstream connection at all.

@@ -8,6 +8,7 @@ use lb_proxy::balance::{BackendConfig, Upstream, UpstreamConfig};
 use lb_proxy::proxy::{ProxyConfig, Server};
 use serde::{Deserialize, Serialize};
 
+use crate::contender::{Field, Role};
 use crate::cores::{Cores, Place};
 use crate::daemon::{self, Daemon, free_address};
 
@@ -23,13 +24,16 @@ pub(crate) struct Setup {
 }
 
 /// Ours, before this backend.
-pub(crate) fn proxy(cores: &Cores, place: Place, backend: SocketAddr, workers: usize) -> Result<Daemon> {
+pub(crate) fn proxy(field: &Field<'_>, role: &Role<'_>) -> Result<Daemon> {
+    if role.tls.is_some() {
+        return Err("our proxy has no listener with TLS".into());
+    }
     let setup = Setup {
         listen: free_address()?,
-        backends: vec![backend],
-        workers,
+        backends: vec![field.backend],
+        workers: role.workers,
     };
-    start(cores, place, &setup)
+    start(field.cores, role.place, &setup)
 }
 
 fn start(cores: &Cores, place: Place, setup: &Setup) -> Result<Daemon> {

@@ -74,7 +74,7 @@ mod import;
 pub use ha_health::probe::Interface;
 
 pub use compose::{
-    BuildError, CheckStatus, Controller, Event, Events, FifoError, Handle, Instance, InstanceStatus, Node,
-    Notify, NotifyFifo, ProxyError, ProxyStatus, Reply, SetHmacError, Stack, StackBuilder, StartError,
-    Status, Stopped, SwitchoverError, Track,
+    BackendCheckStatus, BuildError, CheckStatus, Controller, Event, Events, FifoError, Handle, Instance,
+    InstanceStatus, Node, Notify, NotifyFifo, ProxyError, ProxyStatus, Reply, SetHmacError, Stack,
+    StackBuilder, StartError, Status, Stopped, SwitchoverError, Track, UpstreamCheck,
 };

@@ -96,7 +96,8 @@ fn a_proxy_alone_needs_no_privilege_and_answers_status() {
     let output = ha_stack(&["status", "--json", "--socket", daemon.socket.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0));
     let expected = "{\"node\":\"lb1\",\"vrrp\":[],\"checks\":[],\"upstreams\":[{\"name\":\"app\",\"backends\":\
-                    [{\"address\":\"127.0.0.1:9\",\"weight\":1,\"state\":\"up\",\"active\":0,\"requests\":0,\"failures\":0}]}],\"vrrp_thread\":null}\n";
+                    [{\"name\":\"127.0.0.1:9\",\"address\":\"127.0.0.1:9\",\"weight\":1,\"state\":\"up\",\"active\":0,\"requests\":0,\
+                    \"failures\":0,\"check\":null}]}],\"vrrp_thread\":null}\n";
     assert_eq!(text(&output.stdout), expected);
     let table = ha_stack(&["status", "--socket", daemon.socket.to_str().unwrap()]);
     assert!(text(&table.stdout).contains("127.0.0.1:9"), "{table:?}");
@@ -108,6 +109,27 @@ fn a_proxy_alone_needs_no_privilege_and_answers_status() {
     let (code, log) = daemon.stop(Signal::SIGINT);
     assert_eq!(code, Some(0));
     assert!(log.contains("SIGINT: stopping"), "{log}");
+}
+
+#[test]
+fn status_shows_the_check_of_each_backend() {
+    let check = "[upstream.check]\ntcp = true\ninterval = \"50ms\"\n";
+    let daemon = Daemon::start("checked", &format!("{PROXY}{check}"));
+    let socket = daemon.socket.to_str().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let table = text(&ha_stack(&["status", "--socket", socket]).stdout);
+        if table.contains("  check down for ") && table.contains(": connection refused\n") {
+            assert!(table.contains("unhealthy"), "{table}");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{table}");
+    }
+    let (_, log) = daemon.stop(Signal::SIGTERM);
+    assert!(
+        log.contains("WARN upstream app: backend 127.0.0.1:9: check down: connection refused"),
+        "{log}"
+    );
 }
 
 #[test]

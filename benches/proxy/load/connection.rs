@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ha_benches::testbed::Result;
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use ha_benches::testbed::{Error, Result};
+use rustls::ClientConfig;
+
+use super::transport::Transport;
 
 /// How long a connect may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,7 +21,7 @@ const OK: &[u8] = b"HTTP/1.1 200 ";
 /// Buffers that all connections share.
 pub(super) struct Scratch {
     head: Vec<u8>,
-    /// The kernel writes nothing to it.
+    /// Without TLS nothing is written to it.
     discard: Vec<u8>,
     /// The length of the answer before, head and body, if it came in one piece.
     whole: usize,
@@ -36,7 +38,7 @@ impl Scratch {
 }
 
 pub(super) struct Connection {
-    stream: TcpStream,
+    transport: Transport,
     /// When the request under way was due.
     due: Option<Instant>,
     /// A head that is not complete.
@@ -47,7 +49,10 @@ pub(super) struct Connection {
 
 /// What a readable connection has come to.
 pub(super) enum Progress {
+    /// All that came is taken.
     Waiting,
+    /// There may be more.
+    Partial,
     Answered {
         due: Instant,
     },
@@ -56,12 +61,12 @@ pub(super) enum Progress {
 }
 
 impl Connection {
-    pub(super) fn open(target: SocketAddr) -> Result<Self> {
+    pub(super) fn open(target: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&target, PATIENCE)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         Ok(Self {
-            stream,
+            transport: Transport::new(stream, tls)?,
             due: None,
             partial: Vec::new(),
             left: None,
@@ -69,7 +74,7 @@ impl Connection {
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
-        &self.stream
+        self.transport.stream()
     }
 
     /// When the request under way was due.
@@ -79,27 +84,32 @@ impl Connection {
 
     pub(super) fn send(&mut self, request: &[u8], due: Instant) -> Result<()> {
         self.due = Some(due);
-        match send(&self.stream, request, SendFlags::NOSIGNAL) {
-            Ok(sent) if sent == request.len() => Ok(()),
+        match self.transport.send(request) {
             // Reading tells the end of the connection.
-            Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
-            Ok(sent) => Err(format!("{sent} bytes of a request were taken at once").into()),
-            Err(error) => Err(error.into()),
+            Err(error) if is_end(&error) => Ok(()),
+            other => Ok(other?),
         }
     }
 
+    /// Takes what has come, up to the end of an answer.
     pub(super) fn receive(&mut self, scratch: &mut Scratch) -> Result<Progress> {
-        match self.left {
-            None => self.receive_head(scratch),
-            Some(left) => self.receive_body(scratch, left),
+        loop {
+            let progress = match self.left {
+                None => self.receive_head(scratch)?,
+                Some(left) => self.receive_body(scratch, left)?,
+            };
+            match progress {
+                Progress::Partial if self.transport.holds_back() => {}
+                other => return Ok(other),
+            }
         }
     }
 
     fn receive_head(&mut self, scratch: &mut Scratch) -> Result<Progress> {
-        let got = match recv(&self.stream, &mut scratch.head[..], RecvFlags::empty()) {
-            Ok((_, got)) => got,
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(Progress::Waiting),
-            Err(Errno::CONNRESET | Errno::PIPE) => 0,
+        let got = match self.transport.read(&mut scratch.head) {
+            Ok(got) => got,
+            Err(error) if is_later(&error) => return Ok(Progress::Waiting),
+            Err(error) if is_end(&error) => 0,
             Err(error) => return Err(error.into()),
         };
         if got == 0 && self.partial.is_empty() {
@@ -115,7 +125,7 @@ impl Connection {
             return if got == 0 {
                 Err(self.broken("ends within its head"))
             } else {
-                Ok(Progress::Waiting)
+                Ok(Progress::Partial)
             };
         };
         let body = self.body_length(length)?;
@@ -129,24 +139,24 @@ impl Connection {
             left => {
                 self.partial.clear();
                 self.left = left;
-                Ok(Progress::Waiting)
+                Ok(Progress::Partial)
             }
         }
     }
 
     fn receive_body(&mut self, scratch: &mut Scratch, left: u64) -> Result<Progress> {
         let most = DISCARD.min(usize::try_from(left)?);
-        let got = match recv(&self.stream, &mut scratch.discard[..most], RecvFlags::TRUNC) {
-            Ok((_, 0)) => return Err(self.broken("ends within its body")),
-            Ok((_, got)) => got,
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(Progress::Waiting),
+        let got = match self.transport.discard(&mut scratch.discard[..most]) {
+            Ok(0) => return Err(self.broken("ends within its body")),
+            Ok(got) => got,
+            Err(error) if is_later(&error) => return Ok(Progress::Waiting),
             Err(error) => return Err(error.into()),
         };
         match left - got as u64 {
             0 => self.finish(),
             left => {
                 self.left = Some(left);
-                Ok(Progress::Waiting)
+                Ok(Progress::Partial)
             }
         }
     }
@@ -171,12 +181,26 @@ impl Connection {
             .ok_or_else(|| self.broken("tells no length"))
     }
 
-    fn broken(&self, how: &str) -> ha_benches::testbed::Error {
+    fn broken(&self, how: &str) -> Error {
         let text = String::from_utf8_lossy(&self.partial);
-        let from = self.stream.peer_addr().map(|address| address.to_string());
+        let from = self.stream().peer_addr().map(|address| address.to_string());
         let from = from.unwrap_or_else(|error: io::Error| error.to_string());
         format!("an answer of {from} {how}:\n{text}").into()
     }
+}
+
+fn is_later(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }
 
 fn head_length(bytes: &[u8]) -> Option<usize> {

@@ -7,15 +7,18 @@
 
 mod arrivals;
 mod connection;
+mod transport;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ha_benches::testbed::{Histogram, Result};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
+use rustls::ClientConfig;
 
 use arrivals::Arrivals;
 use connection::{Connection, Progress, Scratch};
@@ -41,6 +44,10 @@ pub(crate) struct Load {
     pub(crate) path: String,
     pub(crate) connections: usize,
     pub(crate) pace: Pace,
+    /// TLS instead of TCP alone.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// Whether a connection has more than one request.
+    pub(crate) keep_alive: bool,
     /// Not counted.
     pub(crate) warm_up: Duration,
     /// Counted.
@@ -100,7 +107,7 @@ impl<'a> Run<'a> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut connections = Vec::with_capacity(load.connections);
         for index in 0..load.connections {
-            connections.push(open(&epoll, load.target, index)?);
+            connections.push(open(&epoll, load, index)?);
         }
         let now = Instant::now();
         let from = now + load.warm_up;
@@ -108,8 +115,13 @@ impl<'a> Run<'a> {
             load,
             epoll,
             request: format!(
-                "GET {} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench/1\r\nAccept: */*\r\n\r\n",
-                load.path
+                "GET {} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench/1\r\nAccept: */*\r\n{}\r\n",
+                load.path,
+                if load.keep_alive {
+                    ""
+                } else {
+                    "Connection: close\r\n"
+                }
             )
             .into_bytes(),
             idle: (0..connections.len()).collect(),
@@ -215,10 +227,10 @@ impl<'a> Run<'a> {
 
     fn handle_readable(&mut self, index: usize) -> Result<()> {
         match self.connections[index].receive(&mut self.scratch)? {
-            Progress::Waiting => {}
+            Progress::Waiting | Progress::Partial => {}
             Progress::Closed => {
                 let due = self.connections[index].due();
-                self.connections[index] = open(&self.epoll, self.load.target, index)?;
+                self.connections[index] = open(&self.epoll, self.load, index)?;
                 // A request that met the end of a kept connection is sent again; its answer is late.
                 if let Some(due) = due {
                     self.connections[index].send(&self.request, due)?;
@@ -229,6 +241,9 @@ impl<'a> Run<'a> {
                 self.window.answers += 1;
                 if due >= self.window.from && due < self.window.until {
                     self.window.latency.add(now - due);
+                }
+                if !self.load.keep_alive {
+                    self.connections[index] = open(&self.epoll, self.load, index)?;
                 }
                 let next = match (&self.arrivals, self.closing) {
                     (Some(_), _) => self.backlog.pop_front(),
@@ -245,8 +260,8 @@ impl<'a> Run<'a> {
     }
 }
 
-fn open(epoll: &OwnedFd, target: SocketAddr, index: usize) -> Result<Connection> {
-    let connection = Connection::open(target)?;
+fn open(epoll: &OwnedFd, load: &Load, index: usize) -> Result<Connection> {
+    let connection = Connection::open(load.target, load.tls.as_ref())?;
     let data = epoll::EventData::new_u64(index as u64);
     epoll::add(epoll, connection.stream(), data, epoll::EventFlags::IN)?;
     Ok(connection)

@@ -31,7 +31,9 @@ mod server;
 mod socket;
 
 pub use client::{FetchError, fetch, resume, switchover};
-pub use report::{BackendReport, CheckReport, Report, RouterReport, ThreadReport, UpstreamReport};
+pub use report::{
+    BackendCheckReport, BackendReport, CheckReport, Report, RouterReport, ThreadReport, UpstreamReport,
+};
 pub use socket::{AdminSocket, SocketError};
 
 /// Where the daemon listens unless told otherwise.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use lb_proxy::balance::UpstreamStatus;
 use serde::{Deserialize, Serialize};
 use vrrp_net::DriverCounters;
 
-use crate::{CheckStatus, InstanceStatus, Status};
+use crate::{BackendCheckStatus, CheckStatus, InstanceStatus, Status};
 
 /// A stack at one moment, as JSON has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,6 +128,9 @@ pub struct UpstreamReport {
 /// A backend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BackendReport {
+    /// What people call it.
+    #[serde(default)]
+    pub name: String,
     /// Where it listens.
     pub address: SocketAddr,
     /// Its weight.
@@ -139,6 +143,32 @@ pub struct BackendReport {
     pub requests: u64,
     /// Requests that failed.
     pub failures: u64,
+    /// Its check; `null` if it has none, or follows one of [`checks`](Report::checks).
+    #[serde(default)]
+    pub check: Option<BackendCheckReport>,
+}
+
+/// The check of a backend.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackendCheckReport {
+    /// Whether it is up; `null` before its first result.
+    pub up: Option<bool>,
+    /// The last result in words; `null` before the first.
+    pub last: Option<String>,
+    /// How long the last run took, in milliseconds.
+    pub took_ms: Option<f64>,
+    /// Results of the same kind in a row.
+    pub consecutive: u64,
+    /// For how long it has been up or down, in milliseconds; `null` before its first result.
+    pub since_ms: Option<u64>,
+    /// Until the next run, in milliseconds; `null` while one is on.
+    pub next_ms: Option<u64>,
+    /// Runs started.
+    pub runs: u64,
+    /// Runs that failed.
+    pub failures: u64,
+    /// Changes between up and down.
+    pub transitions: u64,
 }
 
 impl From<&Status> for Report {
@@ -148,9 +178,24 @@ impl From<&Status> for Report {
             vrrp_thread: status.driver.as_ref().map(ThreadReport::from),
             vrrp: status.instances.iter().map(RouterReport::from).collect(),
             checks: status.checks.iter().map(CheckReport::from).collect(),
-            upstreams: status.upstreams.iter().map(UpstreamReport::from).collect(),
+            upstreams: upstreams(status),
         }
     }
+}
+
+/// The upstreams, each backend with its check.
+fn upstreams(status: &Status) -> Vec<UpstreamReport> {
+    // Both have the same order, and some backends have no check.
+    let mut checks = status.backend_checks.iter().peekable();
+    let upstream = |upstream: &UpstreamStatus| {
+        let mut report = UpstreamReport::from(upstream);
+        for (backend, report) in upstream.backends.iter().zip(&mut report.backends) {
+            let check = checks.next_if(|one| one.upstream == upstream.name && one.backend == backend.id);
+            report.check = check.map(BackendCheckReport::from);
+        }
+        report
+    };
+    status.upstreams.iter().map(upstream).collect()
 }
 
 impl From<&DriverCounters> for ThreadReport {
@@ -209,15 +254,34 @@ impl From<&CheckStatus> for CheckReport {
     }
 }
 
+impl From<&BackendCheckStatus> for BackendCheckReport {
+    fn from(status: &BackendCheckStatus) -> Self {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            up: status.up,
+            last: status.last.as_ref().map(ToString::to_string),
+            took_ms: status.took.map(|took| took.as_secs_f64() * 1000.0),
+            consecutive: status.consecutive,
+            since_ms: status.since.map(millis),
+            next_ms: status.next.map(millis),
+            runs: status.counters.runs,
+            failures: status.counters.failures,
+            transitions: status.counters.transitions,
+        }
+    }
+}
+
 impl From<&UpstreamStatus> for UpstreamReport {
     fn from(status: &UpstreamStatus) -> Self {
         let backend = |one: &lb_proxy::balance::BackendStatus| BackendReport {
+            name: one.id.to_string(),
             address: one.address,
             weight: one.weight.get(),
             state: one.state.to_string(),
             active: one.active,
             requests: one.requests,
             failures: one.failures,
+            check: None,
         };
         Self {
             name: status.name.to_string(),

@@ -207,7 +207,8 @@ fn tell(event: &Event) {
         | Event::NotifyFailed { .. }
         | Event::NotifyReader { .. }
         | Event::NotifyLost { .. }
-        | Event::Check { up: false, .. } => tracing::warn!("{event}"),
+        | Event::Check { up: false, .. }
+        | Event::BackendCheck { up: false, .. } => tracing::warn!("{event}"),
         _ => tracing::info!("{event}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::admin::{BackendReport, CheckReport, Report, RouterReport, ThreadReport};
+use crate::admin::{BackendCheckReport, BackendReport, CheckReport, Report, RouterReport, ThreadReport};
 
 /// Widest line, in characters.
 const WIDTH: usize = 80;
@@ -42,6 +42,9 @@ pub(super) fn render(report: &Report) -> String {
         let _ = write!(text, "\n{}", fit(&header));
         for backend in &upstream.backends {
             text.push_str(&backend_line(backend));
+            if let Some(check) = &backend.check {
+                text.push_str(&backend_check_line(check));
+            }
         }
     }
     text
@@ -138,6 +141,35 @@ fn backend_line(backend: &BackendReport) -> String {
     ))
 }
 
+fn backend_check_line(check: &BackendCheckReport) -> String {
+    let mut line = match (check.up, check.since_ms) {
+        (Some(up), Some(since)) => {
+            let state = if up { "up" } else { "down" };
+            format!("  check {state} for {}", span(since))
+        }
+        _ => "  check not made yet".to_owned(),
+    };
+    let _ = match check.next_ms {
+        Some(next) => write!(line, ", next in {}", span(next)),
+        None => write!(line, ", asking"),
+    };
+    if let Some(last) = &check.last {
+        let _ = write!(line, ": {}", last.replace(char::is_control, " "));
+    }
+    fit(&line)
+}
+
+/// A time of so many milliseconds in few characters.
+fn span(ms: u64) -> String {
+    match ms {
+        0..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        10_000..600_000 => format!("{} s", ms / 1000),
+        600_000..36_000_000 => format!("{} min", ms / 60_000),
+        36_000_000..864_000_000 => format!("{} h", ms / 3_600_000),
+        _ => format!("{} d", ms / 86_400_000),
+    }
+}
+
 /// A line that is not too wide, with its end.
 fn fit(line: &str) -> String {
     format!("{}\n", cut(line.trim_end(), WIDTH))
@@ -177,6 +209,46 @@ mod tests {
             text.contains("  held after a switchover: preempts nobody until resumed\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_check_of_a_backend_stands_below_it() {
+        let mut report = report("VI_1", "tomcat");
+        let check = BackendCheckReport {
+            up: Some(false),
+            last: Some("unexpected status 503: Service Unavailable".to_owned()),
+            took_ms: Some(1.5),
+            consecutive: 4,
+            since_ms: Some(12_345),
+            next_ms: Some(1780),
+            runs: 20,
+            failures: 4,
+            transitions: 1,
+        };
+        let mut shown = |check: BackendCheckReport| {
+            report.upstreams[0].backends[0].check = Some(check);
+            render(&report).lines().last().unwrap().to_owned()
+        };
+        assert_eq!(
+            shown(check.clone()),
+            "  check down for 12 s, next in 1.7 s: unexpected status 503: Service Unavailable"
+        );
+        let up = BackendCheckReport {
+            up: Some(true),
+            last: Some("200 OK".to_owned()),
+            since_ms: Some(90_000_000),
+            next_ms: None,
+            ..check.clone()
+        };
+        assert_eq!(shown(up), "  check up for 25 h, asking: 200 OK");
+        let new = BackendCheckReport {
+            up: None,
+            last: None,
+            since_ms: None,
+            next_ms: Some(0),
+            ..check
+        };
+        assert_eq!(shown(new), "  check not made yet, next in 0.0 s");
     }
 
     #[test]
@@ -236,12 +308,14 @@ mod tests {
             upstreams: vec![UpstreamReport {
                 name: upstream.to_owned(),
                 backends: vec![BackendReport {
+                    name: "tomcat-1".to_owned(),
                     address: "192.168.192.10:8080".parse().unwrap(),
                     weight: 1,
                     state: "up".to_owned(),
                     active: 2,
                     requests: 1234,
                     failures: 0,
+                    check: None,
                 }],
             }],
         }

@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::backends::Backends;
+use super::checking::Checking;
 use super::drive::{Drive, NodeCommands};
 use super::event::Event;
 use super::hmac::HmacChanges;
@@ -59,6 +60,8 @@ pub(super) struct Control {
     sources: Sources,
     /// There if somebody is to be notified.
     notifying: Option<Notifying>,
+    /// There if backends are asked.
+    checking: Option<Checking>,
     /// Probes under way, one a check at most.
     running: JoinSet<()>,
     backends: Backends,
@@ -89,6 +92,7 @@ impl Control {
             questions: HashMap::new(),
             next_token: 0,
             notifying: None,
+            checking: None,
             switchovers: Switchovers::default(),
             hmac_changes: HmacChanges::default(),
         }
@@ -97,6 +101,12 @@ impl Control {
     /// Waits at the end until others have been notified of it.
     pub(super) fn notifying(mut self, notifying: Option<Notifying>) -> Self {
         self.notifying = notifying;
+        self
+    }
+
+    /// Lets it ask backends, until the end.
+    pub(super) fn checking(mut self, checking: Option<Checking>) -> Self {
+        self.checking = checking;
         self
     }
 
@@ -158,8 +168,12 @@ impl Control {
             Input::Status(reply) => self.question(reply, commands),
             Input::NodeStatus { token, status } => {
                 if let Some(reply) = self.questions.remove(&token) {
-                    // Who asked may not wait.
-                    let _ = reply.send(self.status(*status));
+                    let status = self.status(*status);
+                    match &self.checking {
+                        Some(checking) => checking.complete(status, reply),
+                        // Who asked may not wait.
+                        None => drop(reply.send(status)),
+                    }
                 }
             }
             Input::Switchover(name, reply) => {
@@ -236,6 +250,7 @@ impl Control {
             instances: node.instances,
             checks: node.checks,
             upstreams: self.backends.status(),
+            backend_checks: Vec::new(),
             proxies: self.proxies.status(),
         }
     }
@@ -286,6 +301,9 @@ impl Control {
         }
         // What a probe has started ends with it, and before whoever asked for the end may end the process.
         self.running.shutdown().await;
+        if let Some(checking) = self.checking.take() {
+            checking.stop().await;
+        }
         let mut drains = JoinSet::new();
         if let Some(notifying) = self.notifying.take() {
             // What it tells was told by the end of VRRP.

@@ -138,6 +138,19 @@ pub enum Event {
         /// What it is.
         to: BackendState,
     },
+    /// The check of a backend went up or down, or failed at its first result.
+    BackendCheck {
+        /// Name of the upstream.
+        upstream: Arc<str>,
+        /// Name of the backend.
+        backend: BackendId,
+        /// Whether it is up.
+        up: bool,
+        /// Whether it is its first result.
+        first: bool,
+        /// The result that decided it.
+        outcome: Outcome,
+    },
     /// A proxy was started or ended.
     Proxy {
         /// Name of the proxy.
@@ -233,6 +246,17 @@ impl fmt::Display for Event {
                 from,
                 to,
             } => write!(f, "upstream {upstream}: backend {backend}: {from} -> {to}"),
+            Self::BackendCheck {
+                upstream,
+                backend,
+                up,
+                outcome,
+                ..
+            } => write!(
+                f,
+                "upstream {upstream}: backend {backend}: check {}: {outcome}",
+                if *up { "up" } else { "down" }
+            ),
             Self::Proxy { proxy, running } => {
                 write!(
                     f,

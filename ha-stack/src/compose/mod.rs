@@ -2,6 +2,7 @@
 
 mod backends;
 mod bus;
+mod checking;
 mod control;
 mod drive;
 mod event;
@@ -19,6 +20,7 @@ mod stack;
 mod start;
 mod status;
 mod switchover;
+mod upstream_check;
 
 pub use event::{Event, Events};
 pub use handle::{Controller, Handle};
@@ -30,5 +32,6 @@ pub use proxies::ProxyError;
 pub use reply::{Reply, Stopped};
 pub use stack::{BuildError, Stack, StackBuilder};
 pub use start::StartError;
-pub use status::{CheckStatus, InstanceStatus, NodeStatus, ProxyStatus, Status};
+pub use status::{BackendCheckStatus, CheckStatus, InstanceStatus, NodeStatus, ProxyStatus, Status};
 pub use switchover::SwitchoverError;
+pub use upstream_check::UpstreamCheck;

@@ -9,6 +9,7 @@ use vrrp_net::Routers as _;
 
 use super::backends::Backends;
 use super::bus::Bus;
+use super::checking::Checking;
 use super::control::Control;
 use super::drive::Drive;
 use super::event::Event;
@@ -39,6 +40,7 @@ pub(super) fn start_parts(
         Notifying::start(stack.targets, &starts, stack.fifos, events.clone())?.unzip();
     let mut bus = Bus::new(stack.instances, checks, events.clone(), inputs, notifier);
     let proxies = Proxies::start(stack.proxies).map_err(|(name, error)| StartError::Proxy { name, error })?;
+    let checking = Checking::start(stack.checked, events.clone()).map_err(StartError::Checking)?;
     // VRRP last: whoever becomes master should be able to serve.
     let drive = if stack.attachments.is_empty() {
         Drive::here(stack.node, bus)
@@ -57,7 +59,8 @@ pub(super) fn start_parts(
         Backends::new(stack.upstreams, stack.backend_checks),
         proxies,
     )
-    .notifying(notifying);
+    .notifying(notifying)
+    .checking(checking);
     Ok((runtime, control))
 }
 
@@ -82,6 +85,9 @@ pub enum StartError {
     /// The system gives no thread or no runtime for watches.
     #[error("cannot start the thread that watches processes, files and interfaces: {0}")]
     Watching(#[source] io::Error),
+    /// The system gives no thread or no runtime for checks of backends.
+    #[error("cannot start the thread that checks backends: {0}")]
+    Checking(#[source] io::Error),
     /// The system gives no thread or no runtime for notify scripts.
     #[error("cannot start the thread of notify scripts: {0}")]
     Notifying(#[source] io::Error),

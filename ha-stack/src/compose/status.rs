@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ha_health::{Check, Outcome};
-use lb_proxy::balance::UpstreamStatus;
+use lb_proxy::balance::{BackendId, UpstreamStatus};
 use vrrp_core::{Counters, Family, Faults, Priority, State, Version, Vrid};
 use vrrp_net::DriverCounters;
 
@@ -23,6 +23,8 @@ pub struct Status {
     pub checks: Vec<CheckStatus>,
     /// Upstreams in the order of the configuration.
     pub upstreams: Vec<UpstreamStatus>,
+    /// Checks of the backends that have one, in the order of `upstreams`.
+    pub backend_checks: Vec<BackendCheckStatus>,
     /// Proxies in the order of the configuration.
     pub proxies: Vec<ProxyStatus>,
 }
@@ -87,6 +89,30 @@ pub struct CheckStatus {
     pub took: Option<Duration>,
     /// Results of the same kind in a row, the last included.
     pub consecutive: u64,
+    /// What it has counted.
+    pub counters: ha_health::Counters,
+}
+
+/// The check of a backend at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BackendCheckStatus {
+    /// Name of the upstream.
+    pub upstream: Arc<str>,
+    /// Name of the backend.
+    pub backend: BackendId,
+    /// Whether it is up; `None` before its first result.
+    pub up: Option<bool>,
+    /// The last result.
+    pub last: Option<Outcome>,
+    /// How long the last run took.
+    pub took: Option<Duration>,
+    /// Results of the same kind in a row, the last included.
+    pub consecutive: u64,
+    /// For how long it has been up or down; `None` before its first result.
+    pub since: Option<Duration>,
+    /// Until the next run; `None` while one is on.
+    pub next: Option<Duration>,
     /// What it has counted.
     pub counters: ha_health::Counters,
 }

@@ -13,7 +13,10 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CheckParts {
     pub(crate) interval: Option<Spanned<Duration>>,
+    pub(crate) fast_interval: Option<Spanned<Duration>>,
+    pub(crate) down_interval: Option<Spanned<Duration>>,
     pub(crate) timeout: Option<Spanned<Duration>>,
+    pub(crate) jitter_percent: Option<Spanned<u8>>,
     pub(crate) rise: Option<Spanned<u32>>,
     pub(crate) fall: Option<Spanned<u32>>,
     pub(crate) init_fail: Option<Spanned<bool>>,
@@ -57,13 +60,21 @@ impl CheckParts {
                 })*
             };
         }
-        hand_over!(interval timeout rise fall init_fail weight);
+        hand_over!(interval fast_interval down_interval timeout jitter_percent rise fall init_fail weight);
         builder.build()
     }
 
     fn make_good(&mut self, error: &ConfigError) -> Option<Span> {
         let culprit = match error {
-            ConfigError::IntervalOutOfRange { .. } => self.interval.as_mut()?,
+            ConfigError::IntervalOutOfRange { got } => {
+                let intervals = [
+                    &mut self.interval,
+                    &mut self.fast_interval,
+                    &mut self.down_interval,
+                ];
+                let mut said = intervals.into_iter().flatten();
+                said.find(|one| one.value == *got)?
+            }
             ConfigError::TimeoutOutOfRange { .. } => self.timeout.as_mut()?,
             _ => return None,
         };

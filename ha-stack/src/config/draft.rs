@@ -12,7 +12,7 @@ use super::groups::GroupDraft;
 use super::instance::InstanceDraft;
 use super::proxy::ProxyDraft;
 use super::{Span, Spanned};
-use crate::NotifyFifo;
+use crate::{NotifyFifo, UpstreamCheck};
 
 /// Everything that the files define, in their order.
 #[derive(Default)]
@@ -100,6 +100,8 @@ pub(crate) enum ScriptUse {
 pub(crate) struct UpstreamDraft {
     pub(crate) name: Spanned<String>,
     pub(crate) config: UpstreamConfig,
+    /// How all others are asked.
+    pub(crate) check: Option<UpstreamCheck>,
     /// Backend id and the name of its check.
     pub(crate) checks: Vec<(String, Spanned<String>)>,
 }

@@ -58,9 +58,22 @@
 //! weight = 1
 //! max_fails = 1
 //! fail_timeout = "10s"
+//! max_conns = 0                         # requests under way; 0: any number
+//! slow_start = "0s"                     # its share grows that long after a failure
 //! spare = false                         # true: used while no other can be
 //! down = false
-//! check = "app-b"                       # gets requests while this check is up
+//! check = "app-b"                       # gets requests while this check is up, instead of:
+//! [upstream.check]                      # how all others are asked
+//! http = "/health"                      # or tcp = true
+//! # port = 9000                         # default: the backend's
+//! interval = "2s"
+//! fast_interval = "500ms"               # while changing; down_interval while down
+//! jitter = 20                           # percent
+//! timeout = "1s"
+//! rise = 2
+//! fall = 3
+//! mandatory = false                     # true: no requests before it has passed
+//! # also: method, host, status, body, max_body, headers, keep_alive
 //!
 //! [[proxy]]
 //! name = "web"                          # default: that of its upstream

@@ -352,6 +352,9 @@ fn add_proxies(
         for (backend, check) in draft.checks {
             builder = builder.backend_check(draft.name.value.clone(), backend, check.value);
         }
+        if let Some(check) = draft.check {
+            builder = builder.check_backends(draft.name.value.clone(), check);
+        }
         builder = builder.upstream(upstream.clone());
         handles.push(upstream);
     }

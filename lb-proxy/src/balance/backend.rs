@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::config::{BackendConfig, BackendId};
 use super::queue::Gate;
+use super::strategy::Latency;
 use super::upstream::Core;
 
 /// Nobody may be let through, or nothing is to be forgotten: later than any [`nanos`].
@@ -32,6 +33,7 @@ pub(super) struct Backend {
     max_conns: AtomicU32,
     /// Requests under way that count towards `max_conns`.
     in_use: AtomicU32,
+    latency: Latency,
     failures: AtomicU64,
     cancelled: AtomicU64,
     /// When an ejected backend may be tried with one request; [`NEVER`] if it is not ejected.
@@ -77,6 +79,7 @@ impl Backend {
             rosters: AtomicU32::new(0),
             max_conns: AtomicU32::new(config.max_conns),
             in_use: AtomicU32::new(0),
+            latency: Latency::new(),
             failures: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             probe_at: AtomicU64::new(NEVER),
@@ -109,6 +112,10 @@ impl Backend {
 
     pub(super) const fn slot(&self) -> u16 {
         self.slot
+    }
+
+    pub(super) const fn latency(&self) -> &Latency {
+        &self.latency
     }
 
     pub(super) fn core(&self) -> Option<Arc<Core>> {

@@ -74,7 +74,6 @@ impl UpstreamConfig {
     }
 
     /// When failed requests eject a backend.
-    #[must_use]
     pub const fn passive(&self) -> &Passive {
         &self.life.passive
     }

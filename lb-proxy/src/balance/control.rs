@@ -13,7 +13,7 @@ use super::queue::Gate;
 use super::ramp::{Ramp, STEPS};
 use super::snapshot::{PanicRequests, Parts, Snapshot};
 use super::status::{Diff, Reason, Transition, UnknownBackend, UpstreamStatus};
-use super::strategy::{Member, Members, Strategy, Table};
+use super::strategy::{Member, Members, Placed, Strategy, Table};
 use super::upstream::Core;
 
 /// How often a driver is asked to check one backend because of failed requests, at the most.
@@ -37,13 +37,11 @@ pub(super) struct Control {
     driver: Option<Waker>,
 }
 
-/// How many are up, how many ejected, and how many do not pass their check: of the primaries, and of the
-/// spares.
+/// How many are up, and how many ejected: of the primaries, and of the spares.
 #[derive(Debug, Default)]
 struct Census {
     up: [usize; 2],
     failed: [usize; 2],
-    unhealthy: [usize; 2],
 }
 
 /// Who belongs into the schedules.
@@ -153,6 +151,9 @@ impl Control {
             gone.set_standing(Standing::Barred);
         }
         (self.name, self.strategy, self.life) = (name, strategy, life);
+        for backend in self.roster.iter() {
+            backend.latency().set_measured(strategy.measures_latency());
+        }
         self.gate.set_config(self.life.queue);
         let (index, entries) = (&self.index, &self.entries);
         let is_suspect = |id: &BackendId| index.get(id).is_some_and(|&index| entries[index].is_suspect);
@@ -184,6 +185,9 @@ impl Control {
         }
         let same = before == (entry.config.weight, entry.is_wanted());
         let transition = self.refresh(index, now, Reason::Operator);
+        if !same && self.heed_census(now) {
+            self.publish_heeds();
+        }
         Ok((
             if same && transition.is_none() {
                 Changed::Nothing
@@ -294,9 +298,9 @@ impl Control {
         suspect
     }
 
-    /// Whom to wake, after a change.
-    pub(super) fn take_driver(&mut self) -> Option<Waker> {
-        self.driver.take()
+    /// Whom to wake, if there is a reason: a change, or a suspect.
+    pub(super) fn take_driver(&mut self, changed: bool) -> Option<Waker> {
+        self.driver.take_if(|_| changed || !self.suspects.is_empty())
     }
 
     /// Who belongs into the schedules as things stand.
@@ -320,8 +324,19 @@ impl Control {
                     weight: if starting { weight * step } else { weight },
                 }
             };
+            let has_keys = |entry: &&Entry| {
+                self.strategy.places_keys() && entry.config.spare == spare && entry.config.weight.get() > 0
+            };
+            let place = |entry: &Entry| Placed {
+                member: Member {
+                    slot: entry.slot,
+                    weight: entry.config.weight.get().into(),
+                },
+                id: entry.config.id.clone(),
+            };
             Members {
                 eligible: self.entries.iter().filter(eligible).map(member).collect(),
+                placed: self.entries.iter().filter(has_keys).map(place).collect(),
             }
         };
         Plan {
@@ -337,8 +352,8 @@ impl Control {
         let plan = self.plan();
         let settled =
             primaries.is_for(plan.strategy, &plan.primaries) && spares.is_for(plan.strategy, &plan.spares);
-        let is_usable = |entry: &&Entry| entry.is_wanted() && entry.state != BackendState::Unchecked;
-        let usable = self.entries.iter().filter(|_| self.life.panic).filter(is_usable);
+        let is_usable = |entry: &&Entry| self.life.panic && entry.is_usable();
+        let usable = self.entries.iter().filter(is_usable);
         let snapshot = Snapshot::new(Parts {
             roster: Arc::clone(&self.roster),
             primaries,
@@ -456,7 +471,7 @@ impl Control {
 
     /// Begins and ends the panic; returns whether it did.
     fn heed_census(&mut self, now: Duration) -> bool {
-        let panic = self.life.panic && self.census.is_all_down();
+        let panic = self.life.panic && self.census.up == [0, 0] && self.entries.iter().any(Entry::is_usable);
         let changes = panic != self.panic_since.is_some();
         if changes {
             self.panic_since = panic.then_some(now);
@@ -488,15 +503,9 @@ impl Census {
         let count = match state {
             BackendState::Up => &mut self.up[group],
             BackendState::Failed => &mut self.failed[group],
-            BackendState::Unhealthy => &mut self.unhealthy[group],
             _ => return,
         };
         *count = count.saturating_add_signed(change);
-    }
-
-    /// Whether nobody is up of those who should be.
-    fn is_all_down(&self) -> bool {
-        self.up == [0, 0] && self.failed.iter().chain(&self.unhealthy).any(|&count| count > 0)
     }
 }
 

@@ -84,6 +84,11 @@ impl Entry {
         !self.config.down && !self.drains()
     }
 
+    /// Whether it may be used when nobody is up.
+    pub(super) fn is_usable(&self) -> bool {
+        self.is_wanted() && self.state != BackendState::Unchecked
+    }
+
     /// Whether it has ever been seen to work.
     pub(super) fn has_worked(&self, backend: &Backend) -> bool {
         let wasted = backend.failures() + backend.cancelled();

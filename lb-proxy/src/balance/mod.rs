@@ -8,10 +8,17 @@
 //!   from its share, laid out as a table when the set of eligible backends changes. A pick is one atomic
 //!   addition and one look-up, and the picks of all threads form one sequence.
 //! - **Passive health**: nginx's [`max_fails`](BackendConfig::max_fails) and
-//!   [`fail_timeout`](BackendConfig::fail_timeout). A failed backend is skipped from the next pick on. When
-//!   its `fail_timeout` is over, the next request is its probe; until that succeeds there is one such request
-//!   a `fail_timeout`. Times are exact where nginx counts in whole seconds.
-//! - **Spares** (nginx's `backup`) are used while no primary can take the request.
+//!   [`fail_timeout`](BackendConfig::fail_timeout), and the rules of [`Passive`]. A failed backend is skipped
+//!   from the next pick on. When its ejection is over, the next request is its probe; until that succeeds
+//!   there is one such request at a time. Times are exact where nginx counts in whole seconds.
+//!   [`Passive::nginx`] leaves what nginx has.
+//! - **What a failure is** an embedder can say: [`Classify`].
+//! - **Spares** (nginx's `backup`) are used while no primary can take the request, and when nobody is up
+//!   [everybody](UpstreamBuilder::panic) is.
+//! - **Limits**: [`max_conns`](BackendConfig::max_conns) holds for all threads together, and a request may
+//!   [wait](Upstream::wait) for a free slot.
+//! - **Coming and going**: a backend [drains](BackendConfig::drain), keeps its sessions ([`Key::Sticky`]), and
+//!   [starts slowly](BackendConfig::slow_start) after a failure.
 //! - **Change** of weights, `down`, active checks and the whole set while requests run: [`Upstream::replace`]
 //!   and the `set_…` calls.
 //!
@@ -58,5 +65,5 @@ pub use slots::Tried;
 pub use status::{
     BackendStatus, Diff, QueueStatus, Reason, SlowStart, Transition, UnknownBackend, UpstreamStatus,
 };
-pub use strategy::{Key, Strategy};
+pub use strategy::{HashKind, Key, Strategy};
 pub use upstream::{Reader, Upstream};

@@ -139,6 +139,7 @@ impl Pick {
         };
         let picked_at = self.picked_at & !HOLDS_SLOT;
         let transition = if good && !self.backend.heeds_success(picked_at) {
+            self.backend.latency().observe(picked_at, nanos(now), false);
             None
         } else {
             self.tell(now, picked_at, outcome)
@@ -152,7 +153,12 @@ impl Pick {
     #[cold]
     fn tell(&self, now: Duration, picked_at: u64, outcome: Outcome) -> Option<Transition> {
         let core = self.backend.core()?;
-        match core.judge(outcome) {
+        let verdict = core.judge(outcome);
+        if verdict != Verdict::Neutral {
+            let failed = verdict == Verdict::Failure;
+            self.backend.latency().observe(picked_at, nanos(now), failed);
+        }
+        match verdict {
             Verdict::Success if self.backend.heeds_success(picked_at) => {
                 core.handle_success(now, picked_at, &self.backend)
             }

@@ -10,7 +10,7 @@ use super::panic::Anyone;
 use super::pick::{Choice, Pick, Refusal};
 use super::queue::Gate;
 use super::slots::{SlotSet, Tried};
-use super::strategy::{Key, Table};
+use super::strategy::{Asked, Dice, Key, Table};
 
 /// How often a slot may be taken away between choosing it and claiming it before all are gone through.
 const MAX_RACES: usize = 4;
@@ -75,11 +75,17 @@ impl Snapshot {
 
     /// Begins a request at the next backend that can take one and is not among `tried`.
     #[inline]
-    pub(super) fn pick(&self, now: Duration, key: Key<'_>, tried: &Tried) -> Result<Pick, Refusal> {
+    pub(super) fn pick(
+        &self,
+        now: Duration,
+        key: Key<'_>,
+        tried: &Tried,
+        dice: &mut Dice,
+    ) -> Result<Pick, Refusal> {
         if self.limited {
-            return self.pick_limited(now, key, tried);
+            return self.pick_limited(now, key, tried, dice);
         }
-        let choice = self.choose(now, key, tried).ok_or(Refusal::NoBackend)?;
+        let choice = self.choose(now, key, tried, dice).ok_or(Refusal::NoBackend)?;
         Ok(choice.begin_free())
     }
 
@@ -88,7 +94,13 @@ impl Snapshot {
     /// A failed primary that is due for a probe comes first, then the primaries' schedule; then the same for
     /// spares; and if there is none because nobody is up, anybody.
     #[inline]
-    pub(super) fn choose(&self, now: Duration, key: Key<'_>, tried: &Tried) -> Option<Choice<'_>> {
+    pub(super) fn choose(
+        &self,
+        now: Duration,
+        key: Key<'_>,
+        tried: &Tried,
+        dice: &mut Dice,
+    ) -> Option<Choice<'_>> {
         let (now, key) = (nanos(now), key.or_none());
         if let Key::Sticky(name) = key {
             let stuck = self.stick(name, now, tried);
@@ -97,17 +109,25 @@ impl Snapshot {
             }
         }
         let slot = if self.limited {
-            self.choose_where(now, key, |slot| !tried.contains(slot) && self.has_room(slot))?
+            self.choose_where(now, key, tried, dice, |slot| {
+                !tried.contains(slot) && self.has_room(slot)
+            })?
         } else {
-            self.choose_where(now, key, |slot| !tried.contains(slot))?
+            self.choose_where(now, key, tried, dice, |slot| !tried.contains(slot))?
         };
         Some(Choice::new(self.roster.get(slot)?, now))
     }
 
     /// A slot at a backend, claimed, or why there is none.
-    pub(super) fn claim(&self, now: Duration, key: Key<'_>, tried: &Tried) -> Result<Arc<Backend>, Refusal> {
+    pub(super) fn claim(
+        &self,
+        now: Duration,
+        key: Key<'_>,
+        tried: &Tried,
+        dice: &mut Dice,
+    ) -> Result<Arc<Backend>, Refusal> {
         for _ in 0..MAX_RACES {
-            let Some(choice) = self.choose(now, key, tried) else {
+            let Some(choice) = self.choose(now, key, tried, dice) else {
                 break;
             };
             if choice.backend().claim() {
@@ -137,18 +157,31 @@ impl Snapshot {
     }
 
     #[inline(never)]
-    fn pick_limited(&self, now: Duration, key: Key<'_>, tried: &Tried) -> Result<Pick, Refusal> {
+    fn pick_limited(
+        &self,
+        now: Duration,
+        key: Key<'_>,
+        tried: &Tried,
+        dice: &mut Dice,
+    ) -> Result<Pick, Refusal> {
         if self.gate.is_shut() {
             return Err(Refusal::Full); // who comes later waits behind those who wait
         }
-        Ok(Pick::holding(self.claim(now, key, tried)?, now))
+        Ok(Pick::holding(self.claim(now, key, tried, dice)?, now))
     }
 
     #[inline]
-    fn choose_where(&self, now: u64, key: Key<'_>, fit: impl Fn(u16) -> bool) -> Option<u16> {
-        let slot = match self.choose_in(&self.primaries, now, key, &fit) {
+    fn choose_where(
+        &self,
+        now: u64,
+        key: Key<'_>,
+        tried: &Tried,
+        dice: &mut Dice,
+        fit: impl Fn(u16) -> bool,
+    ) -> Option<u16> {
+        let slot = match self.choose_in(&self.primaries, now, key, tried, dice, &fit) {
             Some(slot) => Some(slot),
-            None => self.choose_in(&self.spares, now, key, &fit),
+            None => self.choose_in(&self.spares, now, key, tried, dice, &fit),
         };
         match slot {
             Some(slot) => Some(slot),
@@ -157,7 +190,33 @@ impl Snapshot {
     }
 
     #[inline]
-    fn choose_in(&self, group: &Group, now: u64, key: Key<'_>, fit: &impl Fn(u16) -> bool) -> Option<u16> {
+    fn choose_in(
+        &self,
+        group: &Group,
+        now: u64,
+        key: Key<'_>,
+        tried: &Tried,
+        dice: &mut Dice,
+        fit: &impl Fn(u16) -> bool,
+    ) -> Option<u16> {
+        let is_up = |slot| !self.out.contains(slot) && fit(slot);
+        if group.table.places(key) {
+            // Who is due for a probe gets it from the keys that belong there.
+            let probes = |slot| {
+                group.failed.contains(slot)
+                    && fit(slot)
+                    && self
+                        .roster
+                        .get(slot)
+                        .is_some_and(|backend| backend.claim_probe(now))
+            };
+            let place = group
+                .table
+                .find(key, tried.len(), |slot| is_up(slot) || probes(slot));
+            if place.is_some() {
+                return place;
+            }
+        }
         let due = group.probe_at.load(Ordering::Relaxed);
         if now >= due {
             let probe = group.claim_probe(due, now, fit, &self.roster);
@@ -165,9 +224,8 @@ impl Snapshot {
                 return probe;
             }
         }
-        group
-            .table
-            .next(key, |slot| !self.out.contains(slot) && fit(slot))
+        let roster = &self.roster;
+        group.table.next(Asked { now, dice, roster }, is_up)
     }
 
     /// The backend that has the session, if it can take the request: also while it drains.

@@ -16,7 +16,7 @@ use super::queue::{Gate, Waiting};
 use super::slots::Tried;
 use super::snapshot::Snapshot;
 use super::status::{Diff, Transition, UnknownBackend, UpstreamStatus};
-use super::strategy::{Key, Table};
+use super::strategy::{Dice, Key, Table};
 
 /// Up to how many steps a schedule may take to lay out (some 50 µs) for the thread that reports a change to
 /// do it at once.
@@ -49,6 +49,7 @@ impl Upstream {
                 current: ArcSwap::from_pointee(snapshot),
                 revision: AtomicU64::new(0),
                 stale: AtomicBool::new(false),
+                players: AtomicU64::new(0),
                 due: AtomicU64::new(NEVER),
                 control: Mutex::new(control),
                 layout: Mutex::new(()),
@@ -70,7 +71,8 @@ impl Upstream {
 
     /// As [`pick`](Self::pick), for a request with a key.
     pub fn pick_by(&self, now: Duration, key: Key<'_>, tried: &Tried) -> Option<Pick> {
-        self.core.current.load().pick(now, key, tried).ok()
+        let dice = &mut self.core.dice();
+        self.core.current.load().pick(now, key, tried, dice).ok()
     }
 
     /// Takes a place in the queue for a request that has been to `tried`, after a pick said
@@ -83,7 +85,10 @@ impl Upstream {
     /// [`Refusal::Full`] if the queue is full, or the upstream has [none](super::UpstreamBuilder::queue);
     /// [`Refusal::NoBackend`] if there is nothing to wait for.
     pub fn wait(&self, now: Duration, tried: &Tried) -> Result<Waiting, Refusal> {
-        let claim = || self.core.current.load().claim(now, Key::None, tried);
+        let claim = || {
+            let dice = &mut self.core.dice();
+            self.core.current.load().claim(now, Key::None, tried, dice)
+        };
         self.core.gate.wait(now, tried, claim)
     }
 
@@ -95,6 +100,7 @@ impl Upstream {
             core: Arc::clone(&self.core),
             revision,
             snapshot: self.core.current.load_full(),
+            dice: self.core.dice(),
         }
     }
 
@@ -213,11 +219,11 @@ impl Upstream {
 /// current one.
 ///
 /// It keeps an outdated snapshot in memory until the next pick.
-#[derive(Clone)]
 pub struct Reader {
     core: Arc<Core>,
     revision: u64,
     snapshot: Arc<Snapshot>,
+    dice: Dice,
 }
 
 impl Reader {
@@ -240,7 +246,7 @@ impl Reader {
     #[inline]
     pub fn pick_or_refusal(&mut self, now: Duration, key: Key<'_>, tried: &Tried) -> Result<Pick, Refusal> {
         self.refresh();
-        self.snapshot.pick(now, key, tried)
+        self.snapshot.pick(now, key, tried, &mut self.dice)
     }
 
     /// Takes the turn of a backend without beginning a request on it.
@@ -256,7 +262,7 @@ impl Reader {
     #[inline]
     pub fn choose_by(&mut self, now: Duration, key: Key<'_>, tried: &Tried) -> Option<Choice<'_>> {
         self.refresh();
-        self.snapshot.choose(now, key, tried)
+        self.snapshot.choose(now, key, tried, &mut self.dice)
     }
 
     /// What `arc_swap::Cache` does, but inlined: on the way to an atomic addition, a call's pushes are what
@@ -274,6 +280,17 @@ impl Reader {
     fn revalidate(&mut self) {
         self.revision = self.core.revision.load(Ordering::Acquire);
         self.snapshot = self.core.current.load_full();
+    }
+}
+
+impl Clone for Reader {
+    fn clone(&self) -> Self {
+        Self {
+            core: Arc::clone(&self.core),
+            revision: self.revision,
+            snapshot: Arc::clone(&self.snapshot),
+            dice: self.core.dice(), // the same would draw the same
+        }
     }
 }
 
@@ -296,6 +313,8 @@ pub(super) struct Core {
     revision: AtomicU64,
     /// The schedules of `current` are not those of `control`.
     stale: AtomicBool,
+    /// How many have been given dice.
+    players: AtomicU64,
     /// When a share is next due to grow, in nanoseconds.
     due: AtomicU64,
     control: Mutex<Control>,
@@ -304,6 +323,10 @@ pub(super) struct Core {
 }
 
 impl Core {
+    fn dice(&self) -> Dice {
+        Dice::new(self.players.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// What an outcome says about a backend.
     pub(super) fn judge(&self, outcome: Outcome) -> Verdict {
         match outcome {
@@ -368,7 +391,7 @@ impl Core {
     ) -> Option<Transition> {
         let mut control = lock(&self.control);
         let change = fact(&mut control);
-        let driver = control.take_driver();
+        let driver = control.take_driver(change.is_some());
         let work = change.as_ref().map(|&(index, _)| {
             let current = self.current.load();
             control.mark(index, &current);
@@ -405,11 +428,9 @@ impl Core {
         let layout = lock(&self.layout);
         let mut control = lock(&self.control);
         let (result, changed) = change(&mut control);
-        let driver = control.take_driver();
-        match changed {
-            Changed::Nothing => {}
-            Changed::Backend(index) => control.mark(index, &self.current.load()),
-            Changed::Set => {}
+        let driver = control.take_driver(changed != Changed::Nothing);
+        if let Changed::Backend(index) = changed {
+            control.mark(index, &self.current.load());
         }
         drop(control);
         if changed == Changed::Nothing {
@@ -428,7 +449,8 @@ impl Core {
     fn serve(&self, now: Duration) {
         if self.gate.is_waiting() {
             let current = self.current.load();
-            self.gate.serve(|tried| current.claim(now, Key::None, tried));
+            self.gate
+                .serve(|tried| current.claim(now, Key::None, tried, &mut self.dice()));
         }
     }
 

@@ -22,6 +22,8 @@ enum State {
     Size,
     /// After so many digits.
     Digits(u8),
+    /// White space behind the digits.
+    Space,
     Extension,
     SizeLf,
     Data,
@@ -88,6 +90,11 @@ impl Chunked {
         }
     }
 
+    /// At least how many bytes of data are still to come.
+    pub(crate) const fn announced(&self) -> u64 {
+        self.left
+    }
+
     /// Whether the body has been read to its end.
     pub(crate) fn has_ended(&self) -> bool {
         self.state == State::End
@@ -118,9 +125,13 @@ impl Chunked {
                 self.left = self.left * 16 + u64::from(digit);
                 State::Digits(digits + 1)
             }
-            (State::Digits(_) | State::Extension, b'\r') => State::SizeLf,
-            // RFC 9112 §7.1.1 has white space before an extension's semicolon (BWS), and nowhere else.
-            (State::Digits(_), b';' | b' ' | b'\t') | (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
+            (State::Digits(_) | State::Space | State::Extension, b'\r') => State::SizeLf,
+            // RFC 9112 §7.1.1 has white space before an extension's semicolon (BWS); old servers pad sizes with it.
+            (State::Digits(_) | State::Space, b' ' | b'\t') => {
+                self.extend()?;
+                State::Space
+            }
+            (State::Digits(_) | State::Space, b';') | (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.extend()?;
                 State::Extension
             }
@@ -209,6 +220,8 @@ mod tests {
             b"5;\n",
             b"g\r\n",
             b"5 \n",
+            b"5 5\r\n",
+            b"5 x\r\n",
             b"5\r\nhelloX",
             b"5\r\nhello\n",
             b"5\r\nhello\rX",

@@ -9,9 +9,11 @@ mod field;
 mod framing;
 mod head;
 mod list;
+mod trailers;
 
 pub(crate) use chunked::{Chunked, Step, push_size};
 pub(crate) use field::Field;
 pub(crate) use framing::{Body, FramingError, of_request, of_response};
 pub(crate) use head::{Fields, HeadError, MAX_FIELDS, Request, Response, parse_request, parse_response};
 pub(crate) use list::{elements, has_token};
+pub(crate) use trailers::{may_trail, push_trailers};

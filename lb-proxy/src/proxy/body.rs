@@ -89,7 +89,8 @@ impl Stream {
         let Ok(httparse::Status::Complete((_, fields))) = httparse::parse_headers(lines, &mut fields) else {
             return None;
         };
-        let fields = fields.iter().filter_map(|field| {
+        let passing = fields.iter().filter(|field| crate::h1::may_trail(field.name));
+        let fields = passing.filter_map(|field| {
             let name = http::HeaderName::from_bytes(field.name.as_bytes()).ok()?;
             Some((name, http::HeaderValue::from_bytes(field.value).ok()?))
         });

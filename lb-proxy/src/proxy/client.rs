@@ -200,6 +200,8 @@ impl Client {
                 self.allowed = self
                     .allowed
                     .checked_sub(self.ready as u64)
+                    // A chunk that is too large needn't come to be refused.
+                    .filter(|allowed| *allowed >= chunked.announced())
                     .ok_or(Reason::BodyTooLarge)?;
             }
         }

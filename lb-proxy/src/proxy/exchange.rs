@@ -369,9 +369,7 @@ impl Exchange {
             Poll::Ready(Ok(false)) => {
                 if self.upload.is_chunked() {
                     self.out.extend_from_slice(b"0\r\n");
-                    let trailers = source.trailers();
-                    self.out
-                        .extend_from_slice(if trailers.is_empty() { b"\r\n" } else { trailers });
+                    h1::push_trailers(&mut self.out, source.trailers());
                 }
                 self.sending = Sending::Done;
             }

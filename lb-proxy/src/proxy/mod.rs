@@ -58,10 +58,10 @@
 //!
 //! # What it doesn't do
 //!
-//! Interim responses of backends (103) are not passed on; `100 Continue` is the proxy's own, sent when a backend takes
-//! the body. A request's trailers are dropped, a response's are passed on to clients that send `TE: trailers`. A
-//! request with both `Content-Length` and `Transfer-Encoding` is read by the latter and the connection then closed, as
-//! RFC 9112 §6.1 has it; the backend sees only the latter.
+//! `100 Continue` is the proxy's own, sent when a backend takes the body; other interim responses (103) are passed on
+//! to HTTP/1.1. Trailers of a request are passed on, those of a response to clients that send `TE: trailers`; fields
+//! that a head decides (RFC 9110 §6.5.1) are left out of both. A request with both `Content-Length` and
+//! `Transfer-Encoding` is refused.
 
 mod answer;
 mod attempts;

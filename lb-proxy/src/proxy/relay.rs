@@ -139,8 +139,7 @@ impl Relay {
                 } else {
                     &[]
                 };
-                self.out
-                    .extend_from_slice(if trailers.is_empty() { b"\r\n" } else { trailers });
+                h1::push_trailers(&mut self.out, trailers);
             }
             return Poll::Ready(Ok(()));
         }

@@ -144,7 +144,8 @@ enum Target<'a> {
 
 fn target(head: h1::Request<'_>) -> Result<Target<'_>, Reason> {
     let target = head.target;
-    if target.contains('#') {
+    // RFC 3986: a URI is ASCII, and what a server makes of anything else is anybody's guess.
+    if !target.is_ascii() || target.contains('#') {
         return Err(Reason::BadTarget);
     }
     if target.starts_with('/') || (target == "*" && head.method == "OPTIONS") {

@@ -197,6 +197,21 @@ fn connection_takes_no_field_of_an_answer_that_is_for_all() {
 }
 
 #[test]
+fn trailers_of_an_answer_cannot_be_what_a_head_decides() {
+    let backend = Backend::bytes(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 42\r\nContent-Length: 5\r\nTransfer-Encoding: x\r\n\
+         Connection: close\r\nSet-Cookie: a\r\nContent-Type: text/html\r\nHost: b\r\nUpgrade: h2c\r\n\r\n",
+    );
+    let proxy = proxy(&[backend.address]);
+    let mut client = Client::connect(proxy.addresses()[0]);
+    for _ in 0..2 {
+        let answer = client.ask("GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\n\r\n");
+        let names: Vec<_> = answer.trailers.0.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!((answer.text(), names), ("ok", vec!["x-sum"]));
+    }
+}
+
+#[test]
 fn te_is_for_trailers_alone_and_only_if_it_is_named() {
     for (lines, expected) in [
         ("TE: trailers\r\n", true),

@@ -9,14 +9,19 @@
 mod support;
 
 mod backpressure;
+mod chunked_requests;
 mod drain;
 mod early_answers;
 mod forwarding;
-mod framing;
 mod hop_by_hop;
 mod host_rules;
+mod interim;
 mod keepalive;
+mod lingering;
 mod pipelining;
+mod request_fields;
+mod request_framing;
+mod request_line;
 mod response_framing;
 mod response_queue;
 mod retries;

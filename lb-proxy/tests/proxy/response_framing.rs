@@ -150,6 +150,18 @@ fn framing_in_two_ways_is_a_502() {
 }
 
 #[test]
+fn the_same_length_twice_is_one_or_a_502() {
+    // RFC 9112 §6.3 leaves the choice.
+    for fields in ["Content-Length: 1\r\nContent-Length: 1", "Content-Length: 1, 1"] {
+        let (answer, _) = answer_to(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\nx"));
+        let answer = answer.expect("an answer");
+        let whole =
+            answer.status == 200 && answer.header("content-length") == Some("1") && answer.text() == "x";
+        assert!(whole || answer.status == 502, "{answer:?}");
+    }
+}
+
+#[test]
 fn a_coding_in_http_1_0_is_not_believed_twice() {
     // RFC 9112 §6.1: the framing is faulty, and the connection is closed after it.
     let backend = Backend::bytes(

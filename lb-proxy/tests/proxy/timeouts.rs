@@ -144,7 +144,7 @@ fn the_read_timeout_starts_over_with_each_request_and_each_read() {
 
 #[test]
 fn a_backend_that_takes_nothing_is_a_504() {
-    let backend = Backend::raw(|_, _reader, _| std::thread::sleep(SHORT * 8));
+    let backend = Backend::raw(|_, _reader, _| std::thread::sleep(crate::support::PATIENCE));
     let proxy = proxy_with(&[backend.address], |config| {
         config
             .send_timeout(SHORT)

@@ -10,10 +10,12 @@ use vrrp_core::{SyncGroup, SyncGroupError};
 use super::builder::Group;
 use super::{BuildError, Stack, StackBuilder};
 use crate::compose::backends::BackendCheck;
+use crate::compose::checking::CheckedUpstream;
 use crate::compose::instance::{Instance, Track};
 use crate::compose::node::{Node, NodeGroup, NodeInstance, TrackedCheck};
 use crate::compose::notify::{Notify, Target};
 use crate::compose::sources::CheckPart;
+use crate::compose::upstream_check::UpstreamCheck;
 
 impl StackBuilder {
     /// Puts the parts together.
@@ -66,6 +68,7 @@ impl StackBuilder {
                 backend,
             });
         }
+        let checked = find_checked(&upstreams, self.upstream_checks, &backend_checks)?;
         let (machines, checks): (Vec<Check>, _) = self.checks.into_iter().map(CheckPart::split).unzip();
         let groups = self
             .groups
@@ -84,6 +87,7 @@ impl StackBuilder {
             checks,
             upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect(),
             backend_checks,
+            checked,
             proxies: self.proxies,
             driver: self.driver,
         })
@@ -190,15 +194,37 @@ fn collect_upstreams(
     Ok(upstreams)
 }
 
+fn find_checked(
+    upstreams: &[(Arc<str>, Upstream)],
+    checks: Vec<(String, UpstreamCheck)>,
+    own: &[BackendCheck],
+) -> Result<Vec<CheckedUpstream>, BuildError> {
+    unique("check of upstream", checks.iter().map(|(name, _)| &**name))?;
+    let find = |(name, check): (String, UpstreamCheck)| {
+        let index = find_upstream(upstreams, &name)?;
+        let own = own.iter().filter(|one| one.upstream == index);
+        Ok(CheckedUpstream {
+            upstream: upstreams[index].1.clone(),
+            check,
+            except: own.map(|one| one.backend.clone()).collect(),
+        })
+    };
+    checks.into_iter().map(find).collect()
+}
+
+fn find_upstream(upstreams: &[(Arc<str>, Upstream)], upstream: &str) -> Result<usize, BuildError> {
+    let index = upstreams.iter().position(|(name, _)| **name == *upstream);
+    index.ok_or_else(|| BuildError::UnknownUpstream {
+        upstream: upstream.to_owned(),
+    })
+}
+
 fn find_backend(
     upstreams: &[(Arc<str>, Upstream)],
     upstream: &str,
     backend: &BackendId,
 ) -> Result<usize, BuildError> {
-    let index = upstreams.iter().position(|(name, _)| **name == *upstream);
-    let index = index.ok_or_else(|| BuildError::UnknownUpstream {
-        upstream: upstream.to_owned(),
-    })?;
+    let index = find_upstream(upstreams, upstream)?;
     if upstreams[index]
         .1
         .status()

@@ -12,6 +12,7 @@ use vrrp_net::DriverOptions;
 use crate::compose::instance::Instance;
 use crate::compose::notify::{Notify, NotifyFifo};
 use crate::compose::sources::CheckPart;
+use crate::compose::upstream_check::UpstreamCheck;
 
 /// Collects the parts of a [`Stack`](super::Stack).
 #[must_use = "a builder does nothing until it is built"]
@@ -22,6 +23,7 @@ pub struct StackBuilder {
     pub(super) checks: Vec<CheckPart>,
     pub(super) upstreams: Vec<Upstream>,
     pub(super) backend_checks: Vec<(String, BackendId, String)>,
+    pub(super) upstream_checks: Vec<(String, UpstreamCheck)>,
     pub(super) proxies: Vec<(Arc<str>, ProxyConfig)>,
     pub(super) fifos: Vec<NotifyFifo>,
     pub(super) group_notifies: Vec<(Arc<str>, Notify)>,
@@ -46,6 +48,7 @@ impl StackBuilder {
             checks: Vec::new(),
             upstreams: Vec::new(),
             backend_checks: Vec::new(),
+            upstream_checks: Vec::new(),
             proxies: Vec::new(),
             fifos: Vec::new(),
             group_notifies: Vec::new(),
@@ -111,6 +114,13 @@ impl StackBuilder {
     /// Adds an upstream to the status and to the events. Those of proxies are added by themselves.
     pub fn upstream(mut self, upstream: Upstream) -> Self {
         self.upstreams.push(upstream);
+        self
+    }
+
+    /// Asks all backends of an upstream whether they are well, each by a check of its own, on a thread beside all others.
+    /// One that has a check by [`backend_check`](Self::backend_check) follows that instead.
+    pub fn check_backends(mut self, upstream: impl Into<String>, check: UpstreamCheck) -> Self {
+        self.upstream_checks.push((upstream.into(), check));
         self
     }
 

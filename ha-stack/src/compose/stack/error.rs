@@ -9,7 +9,8 @@ pub enum BuildError {
     /// Two parts of one kind share a name.
     #[error("two of kind {kind} are called {name}: give each its own name")]
     DuplicateName {
-        /// `instance`, `instance or sync group`, `scripts of sync group`, `check`, `proxy` or `upstream`.
+        /// `instance`, `instance or sync group`, `scripts of sync group`, `check`, `check of upstream`, `proxy` or
+        /// `upstream`.
         kind: &'static str,
         /// The name.
         name: String,

@@ -14,6 +14,7 @@ use lb_proxy::proxy::ProxyConfig;
 use vrrp_net::{Attachment, DriverOptions};
 
 use super::backends::BackendCheck;
+use super::checking::CheckedUpstream;
 use super::node::Node;
 use super::notify::{NotifyFifo, Target};
 use super::sources::NamedSource;
@@ -30,6 +31,7 @@ pub struct Stack {
     pub(in crate::compose) checks: Vec<NamedSource>,
     pub(in crate::compose) upstreams: Vec<Upstream>,
     pub(in crate::compose) backend_checks: Vec<BackendCheck>,
+    pub(in crate::compose) checked: Vec<CheckedUpstream>,
     pub(in crate::compose) proxies: Vec<(Arc<str>, ProxyConfig)>,
     pub(in crate::compose) driver: DriverOptions,
 }

@@ -1,12 +1,14 @@
 //! `[[check]]`.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use ::toml::Spanned as TomlSpanned;
 use ::toml::de::{DeTable, DeValue};
-use ha_health::Weight;
 use ha_health::probe::{Http, HttpBuilder, HttpError, Method, Probe, Script, ScriptError, Tcp};
+use ha_health::{CheckConfig, Weight};
 
 use super::keys::{Entry, entries};
 use super::notify;
@@ -37,6 +39,21 @@ pub(super) const KEYS: &[Entry] = &[
         "interval",
         "time",
         "Between the starts of two probes. Default: \"1s\".",
+    ),
+    Entry::new(
+        "fast_interval",
+        "time",
+        "The same while a count of `rise` or `fall` is under way. Default: the interval.",
+    ),
+    Entry::new(
+        "down_interval",
+        "time",
+        "The same while it is down, but for that. Default: the interval.",
+    ),
+    Entry::new(
+        "jitter",
+        "0 to 50",
+        "By how many percent an interval may be shorter or longer, by chance. Default: 0.",
     ),
     Entry::new(
         "timeout",
@@ -95,10 +112,34 @@ pub(super) const KEYS: &[Entry] = &[
         "string",
         "With `http`: what the answer's body must hold. Default: anything.",
     ),
+    Entry::new(
+        "max_body",
+        "octets",
+        "With `http`: how much of the body is read. Default: 65536.",
+    ),
+    Entry::new(
+        "headers",
+        "table of strings",
+        "With `http`: further headers, as in { Authorization = \"Basic …\" }. Default: none.",
+    ),
+    Entry::new(
+        "keep_alive",
+        "true or false",
+        "With `http`: whether the connection is kept for the next probe. Default: false.",
+    ),
 ];
 /// What says how a target is asked; one of them.
 const PROBES: [&str; 5] = ["script", "http", "tcp", "process", "file"];
-const HTTP_KEYS: [&str; 5] = ["method", "path", "host", "status", "body"];
+const HTTP_KEYS: [&str; 8] = [
+    "method",
+    "path",
+    "host",
+    "status",
+    "body",
+    "max_body",
+    "headers",
+    "keep_alive",
+];
 
 /// All keys of the section, with headings.
 pub(super) fn groups() -> [(&'static str, Vec<Entry>); 3] {
@@ -174,12 +215,25 @@ fn read_parts(table: &mut Table<'_, '_>) -> CheckParts {
         None => 253,
     };
     CheckParts {
-        interval: table.optional("interval", values::duration),
-        timeout: table.optional("timeout", values::duration),
-        rise: table.optional("rise", |value| values::integer(value, 1, i64::from(u32::MAX))),
-        fall: table.optional("fall", |value| values::integer(value, 1, i64::from(u32::MAX))),
         init_fail: table.optional("init_fail", values::boolean),
         weight: table.optional("weight", |value| values::weight_within(value, limit)),
+        ..read_times(table)
+    }
+}
+
+/// Times and thresholds, which all checks have.
+pub(super) fn read_times(table: &mut Table<'_, '_>) -> CheckParts {
+    CheckParts {
+        interval: table.optional("interval", values::duration),
+        fast_interval: table.optional("fast_interval", values::duration),
+        down_interval: table.optional("down_interval", values::duration),
+        timeout: table.optional("timeout", values::duration),
+        jitter_percent: table.optional("jitter", |value| {
+            values::integer(value, 0, i64::from(CheckConfig::MAX_JITTER))
+        }),
+        rise: table.optional("rise", |value| values::integer(value, 1, i64::from(u32::MAX))),
+        fall: table.optional("fall", |value| values::integer(value, 1, i64::from(u32::MAX))),
+        ..CheckParts::default()
     }
 }
 
@@ -243,8 +297,8 @@ fn refuse_keys_of_others(table: &mut Table<'_, '_>, kind: &str) {
         }
     }
     let unused: &[&str] = match kind {
-        "process" => &["timeout"],
-        "file" => &["interval", "timeout"],
+        "process" => &["timeout", "fast_interval", "down_interval", "jitter"],
+        "file" => &["interval", "timeout", "fast_interval", "down_interval", "jitter"],
         _ => &[],
     };
     for key in unused {
@@ -299,11 +353,21 @@ fn read_http(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
     let address = table.optional("http", http_address);
     // What else is wrong is told even where there is no address.
     let mut builder = Http::builder(address.map_or(ANYWHERE, |address| address.value));
-    if let Some(method) = table.optional("method", method) {
-        builder = builder.method(method.value);
-    }
     if let Some(path) = table.optional("path", values::text) {
         builder = builder.path(path.value);
+    }
+    let http = build_http(table, builder, "path").filter(|_| address.is_some())?;
+    Some((Arc::new(http.1), None))
+}
+
+/// Makes a request of `builder` and the other keys. `path_key` is where the path stands.
+pub(super) fn build_http(
+    table: &mut Table<'_, '_>,
+    mut builder: HttpBuilder,
+    path_key: &str,
+) -> Option<(HttpBuilder, Http)> {
+    if let Some(method) = table.optional("method", method) {
+        builder = builder.method(method.value);
     }
     if let Some(host) = table.optional("host", values::text) {
         builder = builder.host(host.value);
@@ -311,21 +375,29 @@ fn read_http(table: &mut Table<'_, '_>) -> Option<ReadProbe> {
     if let Some(body) = table.optional("body", values::text) {
         builder = builder.expect_body(body.value);
     }
+    let most = i64::try_from(Http::MAX_BODY_LIMIT).unwrap_or(i64::MAX);
+    if let Some(bytes) = table.optional("max_body", |value| values::integer(value, 1, most)) {
+        builder = builder.max_body(bytes.value);
+    }
+    if let Some(keep_alive) = table.optional("keep_alive", values::boolean) {
+        builder = builder.keep_alive(keep_alive.value);
+    }
     for statuses in table.list("status", statuses) {
         builder = builder.expect_status(statuses.value);
     }
-    build_http(table, builder).filter(|_| address.is_some())
-}
-
-fn build_http(table: &mut Table<'_, '_>, builder: HttpBuilder) -> Option<ReadProbe> {
-    match builder.build() {
-        Ok(http) => Some((Arc::new(http), None)),
+    let headers = table.optional("headers", headers);
+    for (name, value) in headers.iter().flat_map(|headers| &headers.value) {
+        builder = builder.header(name, value);
+    }
+    match builder.clone().build() {
+        Ok(http) => Some((builder, http)),
         Err(error) => {
             let key = match error {
                 HttpError::Method => "method",
-                HttpError::Path => "path",
+                HttpError::Path => path_key,
                 HttpError::Host => "host",
                 HttpError::Status { .. } => "status",
+                HttpError::Header { .. } => "headers",
                 _ => "body",
             };
             let span = table.span_of(key).unwrap_or(table.at());
@@ -334,12 +406,30 @@ fn build_http(table: &mut Table<'_, '_>, builder: HttpBuilder) -> Option<ReadPro
                 HttpError::Path => "write one such as \"/health\"",
                 HttpError::Host => "write one such as \"www.example.org\"",
                 HttpError::Status { .. } => "write a range such as \"200-299\"",
+                HttpError::Header { .. } => {
+                    "write headers such as { X-Check = \"1\" }; the host is `host = \"…\"`"
+                }
                 _ => "write a text that the answer holds",
             };
             table.tell(Diagnostic::error(error.to_string()).at(span).help(help));
             None
         }
     }
+}
+
+/// Names and values.
+fn headers(value: &DeValue<'_>) -> Result<Vec<(String, String)>, Wrong> {
+    let help = "write headers such as { X-Check = \"1\" }";
+    let Some(table) = value.as_table() else {
+        return Err(Wrong::kind(value, help));
+    };
+    let header = |(name, value): (&TomlSpanned<_>, &TomlSpanned<DeValue<'_>>)| {
+        let name: &Cow<'_, str> = name.get_ref();
+        let text = value.get_ref().as_str();
+        let text = text.ok_or_else(|| Wrong::kind(value.get_ref(), help))?;
+        Ok((name.to_string(), text.to_owned()))
+    };
+    table.iter().map(header).collect()
 }
 
 /// An address; a URL is refused with what to write.

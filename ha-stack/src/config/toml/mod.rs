@@ -1,5 +1,6 @@
 //! The native format.
 
+mod backend_life;
 mod check;
 mod group;
 mod keys;
@@ -7,6 +8,7 @@ mod notify;
 mod proxy;
 mod reader;
 mod thread;
+mod upstream_check;
 mod values;
 mod vrrp;
 mod watch;
@@ -117,6 +119,11 @@ pub(super) fn sections() -> Vec<Section> {
             proxy::UPSTREAM_KEYS,
         ),
         one("[[upstream.backend]]", "A backend.", proxy::BACKEND_KEYS),
+        one(
+            "[upstream.check]",
+            "How all backends of the upstream are asked whether they are well, each by a check of its own.",
+            upstream_check::KEYS,
+        ),
         one("[[proxy]]", "What listens and forwards.", proxy::PROXY_KEYS),
     ]);
     sections

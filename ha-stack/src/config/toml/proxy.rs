@@ -7,9 +7,10 @@ use ::toml::de::{DeTable, DeValue};
 use lb_proxy::balance::{BackendConfig, ConfigError, Strategy, UpstreamConfig};
 use lb_proxy::proxy::{ForwardedPolicy, HostPolicy};
 
+use super::backend_life::{self, UpstreamLife};
 use super::keys::Entry;
 use super::reader::Table;
-use super::values;
+use super::{upstream_check, values};
 use crate::config::draft::UpstreamDraft;
 use crate::config::proxy::{ProxyDraft, ProxySettings};
 use crate::config::{Diagnostic, Diagnostics, FileId, Span, Spanned};
@@ -27,6 +28,67 @@ pub(super) const UPSTREAM_KEYS: &[Entry] = &[
         "Backends with nothing more to say.",
     ),
     Entry::new("backend", "array of tables", "Backends: `[[upstream.backend]]`."),
+    Entry::new(
+        "panic",
+        "true or false",
+        "Whether all backends are used when none is up. Default: true; nginx answers 502 then.",
+    ),
+    Entry::new(
+        "queue",
+        "0 to 1000000",
+        "Requests that may wait while every backend has `max_conns`. Default: 0.",
+    ),
+    Entry::new("queue_timeout", "time", "Longest such wait. Default: \"60s\"."),
+    Entry::new(
+        "fail_statuses",
+        "array of statuses, 100 to 599",
+        "Answers that count as failures besides errors and timeouts. Default: none.",
+    ),
+    Entry::new(
+        "consecutive_fails",
+        "0 or more",
+        "Failures with no success between them that eject a backend; 0 for never. Default: 0.",
+    ),
+    Entry::new(
+        "fail_ratio",
+        "0 to 100",
+        "Failures in percent of its requests that eject a backend; 0 for never. Default: 0.",
+    ),
+    Entry::new(
+        "fail_volume",
+        "0 or more",
+        "Requests from which on `fail_ratio` counts. Default: 20.",
+    ),
+    Entry::new(
+        "fail_window",
+        "time",
+        "Time over which `fail_ratio` is taken. Default: \"10s\".",
+    ),
+    Entry::new(
+        "base_ejection",
+        "time",
+        "For how long a backend is ejected the first time. Default: its `fail_timeout`.",
+    ),
+    Entry::new(
+        "max_ejection",
+        "time",
+        "Up to which time ejections in a row double. Default: \"5m\".",
+    ),
+    Entry::new(
+        "max_ejected_percent",
+        "0 to 100",
+        "Backends that may be ejected at a time, one always. Default: 50.",
+    ),
+    Entry::new(
+        "keep_last",
+        "true or false",
+        "Whether the last backend that is up is never ejected. Default: true.",
+    ),
+    Entry::new(
+        "check",
+        "table",
+        "How all backends are asked whether they are well: `[upstream.check]`. Default: not at all.",
+    ),
 ];
 
 pub(super) const BACKEND_KEYS: &[Entry] = &[
@@ -40,6 +102,16 @@ pub(super) const BACKEND_KEYS: &[Entry] = &[
     ),
     Entry::new("fail_timeout", "time", "Default: \"10s\"."),
     Entry::new(
+        "max_conns",
+        "0 or more",
+        "Requests that it may have under way; 0 for any number. Default: 0.",
+    ),
+    Entry::new(
+        "slow_start",
+        "time",
+        "Time over which its share grows when it comes back after a failure. Default: \"0s\".",
+    ),
+    Entry::new(
         "spare",
         "true or false",
         "Whether it is used while no other can be. Default: false.",
@@ -50,9 +122,14 @@ pub(super) const BACKEND_KEYS: &[Entry] = &[
         "Whether it is never used. Default: false.",
     ),
     Entry::new(
+        "drain",
+        "true or false",
+        "Whether only requests that stick to it come. Default: false.",
+    ),
+    Entry::new(
         "check",
         "name",
-        "A check that must be up for it to get requests. Default: none.",
+        "A check that must be up for it to get requests, instead of `[upstream.check]`.",
     ),
 ];
 
@@ -143,16 +220,48 @@ pub(super) fn read_upstream(
         backends.push(Spanned::new(backend, address.span));
     }
     read_backends(&mut table, &mut backends, &mut checks);
+    let life = UpstreamLife::read(&mut table);
+    let check = read_check(&mut table, name.as_ref());
+    if check.as_ref().is_some_and(|(_, mandatory)| *mandatory) {
+        for backend in &mut backends {
+            // One with a check of its own has its word on that, too.
+            if checks.iter().all(|(id, _)| backend.value.id().as_str() != id) {
+                backend.value = backend.value.clone().mandatory(true);
+            }
+        }
+    }
     let strategy = strategy.map_or_else(Strategy::default, |strategy| strategy.value);
     let built = name.and_then(|name| {
-        let config = build_upstream(&mut table, &name, strategy, backends)?;
+        let config = build_upstream(&mut table, &name, strategy, &life, backends)?;
         Some((name, config))
     });
     let Some((name, config)) = built else {
         mentioned.extend(checks.into_iter().map(|(_, check)| check.value));
         return None;
     };
-    Some(UpstreamDraft { name, config, checks })
+    Some(UpstreamDraft {
+        name,
+        config,
+        check: check.map(|(check, _)| check),
+        checks,
+    })
+}
+
+fn read_check(table: &mut Table<'_, '_>, name: Option<&Spanned<String>>) -> Option<upstream_check::Read> {
+    let file = table.file();
+    let value = table.raw("check")?;
+    let at = file.span(value.span());
+    let DeValue::Table(check) = value.get_ref() else {
+        table.tell(
+            Diagnostic::error("`check` is a section")
+                .at(at)
+                .help("write `[upstream.check]` and its keys below; a check by name is a key of a backend"),
+        );
+        return None;
+    };
+    // What else is wrong is told even where there is no name.
+    let unnamed = Spanned::new("upstream".to_owned(), at);
+    upstream_check::read(check, name.unwrap_or(&unnamed), file, at, table.diagnostics())
 }
 
 /// Builds it, and tells everything that is wrong with its backends together.
@@ -160,14 +269,14 @@ fn build_upstream(
     table: &mut Table<'_, '_>,
     name: &Spanned<String>,
     strategy: Strategy,
+    life: &UpstreamLife,
     mut backends: Backends,
 ) -> Option<UpstreamConfig> {
     for _ in 0..Diagnostics::MAX_TOGETHER {
-        let error = match UpstreamConfig::builder(name.value.as_str())
+        let builder = UpstreamConfig::builder(name.value.as_str())
             .strategy(strategy)
-            .backends(backends.iter().map(|one| one.value.clone()))
-            .build()
-        {
+            .backends(backends.iter().map(|one| one.value.clone()));
+        let error = match life.apply(builder).build() {
             Ok(config) => return table.is_sound().then_some(config),
             Err(error) => error,
         };
@@ -180,7 +289,12 @@ fn build_upstream(
         };
         // Those that it lacks may be what was wrong.
         if error != ConfigError::NoPrimary || table.is_sound() {
-            let at = culprit.map_or(name.span, |index| backends[index].span);
+            let key = match &error {
+                ConfigError::ZeroWindow => table.span_of("fail_window"),
+                _ => None,
+            };
+            let at = culprit.map(|index| backends[index].span).or(key);
+            let at = at.unwrap_or(name.span);
             table.tell(upstream_error(&error, at));
         }
         backends.remove(culprit?);
@@ -258,6 +372,7 @@ fn read_backend(table: &mut Table<'_, '_>, checks: &mut BackendChecks) -> Option
     if let Some(down) = down {
         backend = backend.down(down.value);
     }
+    let backend = backend_life::read_backend(table, backend);
     Some(Spanned::new(backend, span))
 }
 
@@ -267,6 +382,7 @@ fn upstream_error(error: &ConfigError, at: Span) -> Diagnostic {
         ConfigError::NoPrimary => diagnostic
             .help("add `backends = [\"192.0.2.20:8080\"]`, or `[[upstream.backend]]` with an `address`"),
         ConfigError::DuplicateId { .. } => diagnostic.help("give each a `name` of its own"),
+        ConfigError::ZeroWindow => diagnostic.help("write one such as `fail_window = \"10s\"`"),
         ConfigError::PortZero { .. } => diagnostic.help("write the port that the backend listens on"),
         _ => diagnostic,
     }

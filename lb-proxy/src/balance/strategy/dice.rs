@@ -5,7 +5,7 @@
 pub(in crate::balance) struct Dice(u64);
 
 /// 2⁶⁴ over the golden ratio, which is what SplitMix64 counts in.
-pub(in crate::balance) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Dice {
     /// Dice of their own for every number.

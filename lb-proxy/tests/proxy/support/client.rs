@@ -53,6 +53,12 @@ impl Client {
         wire::read_response(&mut self.stream, method)
     }
 
+    /// Reads the next response to a method other than HEAD, be it interim or final.
+    #[track_caller]
+    pub fn any_response(&mut self) -> Response {
+        wire::read_any_response(&mut self.stream, "GET").expect("a well-formed response")
+    }
+
     /// Reads everything until the proxy closes.
     pub fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         let mut rest = Vec::new();

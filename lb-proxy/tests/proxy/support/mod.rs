@@ -2,6 +2,7 @@
 
 mod backend;
 mod client;
+mod gate;
 mod wire;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use lb_proxy::proxy::{ProxyConfig, ProxyConfigBuilder, Server, ServerHandle};
 
 pub use backend::{Backend, Next};
 pub use client::Client;
+pub use gate::Gate;
 pub use wire::{Request, Response};
 
 /// No wait of a test is longer.

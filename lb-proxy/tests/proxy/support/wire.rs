@@ -101,9 +101,9 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_tchar)
 }
 
-/// Origin-form, or the asterisk: no control characters and no fragment.
+/// Origin-form, or the asterisk: printable ASCII without a fragment.
 fn is_target(target: &str) -> bool {
-    let is_plain = |byte: u8| !byte.is_ascii_control() && byte != b'#';
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
     target == "*" || target.starts_with('/') && target.bytes().all(is_plain)
 }
 
@@ -140,7 +140,8 @@ pub fn read_response(stream: &mut BufReader<TcpStream>, method: &str) -> io::Res
     }
 }
 
-fn read_any_response(stream: &mut BufReader<TcpStream>, method: &str) -> io::Result<Response> {
+/// Reads the next response to `method`, be it interim or final.
+pub fn read_any_response(stream: &mut BufReader<TcpStream>, method: &str) -> io::Result<Response> {
     let line = read_line(stream)?;
     let mut parts = line.splitn(3, ' ');
     let (Some(version), Some(status)) = (parts.next(), parts.next().and_then(|status| status.parse().ok()))
