@@ -15,6 +15,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use lb_proxy::forwarded::{Forwarding, Hop, Outgoing, Policy, RequestIds, Scheme};
 use lb_proxy::limit::{ConnectionLimit, ConnectionLimitConfig, RateLimit, RateLimitConfig};
 use lb_proxy::log::{AccessLog, AccessLogConfig, Clock, Format, Target, UtcOffset};
+use lb_proxy::route::Route;
 
 fn route(c: &mut Criterion) {
     let mut group = c.benchmark_group("edge/route");
@@ -25,7 +26,7 @@ fn route(c: &mut Criterion) {
             b.iter(|| {
                 by_path
                     .find("app.example.com", black_box(asked.next().expect("endless")))
-                    .map(|route| route.index())
+                    .map(Route::index)
             });
         });
         let prefixes: Vec<&str> = by_path
@@ -46,7 +47,7 @@ fn route(c: &mut Criterion) {
             b.iter(|| {
                 by_host
                     .find(black_box(asked.next().expect("endless")), "/orders/4711")
-                    .map(|route| route.index())
+                    .map(Route::index)
             });
         });
     }

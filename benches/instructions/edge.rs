@@ -7,6 +7,7 @@ use std::time::Duration;
 use lb_proxy::forwarded::{Forwarding, Hop, Outgoing, RequestIds, Scheme};
 use lb_proxy::limit::{RateLimit, RateLimitConfig};
 use lb_proxy::log::{Clock, Format, UtcOffset};
+use lb_proxy::route::Route;
 
 use crate::Case;
 use crate::edge_inputs as inputs;
@@ -16,15 +17,19 @@ pub(crate) fn cases() -> Vec<Case> {
         case("edge/forward/default", forward),
         case("edge/request-id", request_id),
         case("edge/limit/rate", rate),
-        case("edge/log/combined", |times| log(&Format::combined(), times)),
-        case("edge/log/json", |times| log(&Format::json(), times)),
+        case("edge/log/combined", |times| {
+            log(&Format::combined(), times);
+        }),
+        case("edge/log/json", |times| {
+            log(&Format::json(), times);
+        }),
     ];
     for routes in [10, 1_000] {
         cases.push(case(&format!("edge/route/paths-{routes}"), move |times| {
-            paths(routes, times)
+            paths(routes, times);
         }));
         cases.push(case(&format!("edge/route/hosts-{routes}"), move |times| {
-            hosts(routes, times)
+            hosts(routes, times);
         }));
     }
     cases
@@ -44,7 +49,7 @@ fn paths(routes: usize, times: u64) {
         black_box(
             routes
                 .find(black_box("app.example.com"), target)
-                .map(|route| route.index()),
+                .map(Route::index),
         )
         .expect("found");
     }
@@ -54,12 +59,7 @@ fn paths(routes: usize, times: u64) {
 fn hosts(routes: usize, times: u64) {
     let (routes, names) = (inputs::hosts(routes), inputs::names(routes));
     for (_, name) in (0..times).zip(names.iter().cycle()) {
-        black_box(
-            routes
-                .find(name, black_box("/orders/4711"))
-                .map(|route| route.index()),
-        )
-        .expect("found");
+        black_box(routes.find(name, black_box("/orders/4711")).map(Route::index)).expect("found");
     }
 }
 
