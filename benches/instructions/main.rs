@@ -11,6 +11,9 @@
 #[path = "../support/adverts.rs"]
 mod adverts;
 mod balance;
+mod edge;
+#[path = "../support/edge.rs"]
+mod edge_inputs;
 mod limits;
 mod proxy;
 mod route;
@@ -37,6 +40,7 @@ fn cases() -> Vec<Case> {
     cases.extend(balance::cases());
     cases.extend(proxy::cases());
     cases.extend(route::cases());
+    cases.extend(edge::cases());
     cases
 }
 

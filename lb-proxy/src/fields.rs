@@ -146,11 +146,18 @@ pub(crate) fn each_value<'a>(
 
 /// The host without its port, and without the dot of a fully qualified name.
 pub(crate) fn host_name(authority: &str) -> &str {
-    let name_end = if authority.starts_with('[') {
-        authority.find(']').map_or(authority.len(), |end| end + 1)
+    let bytes = authority.as_bytes();
+    let name_end = if bytes.first() == Some(&b'[') {
+        bytes.iter().position(|&byte| byte == b']').map(|end| end + 1)
     } else {
-        authority.find(':').unwrap_or(authority.len())
+        // A port has five digits at most, so there is no need to look at all of the name.
+        let tail = bytes.len().saturating_sub(6);
+        bytes[tail..]
+            .iter()
+            .position(|&byte| byte == b':')
+            .map(|colon| tail + colon)
     };
+    let name_end = name_end.unwrap_or(bytes.len());
     let name = &authority[..name_end];
     name.strip_suffix('.').unwrap_or(name)
 }
