@@ -82,6 +82,10 @@ reasons! {
     BadResponse = 502 "Bad Gateway" "bad response from the upstream",
     /// No backend can take the request: all are down, failed, full, or tried already.
     NoBackend = 503 "Service Unavailable" "no upstream available",
+    /// Every backend has as many requests as it may have, and so has the queue.
+    Full = 503 "Service Unavailable" "every upstream server is busy",
+    /// No backend had a place for the request while it waited in the queue.
+    QueueTimeout = 503 "Service Unavailable" "the wait for an upstream server timed out",
     /// A backend did not accept the connection in time.
     ConnectTimeout = 504 "Gateway Timeout" "connecting to the upstream timed out",
     /// A backend did not take the request, or did not answer, in time.

@@ -15,7 +15,7 @@ use super::request::Admitted;
 use super::response::Accepted;
 use super::source::Source;
 use super::upload::Upload;
-use crate::balance::{Outcome, Pick, Tried};
+use crate::balance::{Outcome, Pick, Refusal, Tried};
 use crate::h1::Body;
 use crate::log::Attempt;
 use crate::runtime::clock;
@@ -70,6 +70,15 @@ pub(super) struct Asker<'a, T> {
     pub(super) trail: Option<&'a mut Vec<Attempt>>,
 }
 
+/// What a request is told that can't wait, or has waited in vain.
+fn refused(refusal: Refusal) -> Reason {
+    match refusal {
+        Refusal::Full => Reason::Full,
+        Refusal::TimedOut => Reason::QueueTimeout,
+        _ => Reason::NoBackend,
+    }
+}
+
 /// Remembers how the last try went.
 fn note<T>(asker: &mut Asker<'_, T>, status: u16, began: Duration) {
     if let Some(attempt) = asker.trail.as_mut().and_then(|trail| trail.last_mut()) {
@@ -116,8 +125,10 @@ impl<'a> Attempts<'a> {
         let mut last = Reason::NoBackend;
         let mut now = self.started;
         loop {
-            let Some((pick, kept)) = proxy.choose(&mut self, parts.sent, now) else {
-                return Err(last);
+            let (pick, kept) = match proxy.choose(&mut self, parts.sent, now) {
+                Ok(chosen) => chosen,
+                Err(Refusal::Full) => self.wait(proxy, &mut *asker.source, now).await?,
+                Err(_) => return Err(last),
             };
             let tried_at = clock::now();
             if let Some(trail) = &mut asker.trail {
@@ -138,6 +149,27 @@ impl<'a> Attempts<'a> {
                 _ => return Err(last),
             }
         }
+    }
+
+    /// Waits in the upstream's queue for a backend that has a place for the request.
+    async fn wait(
+        &mut self,
+        proxy: &Proxy,
+        source: &mut dyn Source,
+        now: Duration,
+    ) -> Result<(Pick, Option<Connection>), Reason> {
+        let upstream = &proxy.config.upstreams[self.request.upstream];
+        let mut waiting = upstream.wait(now, &self.tried).map_err(refused)?;
+        let patience = waiting.deadline().saturating_sub(now);
+        let granted = poll_fn(|cx| match waiting.poll_pick(clock::now(), cx.waker()) {
+            Poll::Ready(granted) => Poll::Ready(granted.map_err(refused)),
+            Poll::Pending => source.poll_gone(cx).map(|()| Err(Reason::ClientGone)),
+        });
+        let pick = tokio::time::timeout(patience, granted)
+            .await
+            .unwrap_or(Err(Reason::QueueTimeout))?;
+        let kept = proxy.begin(self, &pick, clock::now());
+        Ok((pick, kept))
     }
 
     /// Whether number and time allow another backend.

@@ -14,7 +14,7 @@ use super::counters::Counters;
 use super::date::Date;
 use super::pool::Pool;
 use super::request::Admitted;
-use crate::balance::{Outcome, Pick, Reader};
+use crate::balance::{Key, Outcome, Pick, Reader, Refusal};
 use crate::forwarded::{Received, RequestId, RequestIds};
 use crate::log::{self, AccessLog, Record};
 use crate::route::HeaderEdits;
@@ -92,13 +92,33 @@ impl Proxy {
     }
 
     /// Picks a backend that hasn't been tried, and a kept connection to it if there is one that will do. `sent` is whether
-    /// a backend may have seen the request, which is only sent again within the budget.
+    /// a backend may have seen the request, which is only sent again within the budget. The client's address is the key
+    /// for strategies that go by one.
     pub(super) fn choose(
         &self,
         attempts: &mut Attempts,
         sent: bool,
         now: Duration,
-    ) -> Option<(Pick, Option<Connection>)> {
+    ) -> Result<(Pick, Option<Connection>), Refusal> {
+        let mut shared = self.shared();
+        let Shared { targets, budget, .. } = &mut *shared;
+        let reader = &mut targets[attempts.request.upstream].reader;
+        let key = attempts
+            .request
+            .client
+            .map_or(Key::None, |client| Key::Ip(client.ip()));
+        let pick = reader.pick_or_refusal(now, key, &attempts.tried)?;
+        if sent && !budget.withdraw(now) {
+            tracing::debug!("no budget for a retry");
+            return Err(Refusal::NoBackend);
+        }
+        drop(shared);
+        let kept = self.begin(attempts, &pick, now);
+        Ok((pick, kept))
+    }
+
+    /// A try on `pick` begins; gives a kept connection to it if there is one that will do.
+    pub(super) fn begin(&self, attempts: &mut Attempts, pick: &Pick, now: Duration) -> Option<Connection> {
         let within = if attempts.request.idempotent {
             Duration::MAX
         } else {
@@ -106,20 +126,14 @@ impl Proxy {
         };
         let mut shared = self.shared();
         let Shared { targets, budget, .. } = &mut *shared;
-        let Target { reader, pool } = &mut targets[attempts.request.upstream];
-        let pick = reader.pick(now, &attempts.tried)?;
-        if sent && !budget.withdraw(now) {
-            tracing::debug!("no budget for a retry");
-            return None;
-        }
-        attempts.tried.insert(&pick);
+        attempts.tried.insert(pick);
         if attempts.count() {
             Counters::count(&self.counters.retries);
         } else {
             budget.deposit();
         }
-        let kept = pool.take(pick.slot(), pick.address(), now, within);
-        Some((pick, kept))
+        let pool = &mut targets[attempts.request.upstream].pool;
+        pool.take(pick.slot(), pick.address(), now, within)
     }
 
     /// Writes the head that goes to `connection`'s backend into `out`, which is empty.

@@ -40,7 +40,7 @@
 //! | status | when |
 //! |---|---|
 //! | 502 | a backend refused or broke the connection, or its answer is not HTTP, and no other could be tried |
-//! | 503 | no backend can take the request: all down, failed or tried (nginx says 502 "no live upstreams") |
+//! | 503 | no backend can take the request: all down, failed, tried (nginx says 502 "no live upstreams"), or full |
 //! | 504 | a backend did not accept, take the request, or answer in time, and no other could be tried |
 //!
 //! The body is one line with the [`Reason`]. The backend's name, address and error go to the log alone.

@@ -1,5 +1,6 @@
 //! The body of a request, as it comes in DATA frames.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -22,6 +23,18 @@ impl RequestBody {
             length,
             ended: false,
         }
+    }
+
+    /// Waits for the end of a body that was announced as empty; says whether it is.
+    ///
+    /// A backend that had been sent the request would have taken it for whole before the first octet too many came.
+    pub(super) async fn is_empty(&mut self) -> bool {
+        while let Some(data) = poll_fn(|cx| self.stream.poll_data(cx)).await {
+            if !data.is_ok_and(|data| data.is_empty()) {
+                return false;
+            }
+        }
+        true
     }
 }
 

@@ -12,6 +12,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body as _;
+use tokio::time::timeout;
 
 use super::body::RequestBody;
 use super::story::Story;
@@ -45,7 +46,13 @@ pub(super) async fn serve(
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
-    let request = request.map(|stream| RequestBody::new(stream, length));
+    let mut request = request.map(|stream| RequestBody::new(stream, length));
+    if length == Some(0) && !request.body().is_end_stream() {
+        let end = timeout(proxy.config.timeouts.client_body, request.body_mut().is_empty());
+        if !end.await.unwrap_or(false) {
+            return; // Without an answer, the stream is reset.
+        }
+    }
     let response = {
         let mut handled = pin!(answer(&proxy, request, &shared));
         poll_fn(|cx| match handled.as_mut().poll(cx) {
