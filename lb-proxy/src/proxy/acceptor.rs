@@ -15,10 +15,9 @@ use super::config::ProxyConfig;
 use super::core::Proxy;
 use super::counters::Counters;
 use super::http2;
+use super::receive::{Received, receive};
 use super::serve::{Served, Serving};
-use super::transport::Transport;
 use super::tunnel::Tunnel;
-use crate::forwarded::{Hop, Scheme};
 use crate::runtime::drain::Drain;
 use crate::runtime::worker::Serve;
 
@@ -62,13 +61,29 @@ impl Acceptor {
     }
 
     /// Serves one connection to its end, or until it becomes a tunnel.
-    async fn run(&self, stream: TcpStream, peer: SocketAddr) -> Option<Tunnel> {
+    async fn run(&self, listener: usize, stream: TcpStream, peer: SocketAddr) -> Option<Tunnel> {
         // Fails on a connection that is gone already, which the first read will tell.
         let _ = stream.set_nodelay(true);
-        let hop = Hop::new(Some(peer), stream.local_addr().ok(), Scheme::Http);
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         let _registered = self.drain.register(waker);
-        let mut connection = Serving::new(self, Transport::Tcp(stream), hop);
+        let received = receive(&self.proxy.load_full().config, listener, stream, peer).await;
+        let Received {
+            transport,
+            hop,
+            http2,
+        } = match received {
+            Ok(received) => received,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "a client was not let in");
+                return None;
+            }
+        };
+        let mut connection = Serving::new(self, transport, hop);
+        if http2 {
+            let (transport, start) = connection.into_http2();
+            http2::serve(self, transport, start).await;
+            return None;
+        }
         match connection.serve().await {
             Served::End => None,
             Served::Close => {
@@ -88,12 +103,13 @@ impl Acceptor {
 impl Serve for Acceptor {
     fn serve(
         self: Arc<Self>,
+        listener: usize,
         stream: TcpStream,
         peer: SocketAddr,
     ) -> impl Future<Output = ()> + Send + 'static {
         let open = OpenConnection::new(Arc::clone(&self.counters));
         async move {
-            let tunnel = self.run(stream, peer).await;
+            let tunnel = self.run(listener, stream, peer).await;
             drop(open);
             if let Some(tunnel) = tunnel {
                 tunnel.run().await;

@@ -7,10 +7,12 @@ use std::time::Duration;
 use super::host;
 use super::policy::{ForwardedPolicy, HostPolicy};
 use crate::balance::Upstream;
-use crate::forwarded::Forwarding;
+use crate::forwarded::{Forwarding, TrustedHops};
 use crate::limit::{ConnectionLimit, RateLimit};
 use crate::log::AccessLog;
 use crate::route::{Action, Routes};
+#[cfg(feature = "tls")]
+use crate::tls::ServerTls;
 
 /// How long the proxy waits for what.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +77,10 @@ pub(super) struct Keep {
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
     pub(super) listen: Vec<SocketAddr>,
+    /// TLS of the listener in the same place.
+    #[cfg(feature = "tls")]
+    pub(super) tls: Vec<Option<ServerTls>>,
+    pub(super) receive_proxy_protocol: TrustedHops,
     /// Where requests go by default, and further ones that routes name by their place.
     pub(super) upstreams: Vec<Upstream>,
     pub(super) routes: Option<Arc<Routes>>,
@@ -205,6 +211,9 @@ impl ProxyConfigBuilder {
     fn new(upstream: Upstream) -> Self {
         let config = ProxyConfig {
             listen: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: Vec::new(),
+            receive_proxy_protocol: TrustedHops::default(),
             upstreams: vec![upstream],
             routes: None,
             workers: std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_WORKERS)),
@@ -262,6 +271,25 @@ impl ProxyConfigBuilder {
     /// Adds an address to listen on. Without any it is `0.0.0.0:80`; port 0 takes a free one.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.config.listen.push(address);
+        #[cfg(feature = "tls")]
+        self.config.tls.push(None);
+        self
+    }
+
+    /// Adds an address to listen on for TLS (nginx: `listen … ssl`). HTTP/2 is spoken with clients that agree to it by
+    /// ALPN, so `tls` should offer `h2` and `http/1.1`. A handshake may take as long as a request's head.
+    #[cfg(feature = "tls")]
+    pub fn listen_tls(mut self, address: SocketAddr, tls: ServerTls) -> Self {
+        self.config.listen.push(address);
+        self.config.tls.push(Some(tls));
+        self
+    }
+
+    /// Sets from whom connections must begin with a header of the PROXY protocol, version 1 or 2 (nginx: `listen …
+    /// proxy_protocol`). The client is who the header says, for logs, limits and backends; without a good header the
+    /// connection is closed. Default nobody; for all others the header is a malformed request.
+    pub fn receive_proxy_protocol(mut self, from: TrustedHops) -> Self {
+        self.config.receive_proxy_protocol = from;
         self
     }
 
@@ -401,6 +429,8 @@ impl ProxyConfigBuilder {
         let config = &mut self.config;
         if config.listen.is_empty() {
             config.listen.push(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 80)));
+            #[cfg(feature = "tls")]
+            config.tls.push(None);
         }
         for (i, address) in config.listen.iter().enumerate() {
             if address.port() != 0 && config.listen[..i].contains(address) {

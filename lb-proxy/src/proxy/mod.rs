@@ -98,6 +98,7 @@ mod lease;
 mod local;
 mod policy;
 mod pool;
+mod receive;
 mod relay;
 mod request;
 mod response;

@@ -104,6 +104,9 @@ impl Relay {
                         return Poll::Ready(Err(Broken::Backend(failure)));
                     }
                     Poll::Pending if self.out.is_empty() => {
+                        if let Poll::Ready(Err(broken)) = self.poll_flush(cx, client) {
+                            return Poll::Ready(Err(broken));
+                        }
                         self.stalled = None;
                         return Poll::Pending;
                     }
@@ -111,7 +114,7 @@ impl Relay {
                 }
             }
             if self.out.is_empty() && self.piece == 0 {
-                return Poll::Ready(Ok(()));
+                return self.poll_flush(cx, client);
             }
             let written = match self.poll_write(cx, client, lease) {
                 Poll::Ready(Ok(written)) => written,
@@ -123,6 +126,17 @@ impl Relay {
             };
             self.stalled = None;
             self.wrote(written, lease);
+        }
+    }
+
+    /// Has what TLS holds back sent as well.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, client: &mut Client) -> Poll<Result<(), Broken>> {
+        match Pin::new(&mut client.transport).poll_flush(cx) {
+            Poll::Ready(flushed) => Poll::Ready(flushed.map_err(Broken::Client)),
+            Poll::Pending => {
+                self.stalled.get_or_insert_with(clock::now);
+                Poll::Pending
+            }
         }
     }
 

@@ -5,7 +5,6 @@ pub(crate) mod clock;
 #[cfg(feature = "proxy")]
 pub(crate) mod drain;
 pub(crate) mod listen;
-#[cfg(feature = "stream")]
 pub(crate) mod proxy_header;
 pub(crate) mod timer;
 pub(crate) mod worker;

@@ -17,10 +17,11 @@ use super::workers::Stage;
 
 /// What a worker does with the connections of its listeners.
 pub(crate) trait Serve: Send + Sync + 'static {
-    /// Serves one connection to its end. It counts as [`open`](Self::open) from this call on, not from the first
-    /// poll.
+    /// Serves one connection to its end, which came to the listener of that number. It counts as
+    /// [`open`](Self::open) from this call on, not from the first poll.
     fn serve(
         self: Arc<Self>,
+        listener: usize,
         stream: TcpStream,
         peer: SocketAddr,
     ) -> impl Future<Output = ()> + Send + 'static;
@@ -94,8 +95,8 @@ async fn run<S: Serve>(
 ) -> usize {
     let permits = Arc::new(Semaphore::new(serve.max_connections()));
     let mut accepting = JoinSet::new();
-    for listener in listeners {
-        accepting.spawn(accept(listener, Arc::clone(serve), Arc::clone(&permits)));
+    for (number, listener) in listeners.into_iter().enumerate() {
+        accepting.spawn(accept(number, listener, Arc::clone(serve), Arc::clone(&permits)));
     }
     accepting.spawn(tend(Arc::clone(serve)));
     // A closed channel means that the handle is gone, and with it everybody who could want an answer.
@@ -135,14 +136,14 @@ async fn drained(serve: &impl Serve) {
     }
 }
 
-async fn accept<S: Serve>(listener: TcpListener, serve: Arc<S>, permits: Arc<Semaphore>) {
+async fn accept<S: Serve>(number: usize, listener: TcpListener, serve: Arc<S>, permits: Arc<Semaphore>) {
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let served = Arc::clone(&serve).serve(stream, peer);
+                let served = Arc::clone(&serve).serve(number, stream, peer);
                 tokio::spawn(async move {
                     served.await;
                     drop(permit);

@@ -84,6 +84,7 @@ impl Service {
 impl Serve for Service {
     fn serve(
         self: Arc<Self>,
+        _listener: usize,
         stream: TcpStream,
         peer: SocketAddr,
     ) -> impl Future<Output = ()> + Send + 'static {

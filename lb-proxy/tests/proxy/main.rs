@@ -25,6 +25,7 @@ mod keepalive;
 mod limits;
 mod lingering;
 mod pipelining;
+mod proxy_header;
 mod request_fields;
 mod request_framing;
 mod request_line;
@@ -37,5 +38,7 @@ mod smuggling;
 mod status_codes;
 mod streams;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
 mod truncation;
 mod websocket;
