@@ -18,19 +18,27 @@ pub(crate) enum Body {
 
 /// Why a message's framing is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.as_str())]
 pub(crate) enum FramingError {
-    #[error("both Content-Length and Transfer-Encoding")]
     Both,
-    #[error("more than one Content-Length")]
     TwoLengths,
-    #[error("a Content-Length that is no number")]
     Length,
-    #[error("more than one Transfer-Encoding")]
     TwoCodings,
-    #[error("a Transfer-Encoding other than chunked")]
     Coding,
-    #[error("Transfer-Encoding in HTTP/1.0")]
     CodingInHttp10,
+}
+
+impl FramingError {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Both => "both Content-Length and Transfer-Encoding",
+            Self::TwoLengths => "more than one Content-Length",
+            Self::Length => "a Content-Length that is no number",
+            Self::TwoCodings => "more than one Transfer-Encoding",
+            Self::Coding => "a Transfer-Encoding other than chunked",
+            Self::CodingInHttp10 => "Transfer-Encoding in HTTP/1.0",
+        }
+    }
 }
 
 /// Reads the framing of a request of HTTP/1.`minor`.

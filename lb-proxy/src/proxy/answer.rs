@@ -34,7 +34,7 @@ macro_rules! reasons {
                 match self { $(Self::$name => $phrase,)* }
             }
 
-            fn text(self) -> &'static str {
+            pub(super) fn text(self) -> &'static str {
                 match self { $(Self::$name => concat!($code, " ", $phrase, ": ", $why, "\n"),)* }
             }
         }

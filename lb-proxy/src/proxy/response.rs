@@ -36,27 +36,27 @@ pub(super) fn accept(head: h1::Response<'_>, request: &Admitted) -> Result<Accep
     let body = h1::of_response(head.minor, head.status, request.is_head, head.fields, head.kinds);
     let mut accepted = Accepted {
         status: head.status,
-        body: body.map_err(reason)?,
-        keep_alive: head.minor == 1,
+        body: body.map_err(h1::FramingError::as_str)?,
+        keep_alive: false,
         announced: None,
     };
-    let mut switches_to_websocket = false;
+    let (mut keeps, mut closes, mut switches_to_websocket) = (head.minor == 1, false, false);
     for (field, kind) in head.fields.iter().zip(head.kinds) {
         match kind {
-            Field::Connection if h1::has_token(field.value, b"close") => accepted.keep_alive = false,
-            Field::Connection if head.minor == 0 && h1::has_token(field.value, b"keep-alive") => {
-                accepted.keep_alive = true;
+            // RFC 9112 §9.3: whatever else is said, `close` closes.
+            Field::Connection => {
+                closes |= h1::has_token(field.value, b"close");
+                keeps |= h1::has_token(field.value, b"keep-alive");
             }
             Field::KeepAlive => accepted.announced = keep_alive_timeout(field.value),
             Field::Upgrade => switches_to_websocket |= h1::has_token(field.value, b"websocket"),
             // A 204 that announces a body may be followed by one, which would be taken for the next response.
-            Field::ContentLength if head.status == 204 && field.value != b"0" => accepted.keep_alive = false,
-            Field::TransferEncoding if accepted.body == Body::None && !request.is_head => {
-                accepted.keep_alive = false;
-            }
+            Field::ContentLength => closes |= head.status == 204 && field.value != b"0",
+            Field::TransferEncoding => closes |= accepted.body == Body::None && !request.is_head,
             _ => {}
         }
     }
+    accepted.keep_alive = keeps && !closes;
     if head.status == 101 {
         if !request.upgrade {
             return Err("101 to a request that asked for no upgrade");
@@ -66,18 +66,6 @@ pub(super) fn accept(head: h1::Response<'_>, request: &Admitted) -> Result<Accep
         }
     }
     Ok(accepted)
-}
-
-fn reason(error: h1::FramingError) -> &'static str {
-    use h1::FramingError as E;
-    match error {
-        E::Both => "both Content-Length and Transfer-Encoding",
-        E::TwoLengths => "more than one Content-Length",
-        E::Length => "a Content-Length that is no number",
-        E::TwoCodings => "more than one Transfer-Encoding",
-        E::Coding => "a Transfer-Encoding other than chunked",
-        E::CodingInHttp10 => "Transfer-Encoding in HTTP/1.0",
-    }
 }
 
 /// The `timeout` of `Keep-Alive`, less a second for the way: a request that arrives as the backend closes the

@@ -420,7 +420,9 @@ impl<'a> Serving<'a> {
         let (minor, is_head) = request.map_or((1, false), |request| (request.minor, request.is_head));
         self.proxy
             .with_date(|date| answer::push(&mut out, reason, minor, is_head, close, date));
-        self.send(request, reason.status().as_u16(), &out, close).await
+        let body = if is_head { 0 } else { reason.text().len() };
+        self.send(request, reason.status().as_u16(), &out, body, close)
+            .await
     }
 
     /// Answers a request whose answer the proxy has itself.
@@ -440,7 +442,8 @@ impl<'a> Serving<'a> {
         let mut out = self.client.take_interim();
         self.proxy
             .with_date(|date| local.push(&mut out, request.minor, request.is_head, close, date, &edited));
-        self.send(Some(request), local.status, &out, close).await
+        let body = if request.is_head { 0 } else { local.body.len() };
+        self.send(Some(request), local.status, &out, body, close).await
     }
 
     /// Whether nothing can follow the request.
@@ -451,16 +454,18 @@ impl<'a> Serving<'a> {
             || self.requests >= self.proxy.config.limits.keepalive_requests
     }
 
+    /// Sends an answer whose last `body` bytes are its body.
     async fn send(
         &mut self,
         request: Option<&Admitted>,
         status: u16,
         out: &[u8],
+        body: usize,
         close: bool,
     ) -> Option<Served> {
         self.proxy.counters.response(status);
         let sent = self.client.write_all(&mut self.timer, out).await;
-        self.ended(request, out.len() as u64, 0, sent.is_ok());
+        self.ended(request, out.len() as u64, body as u64, sent.is_ok());
         match sent {
             Ok(()) if close => Some(Served::Close),
             Ok(()) => None,

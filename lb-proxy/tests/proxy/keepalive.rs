@@ -73,6 +73,10 @@ fn the_backend_decides_for_its_connection() {
         ("HTTP/1.1 200 OK\r\nContent-Length: 1", true),
         ("HTTP/1.0 200 OK\r\nContent-Length: 1", false),
         (
+            "HTTP/1.0 200 OK\r\nConnection: close\r\nConnection: keep-alive\r\nContent-Length: 1",
+            false,
+        ),
+        (
             "HTTP/1.0 200 OK\r\nKeep-Alive: timeout=60\r\nContent-Length: 1",
             false,
         ),
